@@ -1,0 +1,41 @@
+#!/usr/bin/env node
+// Launcher: the shell's own Node may be older than the receiver needs, so this file runs on any Node
+// and re-executes the project's one (the `node` package) on the built files, or on the sources in a checkout.
+import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+
+const root = join(dirname(fileURLToPath(import.meta.url)), '..')
+const source = join(root, 'src', 'main.ts')
+const entry = existsSync(source) ? ['--conditions=source', source] : [join(root, 'dist', 'main.js')]
+
+/** The Node to run: this one when it is new enough, else the one that the `node` package installed. */
+function findNode() {
+  if (Number(process.versions.node.split('.')[0]) >= 24) return process.execPath
+  try {
+    const found = join(dirname(createRequire(import.meta.url).resolve('node/package.json')), 'bin', 'node')
+    if (existsSync(found)) return found
+  } catch {
+    // not installed: the message below says what to do
+  }
+  console.error(
+    `madsci-events needs Node 24 or newer; this is ${process.version}. Install it, or run: npm install node@24`,
+  )
+  process.exit(1)
+}
+
+const child = spawn(findNode(), [...entry, ...process.argv.slice(2)], { stdio: 'inherit' })
+// The terminal sends ctrl-C to both processes; a supervisor signals only this one. Either way the child decides.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => {
+    if (signal !== 'SIGINT' || !process.stdin.isTTY) child.kill(signal)
+  })
+}
+child.on('exit', (code, signal) => {
+  if (signal) {
+    process.removeAllListeners(signal)
+    process.kill(process.pid, signal)
+  } else process.exit(code ?? 1)
+})

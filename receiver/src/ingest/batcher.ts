@@ -1,0 +1,113 @@
+import type { Event } from '@madsci-events/sdk/event'
+import type { WriteOutcome } from '../store/event-store.ts'
+
+export interface BatcherOptions {
+  write: (events: readonly Event[]) => Promise<WriteOutcome[]>
+  /** Writes under way at once. */
+  concurrency: number
+  /** Events of one write at most; a larger call is a write of its own. */
+  maxEvents: number
+}
+
+export interface Batcher {
+  /** Outcomes in the order of the events. */
+  add(events: readonly Event[]): Promise<WriteOutcome[]>
+  /** Settles when nothing is waiting or being written. */
+  drain(): Promise<void>
+}
+
+interface Call {
+  events: readonly Event[]
+  resolve: (outcomes: WriteOutcome[]) => void
+  reject: (error: unknown) => void
+}
+
+/**
+ * Group commit: calls that arrive while a write is running share the next write.
+ *
+ *     add a ─┐ write 1 [a]      ─▶ a settles
+ *     add b ─┼┐
+ *     add c ─┘└ write 2 [b c]   ─▶ b and c settle
+ *
+ * Promises (each has a test of the same name):
+ *  1. A call settles only after its events are committed or refused.
+ *  2. A bad event fails its own call, never a neighbour's.
+ *  3. Calls are written in the order in which they came.
+ *  4. A write that throws fails the calls in it and no other; the next write runs.
+ */
+export function createBatcher(options: BatcherOptions): Batcher {
+  let waiting: Call[] = []
+  let running = 0
+  let idle: (() => void)[] = []
+
+  function start(): void {
+    while (waiting.length > 0 && running < options.concurrency) {
+      const calls = takeCalls()
+      running++
+      void writeCalls(calls).finally(() => {
+        running--
+        start()
+      })
+    }
+    if (running === 0) {
+      for (const resolve of idle) resolve()
+      idle = []
+    }
+  }
+
+  function takeCalls(): Call[] {
+    let count = 0
+    let end = 0
+    while (end < waiting.length) {
+      const size = waiting[end]!.events.length
+      if (end > 0 && count + size > options.maxEvents) break
+      count += size
+      end++
+    }
+    const calls = waiting.slice(0, end)
+    waiting = waiting.slice(end)
+    return calls
+  }
+
+  async function writeCalls(calls: Call[]): Promise<void> {
+    try {
+      const single = calls.length === 1
+      const outcomes = await options.write(single ? calls[0]!.events : calls.flatMap((call) => call.events))
+      let offset = 0
+      for (const call of calls) {
+        call.resolve(single ? outcomes : outcomes.slice(offset, offset + call.events.length))
+        offset += call.events.length
+      }
+    } catch (error) {
+      for (const call of calls) call.reject(error)
+    }
+  }
+
+  // Calls of one turn of the event loop go together: without this the first of ten would be written alone.
+  let scheduled = false
+  function schedule(): void {
+    if (scheduled) return
+    scheduled = true
+    setImmediate(() => {
+      scheduled = false
+      start()
+    })
+  }
+
+  return {
+    add(events) {
+      if (events.length === 0) return Promise.resolve([])
+      return new Promise((resolve, reject) => {
+        waiting.push({ events, resolve, reject })
+        schedule()
+      })
+    },
+    drain() {
+      if (running === 0 && waiting.length === 0) return Promise.resolve()
+      return new Promise((resolve) => {
+        idle.push(resolve)
+        schedule()
+      })
+    },
+  }
+}

@@ -1,0 +1,104 @@
+import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
+import type { EventStore, WriteOutcome } from '../store/event-store.ts'
+import { type Batcher, createBatcher } from './batcher.ts'
+import { createGate, type Ticket } from './gate.ts'
+
+export interface Rejection {
+  /** Position in the accepted list. */
+  index: number
+  reason: string
+}
+
+/** What became of the events of one call. stored + duplicate + rejected.length = their number. */
+export interface Receipt {
+  stored: number
+  duplicate: number
+  rejected: Rejection[]
+}
+
+export interface IngestOptions {
+  store: EventStore
+  /** Bytes of bodies that may be in flight before doors answer EVT_OVERLOAD. */
+  maxInFlightBytes: number
+  /** Events of one store write at most. */
+  maxBatchEvents: number
+  /** Called after each commit with the events of a call, for counters and followers. */
+  onReceipt?: (receipt: Receipt) => void
+}
+
+/** The one gate that every event passes, whatever its door. */
+export interface Ingest {
+  /** Ask before reading a body; release the ticket in `finally`. Throws EVT_OVERLOAD or EVT_CLOSING. */
+  enter(bodyBytes: number): Ticket
+  /**
+   * Settles after the commit. Throws EVT_STORE_UNAVAILABLE when nothing can be told of at least one event
+   * (the caller sends again; what was stored then counts as duplicate).
+   */
+  accept(events: readonly Event[]): Promise<Receipt>
+  readonly inFlightBytes: number
+  /** Refuses new calls, waits for those under way. */
+  close(): Promise<void>
+}
+
+export function createIngest(options: IngestOptions): Ingest {
+  const gate = createGate({ maxBytes: options.maxInFlightBytes })
+  const batcher: Batcher = createBatcher({
+    write: (events) => options.store.write(events),
+    concurrency: options.store.writeConcurrency,
+    maxEvents: options.maxBatchEvents,
+  })
+
+  async function accept(events: readonly Event[]): Promise<Receipt> {
+    const receipt: Receipt = { stored: 0, duplicate: 0, rejected: [] }
+    // Most requests have no defect: only then is a second list made.
+    let sound: Event[] | undefined
+    let positions: number[] | undefined
+    for (let i = 0; i < events.length; i++) {
+      const event = events[i]!
+      const reason = findDefect(event)
+      if (reason !== undefined) {
+        if (!sound || !positions) {
+          sound = events.slice(0, i)
+          positions = sound.map((_, index) => index)
+        }
+        receipt.rejected.push({ index: i, reason })
+      } else if (sound && positions) {
+        sound.push(event)
+        positions.push(i)
+      }
+    }
+    const outcomes = await batcher.add(sound ?? events)
+    for (let i = 0; i < outcomes.length; i++) note(receipt, outcomes[i]!, positions ? positions[i]! : i)
+    options.onReceipt?.(receipt)
+    return receipt
+  }
+
+  return {
+    enter: (bodyBytes) => gate.enter(bodyBytes),
+    accept,
+    get inFlightBytes() {
+      return gate.inFlightBytes
+    },
+    async close() {
+      gate.close()
+      await batcher.drain()
+    },
+  }
+}
+
+function note(receipt: Receipt, outcome: WriteOutcome, index: number): void {
+  if (outcome === 'stored') receipt.stored++
+  else if (outcome === 'duplicate') receipt.duplicate++
+  else receipt.rejected.push({ index, reason: outcome.refused })
+}
+
+/** The error of a call whose single event was refused. */
+export function toRefusal(receipt: Receipt): EventError | undefined {
+  const first = receipt.rejected[0]
+  if (!first) return undefined
+  return first.reason.startsWith('the event is larger')
+    ? new EventError('EVT_TOO_LARGE', first.reason)
+    : new EventError('EVT_INVALID', first.reason, {
+        detail: [{ type: 'value_error', loc: ['body'], msg: `Value error, ${first.reason}`, input: null }],
+      })
+}

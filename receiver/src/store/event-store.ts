@@ -1,0 +1,77 @@
+import type { Event } from '@madsci-events/sdk/event'
+import type { Selector } from './selector.ts'
+
+/** What became of the events of one write, in their order. */
+export type WriteOutcome = 'stored' | 'duplicate' | { refused: string }
+
+/** A stored event as REST shows it. */
+export interface StoredEvent {
+  id: string
+  /** The document as MADSci's JSON. Document fields only, as stored: no defaults filled in. */
+  json: string
+  /** Exact JSON (sdk event/json.ts) of the document; given only when `json` cannot give it back. */
+  exact?: string
+}
+
+export interface FindQuery {
+  selector?: Selector
+  /** Least log_level. */
+  minLevel?: number
+  /** Bounds of event_timestamp, canonical text, both inclusive; naive and `Z` forms of the same instant are both within. */
+  startTime?: string
+  endTime?: string
+  /** 'only': archived ones alone, ordered by archived_at when order is 'newest'. */
+  archived: 'include' | 'exclude' | 'only'
+  /** By event_timestamp; 'none' promises nothing. */
+  order: 'newest' | 'oldest' | 'none'
+  /** 0 = no limit. */
+  limit: number
+  offset: number
+  /** EVT_QUERY_TIMEOUT after that long. 0 = no limit. */
+  timeoutMs: number
+}
+
+export interface StoreHealth {
+  connected: boolean
+  /** Archived ones too; null when it cannot be told. Takes constant time. */
+  totalEvents: number | null
+  /** Why it is not connected. */
+  reason?: string
+}
+
+/** Events in the order of their commit, from after a cursor on. */
+export interface CommitPage {
+  ids: string[]
+  /** Ask with this next time. Opaque text. */
+  cursor: string
+}
+
+/**
+ * Where events rest. Promises, each with a test of the same name in test/contract/event-store.contract.ts:
+ *  1. write resolves only after a durable commit; after a kill every stored event is there.
+ *  2. An id is stored once: the first event stays untouched, the later is 'duplicate', also within one write.
+ *  3. A refused event leaves its neighbours stored.
+ *  4. What was written is read back exactly: unicode, nesting, 64-bit integers, bytes, NaN, `$`, dotted and prototype keys.
+ *  5. find honours selector, level, times, archived, order, limit and offset, and means what MongoDB means by the selector.
+ *  6. find streams: memory does not grow with the result, and writes go on while it runs.
+ *  7. commitsSince gives every stored event once, in an order that later commits only extend.
+ *  8. Trouble is EVT_STORE_UNAVAILABLE (retry), never a half-told success; it heals without hands.
+ *  9. An older schema is upgraded in place; a newer one is refused with EVT_SCHEMA_VERSION.
+ * 10. health answers in constant time, and within two seconds when the database is away.
+ */
+export interface EventStore {
+  readonly kind: 'sqlite' | 'mongodb' | 'null'
+  /** How many writes may run at once; the batcher keeps to it. */
+  readonly writeConcurrency: number
+  write(events: readonly Event[]): Promise<WriteOutcome[]>
+  /** Undefined when there is no such id. */
+  get(id: string): Promise<StoredEvent | undefined>
+  /** Chunks of at most some hundred events. Leaving the loop early ends the query. */
+  find(query: FindQuery): AsyncIterable<StoredEvent[]>
+  /** From the beginning when cursor is ''. An empty page when nothing is new. */
+  commitsSince(cursor: string, limit: number): Promise<CommitPage>
+  /** The cursor of now: what is stored later comes after it. */
+  commitCursor(): Promise<string>
+  health(): Promise<StoreHealth>
+  close(): Promise<void>
+}

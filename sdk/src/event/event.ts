@@ -1,0 +1,86 @@
+import type { EventLevel } from './level.ts'
+import type { EventType } from './type.ts'
+
+/**
+ * Whatever JSON or an OTLP AnyValue can say. Integers beyond ±2^53 are bigint, bytes are Uint8Array;
+ * NaN and the infinities are allowed (OTLP has them, JSON has not).
+ */
+export type Value =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | Value[]
+  | { [key: string]: Value }
+
+/** The ids that say who speaks and on whose behalf. Each is a ULID, upper case (MADSci `OwnershipInfo`). */
+export const sourceKeys = [
+  'user_id',
+  'experiment_id',
+  'campaign_id',
+  'project_id',
+  'node_id',
+  'workcell_id',
+  'lab_id',
+  'step_id',
+  'workflow_id',
+  'manager_id',
+] as const
+export type SourceKey = (typeof sourceKeys)[number]
+export type Source = { [key in SourceKey]?: string }
+
+/** What the OTel log record said beyond MADSci's fields, kept so that it can be forwarded without loss. */
+export interface Otel {
+  severity_number?: number
+  severity_text?: string
+  event_name?: string
+  /** Nanoseconds, as text: given only when event_timestamp (microseconds) cannot say it. */
+  time_unix_nano?: string
+  observed_time_unix_nano?: string
+  flags?: number
+  dropped_attributes_count?: number
+  /** The body, when event_data cannot give it back. */
+  body?: Value
+  /** Attributes beyond MADSci's own, of records whose event_data came from `madsci.event.data`. */
+  attributes?: { [key: string]: Value }
+  resource?: { [key: string]: Value }
+  scope?: { [key: string]: Value }
+  /** `madsci.source.*` values that are no ULID. */
+  source?: { [key: string]: Value }
+}
+
+/**
+ * A MADSci event. In JSON and in the database the id is called `_id`; everything else keeps its name.
+ * `event_timestamp` is text of fixed width, `YYYY-MM-DDTHH:MM:SS.ffffff` with `Z` for UTC or nothing for naive.
+ */
+export interface Event {
+  event_id: string
+  /** One of MADSci's types, lower case. Documents of other versions may hold words that this list has not. */
+  event_type: EventType
+  log_level: EventLevel
+  alert: boolean
+  event_timestamp: string
+  source: Source
+  event_data: Value
+  trace_id: string | null
+  span_id: string | null
+  archived: boolean
+  archived_at: string | null
+  otel?: Otel
+}
+
+/** Sets a key that may be `__proto__` as an own property, which plain assignment would not. */
+export function setKey(target: { [key: string]: Value }, key: string, value: Value): void {
+  if (key === '__proto__') {
+    Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
+  } else target[key] = value
+}
+
+/** True for plain objects: neither null, nor an array, nor bytes. */
+export function isObject(value: unknown): value is { [key: string]: Value } {
+  return (
+    typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Uint8Array)
+  )
+}

@@ -1,0 +1,38 @@
+import { monotonicFactory } from 'ulid'
+
+const next = monotonicFactory()
+const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
+
+/** A new ULID: 26 upper-case Crockford characters, ascending within this process. */
+export function createEventId(timeMs?: number): string {
+  return next(timeMs)
+}
+
+/** True for a ULID as MADSci demands it: upper case only, first character 0–7. */
+export function isUlid(text: string): boolean {
+  return ulidPattern.test(text)
+}
+
+/** The ULID that has this time (ms since 1970, 48 bits) and these 10 bytes for its random part. */
+export function ulidFrom(timeMs: number, bytes: Uint8Array): string {
+  let text = ''
+  let time = Math.min(Math.max(Math.floor(timeMs), 0), 281474976710655)
+  for (let i = 0; i < 10; i++) {
+    text = alphabet[time % 32]! + text
+    time = Math.floor(time / 32)
+  }
+  for (let i = 0; i < 10; i += 5) {
+    const [a, b, c, d, e] = [bytes[i]!, bytes[i + 1]!, bytes[i + 2]!, bytes[i + 3]!, bytes[i + 4]!]
+    text +=
+      alphabet[a >> 3]! +
+      alphabet[((a & 7) << 2) | (b >> 6)]! +
+      alphabet[(b >> 1) & 31]! +
+      alphabet[((b & 1) << 4) | (c >> 4)]! +
+      alphabet[((c & 15) << 1) | (d >> 7)]! +
+      alphabet[(d >> 2) & 31]! +
+      alphabet[((d & 3) << 3) | (e >> 5)]! +
+      alphabet[e & 31]!
+  }
+  return text
+}

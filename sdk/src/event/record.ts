@@ -1,0 +1,273 @@
+import {
+  type Event,
+  isObject,
+  type Otel,
+  type Source,
+  type SourceKey,
+  setKey,
+  sourceKeys,
+  type Value,
+} from './event.ts'
+import { isUlid } from './id.ts'
+import { fromExactJson, isPlain, toExactJson } from './json.ts'
+import { type EventLevel, fromSeverity, toSeverity } from './level.ts'
+import { fromTimestamp, toTimestamp } from './timestamp.ts'
+import { type EventType, parseEventType } from './type.ts'
+
+/** An OTel log record (OTLP 1.x `LogRecord`), decoded. Attributes are two parallel arrays: keys may repeat, the last wins. */
+export interface LogRecord {
+  /** 0n when absent. */
+  timeUnixNano: bigint
+  observedTimeUnixNano: bigint
+  severityNumber: number
+  severityText: string
+  eventName: string
+  body: Value | undefined
+  keys: string[]
+  values: Value[]
+  droppedAttributesCount: number
+  flags: number
+  /** Lower-case hex, '' when absent. */
+  traceId: string
+  spanId: string
+}
+
+/** What the records of one OTLP scope share. */
+export interface RecordContext {
+  /** `madsci.source.*` of the resource: ids fixed for a process. */
+  source: Source
+  /** `otel.resource`, `otel.scope`, `otel.source` for each event; undefined when there is nothing to keep. */
+  resource: Otel['resource']
+  scope: Otel['scope']
+  otherSource: Otel['source']
+}
+
+export interface FromRecordOptions {
+  context?: RecordContext
+  /** Time for a record that has none, nanoseconds since 1970. */
+  receivedUnixNano: bigint
+  /** The id of a record without `log.record.uid`. */
+  createId: (record: LogRecord, timeUnixNano: bigint) => string
+  /** Called for each `madsci.source.*` value that is no ULID and so went to `otel.source`. */
+  onOtherSource?: (key: string) => void
+}
+
+const sourcePrefix = 'madsci.source.'
+const sourceKeyOf = new Map<string, SourceKey>(sourceKeys.map((key) => [sourcePrefix + key, key]))
+const maxAttributeDepth = 60 // the OTel SDK cuts attributes nested deeper than 64
+
+/** Event → record. Total: what an attribute cannot carry exactly goes as JSON text. `otel` is not looked at. */
+export function toRecord(event: Event): LogRecord {
+  const severity = toSeverity(event.log_level)
+  const time = fromTimestamp(event.event_timestamp) ?? 0n
+  const keys = ['log.record.uid', 'madsci.event.type']
+  const values: Value[] = [event.event_id, event.event_type]
+  const put = (key: string, value: Value) => {
+    keys.push(key)
+    values.push(value)
+  }
+  if (event.log_level === 0) put('madsci.event.log_level', 0)
+  if (event.alert) put('madsci.event.alert', true)
+  for (const key of sourceKeys) {
+    const id = event.source[key]
+    if (id !== undefined) put(sourcePrefix + key, id)
+  }
+  const data = event.event_data
+  if (!isMessageOnly(data)) {
+    if (data !== null && isPlain(data) && fitsAttribute(data, maxAttributeDepth))
+      put('madsci.event.data', data)
+    else put('madsci.event.json', toExactJson(data))
+  }
+  return {
+    timeUnixNano: time,
+    observedTimeUnixNano: time,
+    severityNumber: severity.number,
+    severityText: severity.text,
+    eventName: `madsci.${event.event_type}`,
+    body: messageOf(data) ?? event.event_type,
+    keys,
+    values,
+    droppedAttributesCount: 0,
+    flags: 0,
+    traceId: event.trace_id ?? '',
+    spanId: event.span_id ?? '',
+  }
+}
+
+/** Record → event, of any OTel source. Total; the gate checks the result like any other event. */
+export function fromRecord(record: LogRecord, options: FromRecordOptions): Event {
+  const { context } = options
+  const { keys, values } = record
+  const otel: Otel = {}
+  let source: Source | undefined
+  let id = ''
+  let typeText = ''
+  let legacyName = ''
+  let notset = false
+  let alert = false
+  let data: Value | undefined
+  let extra: { [key: string]: Value } | undefined
+  for (let i = 0; i < keys.length; i++) {
+    const key = keys[i]!
+    const value = values[i]!
+    if (key === 'log.record.uid' && typeof value === 'string' && value !== '') id = value
+    else if (key === 'madsci.event.type' && typeof value === 'string') typeText = value
+    else if (key === 'madsci.event.data') data = value
+    else if (key === 'madsci.event.alert' && typeof value === 'boolean') alert = value
+    else if (key === 'madsci.event.log_level' && value === 0) notset = true
+    else if (
+      key === 'madsci.event.json' &&
+      typeof value === 'string' &&
+      (data = readJson(value)) !== undefined
+    )
+      continue
+    else if (key.startsWith(sourcePrefix)) {
+      const name = sourceKeyOf.get(key)
+      if (name !== undefined && typeof value === 'string' && isUlid(value)) {
+        source ??= context ? { ...context.source } : {}
+        source[name] = value
+      } else {
+        otel.source ??= {}
+        setKey(otel.source, key.slice(sourcePrefix.length), value)
+        options.onOtherSource?.(key)
+      }
+    } else {
+      if (key === 'event.name' && typeof value === 'string') legacyName = value
+      extra ??= {}
+      setKey(extra, key, value)
+    }
+  }
+
+  const level: EventLevel = notset && record.severityNumber === 0 ? 0 : fromSeverity(record.severityNumber)
+  const severity = toSeverity(level)
+  if (record.severityNumber !== severity.number) otel.severity_number = record.severityNumber
+  if (record.severityText !== severity.text) otel.severity_text = record.severityText
+
+  const type = typeOf(typeText) ?? typeOf(record.eventName) ?? typeOf(legacyName) ?? logType(level)
+  if (typeText !== '' && typeText !== type) {
+    extra ??= {}
+    setKey(extra, 'madsci.event.type', typeText)
+  }
+  if (record.eventName !== '' && record.eventName !== `madsci.${type}`) otel.event_name = record.eventName
+
+  const body = record.body
+  let eventData: Value
+  if (data !== undefined) {
+    eventData = data
+    if (extra) otel.attributes = extra
+    if (body !== undefined && body !== (messageOf(data) ?? type)) otel.body = body
+  } else {
+    const members: { [key: string]: Value } = {}
+    if (body !== undefined) members.message = body
+    if (extra) {
+      if (body !== undefined && Object.hasOwn(extra, 'message')) otel.body = body
+      for (const key of Object.keys(extra)) setKey(members, key, extra[key]!)
+    }
+    eventData = members
+  }
+
+  const time = record.timeUnixNano || record.observedTimeUnixNano || options.receivedUnixNano
+  const event_timestamp = toTimestamp(time)
+  if (time % 1000n !== 0n) otel.time_unix_nano = time.toString()
+  if (record.observedTimeUnixNano !== 0n && record.observedTimeUnixNano !== time) {
+    otel.observed_time_unix_nano = record.observedTimeUnixNano.toString()
+  }
+  if (record.flags !== 0) otel.flags = record.flags
+  if (record.droppedAttributesCount !== 0) otel.dropped_attributes_count = record.droppedAttributesCount
+  if (context) {
+    if (context.resource) otel.resource = context.resource
+    if (context.scope) otel.scope = context.scope
+    if (context.otherSource) otel.source = { ...context.otherSource, ...otel.source }
+  }
+
+  const event: Event = {
+    event_id: id !== '' ? id : options.createId(record, time),
+    event_type: type,
+    log_level: level,
+    alert,
+    event_timestamp,
+    source: source ?? (context ? context.source : {}),
+    event_data: eventData,
+    trace_id: record.traceId === '' ? null : record.traceId,
+    span_id: record.spanId === '' ? null : record.spanId,
+    archived: false,
+    archived_at: null,
+  }
+  for (const _ in otel) {
+    event.otel = otel
+    break
+  }
+  return event
+}
+
+/** Splits resource attributes into ids and the rest, once for all records of a resource. */
+export function createRecordContext(
+  resource: { [key: string]: Value },
+  scope: Otel['scope'],
+  onOtherSource?: (key: string) => void,
+): RecordContext {
+  const context: RecordContext = { source: {}, resource: undefined, scope, otherSource: undefined }
+  for (const [key, value] of Object.entries(resource)) {
+    const name = sourceKeyOf.get(key)
+    if (name !== undefined && typeof value === 'string' && isUlid(value)) context.source[name] = value
+    else if (key.startsWith(sourcePrefix)) {
+      context.otherSource ??= {}
+      setKey(context.otherSource, key.slice(sourcePrefix.length), value)
+      onOtherSource?.(key)
+    } else {
+      context.resource ??= {}
+      setKey(context.resource, key, value)
+    }
+  }
+  return context
+}
+
+/** The text that a reader of logs should see for this event_data; undefined when it has none. */
+export function messageOf(data: Value): string | undefined {
+  if (typeof data === 'string') return data
+  if (isObject(data) && Object.hasOwn(data, 'message') && typeof data.message === 'string')
+    return data.message
+  return undefined
+}
+
+function isMessageOnly(data: Value): boolean {
+  if (!isObject(data) || typeof data.message !== 'string') return false
+  const keys = Object.keys(data)
+  return keys.length === 1 && keys[0] === 'message'
+}
+
+function typeOf(name: string): EventType | undefined {
+  if (name === '') return undefined
+  return parseEventType(name.startsWith('madsci.') ? name.slice(7) : name)
+}
+
+const logTypes = {
+  0: 'log',
+  10: 'log_debug',
+  20: 'log_info',
+  30: 'log_warning',
+  40: 'log_error',
+  50: 'log_critical',
+} as const
+
+/** The type of an event that names none: `log_<level>`. */
+export function logType(level: EventLevel): EventType {
+  return logTypes[level]
+}
+
+function readJson(text: string): Value | undefined {
+  try {
+    return fromExactJson(text)
+  } catch {
+    return undefined // the attribute then stays what it is: text among the other attributes
+  }
+}
+
+// The OTel SDK drops an attribute that has a `__proto__` key in it, and what is nested too deep.
+function fitsAttribute(value: Value, depth: number): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  if (depth === 0) return false
+  if (Array.isArray(value)) return value.every((member) => fitsAttribute(member, depth - 1))
+  const members = value as { [key: string]: Value }
+  return Object.keys(members).every((key) => key !== '__proto__' && fitsAttribute(members[key]!, depth - 1))
+}

@@ -1,0 +1,109 @@
+const pattern =
+  /^(\d{4})-(\d\d)-(\d\d)(?:[Tt _](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?(?:([Zz])|([+-])(\d\d):?(\d\d))?)?$/
+const unixText = /^[+-]?(\d+(\.\d*)?|\.\d+)$/
+const canonical = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z?$/
+
+/**
+ * Reads a time as the original does (ISO 8601 text, Unix seconds, Unix milliseconds beyond ±2e10, as number or text)
+ * and gives its canonical text: fixed width, six digits, `Z` for what came with a zone, nothing for what came naive.
+ * `reason` is pydantic's wording.
+ */
+export function parseTimestamp(input: unknown): { text: string } | { reason: string } {
+  if (typeof input === 'number' || typeof input === 'bigint') return fromUnix(Number(input))
+  if (typeof input !== 'string') return { reason: 'invalid type' }
+  if (unixText.test(input)) return fromUnix(Number(input))
+  const match = pattern.exec(input)
+  if (!match) return { reason: input.length < 10 ? 'input is too short' : 'invalid character in year' }
+  const [
+    ,
+    year,
+    month,
+    day,
+    hour = '00',
+    minute = '00',
+    second = '00',
+    fraction = '',
+    zulu,
+    sign,
+    offHour,
+    offMinute,
+  ] = match
+  if (month! < '01' || month! > '12') return { reason: 'month value is outside expected range of 1-12' }
+  const days = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
+  if (day! < '01' || Number(day) > days || year === '0000')
+    return { reason: 'day value is outside expected range' }
+  if (hour > '23') return { reason: 'hour value is outside expected range of 0-23' }
+  if (minute > '59') return { reason: 'minute value is outside expected range of 0-59' }
+  if (second > '59') return { reason: 'second value is outside expected range of 0-59' }
+  const micros = fraction.slice(0, 6).padEnd(6, '0')
+  const wall = `${year}-${month}-${day}T${hour}:${minute}:${second}`
+  if (zulu) return { text: `${wall}.${micros}Z` }
+  if (!sign) return { text: `${wall}.${micros}` }
+  if (offHour! > '23' || offMinute! > '59') return { reason: 'timezone offset must be less than 24 hours' }
+  const offsetMs = (Number(offHour) * 60 + Number(offMinute)) * 60_000 * (sign === '-' ? -1 : 1)
+  const utc = new Date(Date.parse(`${wall}Z`) - offsetMs)
+  if (utc.getUTCFullYear() < 1 || utc.getUTCFullYear() > 9999) return { reason: 'year is out of range' }
+  return { text: `${utc.toISOString().slice(0, 19)}.${micros}Z` }
+}
+
+function fromUnix(value: number): { text: string } | { reason: string } {
+  if (!Number.isFinite(value)) return { reason: 'NaN values not permitted' }
+  const micros = Math.abs(value) > 2e10 ? Math.round(value * 1000) : Math.round(value * 1e6)
+  if (micros < -62135596800000000 || micros > 253402300799999999)
+    return { reason: 'dates after 9999 are not supported' }
+  return { text: toTimestamp(BigInt(micros) * 1000n) }
+}
+
+// Records of one batch share their second, so its text is kept: it saves most of the cost of a date.
+let cachedSecond = Number.NaN
+let cachedText = ''
+
+function secondText(second: number): string {
+  if (second !== cachedSecond) {
+    cachedText = new Date(second * 1000).toISOString().slice(0, 19)
+    cachedSecond = second
+  }
+  return cachedText
+}
+
+const maxUnixNano = 253402300800000000000n
+
+/** Nanoseconds since 1970 → canonical UTC text; what lies below a microsecond is cut. Up to year 9999. */
+export function toTimestamp(unixNano: bigint): string {
+  if (unixNano >= maxUnixNano) return '9999-12-31T23:59:59.999999Z'
+  const micros = Number(unixNano / 1000n)
+  return microsToTimestamp(unixNano < 0n && unixNano % 1000n !== 0n ? micros - 1 : micros)
+}
+
+/** Microseconds since 1970 (exact up to the year 2255) → canonical UTC text. */
+export function microsToTimestamp(micros: number): string {
+  const second = Math.floor(micros / 1e6)
+  const rest = micros - second * 1e6
+  return `${secondText(second)}.${rest < 100000 ? String(rest).padStart(6, '0') : rest}Z`
+}
+
+/** Canonical text → nanoseconds since 1970; naive counts as UTC. Undefined for text that is not canonical. */
+export function fromTimestamp(text: string): bigint | undefined {
+  if (!canonical.test(text)) return undefined
+  const seconds = Date.parse(`${text.slice(0, 19)}Z`)
+  return Number.isNaN(seconds) ? undefined : BigInt(seconds) * 1_000_000n + BigInt(text.slice(20, 26)) * 1000n
+}
+
+// performance.now() gives the microseconds that Date.now() has not; both are read once and compared for clock jumps.
+let originMs = Date.now() - performance.now()
+
+/** Now, microseconds since 1970; follows the system clock when it is set. */
+export function nowMicros(): number {
+  const now = Date.now()
+  const precise = originMs + performance.now()
+  if (Math.abs(precise - now) > 2) {
+    originMs += now - precise
+    return now * 1000
+  }
+  return Math.round(precise * 1000)
+}
+
+/** Now as canonical UTC text. */
+export function nowTimestamp(): string {
+  return microsToTimestamp(nowMicros())
+}

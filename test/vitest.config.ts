@@ -1,0 +1,41 @@
+import { defineConfig } from 'vitest/config'
+
+const conditions = ['source', 'node', 'import', 'module', 'default']
+const shared = {
+  pool: 'forks' as const,
+  testTimeout: 30_000,
+  hookTimeout: 120_000,
+}
+
+// quick: `npm test`, under five minutes. long: many kill cycles, peers, containers; with `npm run test:all`.
+export default defineConfig({
+  root: import.meta.dirname,
+  test: {
+    reporters: ['default', './support/reporter.ts'],
+    maxWorkers: 2,
+    projects: [
+      {
+        resolve: { conditions },
+        ssr: { resolve: { conditions, externalConditions: conditions } },
+        test: {
+          ...shared,
+          name: 'quick',
+          include: ['**/*.test.ts'],
+          exclude: ['**/*.long.test.ts', '**/node_modules/**'],
+        },
+      },
+      {
+        resolve: { conditions },
+        ssr: { resolve: { conditions, externalConditions: conditions } },
+        test: {
+          ...shared,
+          name: 'long',
+          include: ['**/*.long.test.ts'],
+          exclude: ['**/node_modules/**'],
+          testTimeout: 600_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+})
