@@ -115,13 +115,11 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     else if (key === 'madsci.event.data') data = value
     else if (key === 'madsci.event.alert' && typeof value === 'boolean') alert = value
     else if (key === 'madsci.event.log_level' && value === 0) notset = true
-    else if (
-      key === 'madsci.event.json' &&
-      typeof value === 'string' &&
-      (data = readJson(value)) !== undefined
-    )
-      continue
-    else if (key.startsWith(sourcePrefix)) {
+    else if (key === 'madsci.event.json' && typeof value === 'string') {
+      const parsed = readJson(value)
+      if (parsed !== undefined) data = parsed
+      else extra = withKey(extra, key, value)
+    } else if (key.startsWith(sourcePrefix)) {
       const name = sourceKeyOf.get(key)
       if (name !== undefined && typeof value === 'string' && isUlid(value)) {
         source ??= context ? { ...context.source } : {}
@@ -133,8 +131,7 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
       }
     } else {
       if (key === 'event.name' && typeof value === 'string') legacyName = value
-      extra ??= {}
-      setKey(extra, key, value)
+      extra = withKey(extra, key, value)
     }
   }
 
@@ -145,8 +142,7 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
 
   const type = typeOf(typeText) ?? typeOf(record.eventName) ?? typeOf(legacyName) ?? logType(level)
   if (typeText !== '' && typeText !== type) {
-    extra ??= {}
-    setKey(extra, 'madsci.event.type', typeText)
+    extra = withKey(extra, 'madsci.event.type', typeText)
   }
   if (record.eventName !== '' && record.eventName !== `madsci.${type}`) otel.event_name = record.eventName
 
@@ -253,6 +249,12 @@ const logTypes = {
 /** The type of an event that names none: `log_<level>`. */
 export function logType(level: EventLevel): EventType {
   return logTypes[level]
+}
+
+function withKey(members: { [key: string]: Value } | undefined, key: string, value: Value) {
+  const target = members ?? {}
+  setKey(target, key, value)
+  return target
 }
 
 function readJson(text: string): Value | undefined {

@@ -48,10 +48,11 @@ export function parseTimestamp(input: unknown): { text: string } | { reason: str
 
 function fromUnix(value: number): { text: string } | { reason: string } {
   if (!Number.isFinite(value)) return { reason: 'NaN values not permitted' }
-  const micros = Math.abs(value) > 2e10 ? Math.round(value * 1000) : Math.round(value * 1e6)
-  if (micros < -62135596800000000 || micros > 253402300799999999)
+  // Beyond 2e10 the original takes the number for milliseconds.
+  const seconds = Math.abs(value) > 2e10 ? value / 1000 : value
+  if (seconds < -62135596800 || seconds >= 253402300800)
     return { reason: 'dates after 9999 are not supported' }
-  return { text: toTimestamp(BigInt(micros) * 1000n) }
+  return { text: toTimestamp(BigInt(Math.round(seconds * 1e6)) * 1000n) }
 }
 
 // Records of one batch share their second, so its text is kept: it saves most of the cost of a date.

@@ -1,0 +1,88 @@
+import { type Event, fromDocument } from '@madsci-events/sdk/event'
+import { describe, expect, it } from 'vitest'
+import { createBatcher } from '../../../receiver/src/ingest/batcher.ts'
+import type { WriteOutcome } from '../../../receiver/src/store/event-store.ts'
+
+const event = (id: string): Event => fromDocument({ _id: id })
+
+/** A write that the test lets go by hand. */
+function createHeldWrite() {
+  const writes: { ids: string[]; settle: (outcome: WriteOutcome[] | Error) => void }[] = []
+  const write = (events: readonly Event[]) =>
+    new Promise<WriteOutcome[]>((resolve, reject) => {
+      writes.push({
+        ids: events.map((one) => one.event_id),
+        settle: (outcome) => (outcome instanceof Error ? reject(outcome) : resolve(outcome)),
+      })
+    })
+  return { write, writes }
+}
+const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+
+describe('batcher', () => {
+  it('A call settles only after its events are committed or refused', async () => {
+    const held = createHeldWrite()
+    const batcher = createBatcher({ write: held.write, concurrency: 1, maxEvents: 10 })
+    let settled = false
+    const call = batcher.add([event('a')]).then((outcomes) => {
+      settled = true
+      return outcomes
+    })
+    await turn()
+    expect(settled).toBe(false)
+    held.writes[0]!.settle(['stored'])
+    expect(await call).toEqual(['stored'])
+  })
+
+  it('Calls that arrive while a write is running share the next one, in the order in which they came', async () => {
+    const held = createHeldWrite()
+    const batcher = createBatcher({ write: held.write, concurrency: 1, maxEvents: 3 })
+    const first = batcher.add([event('a')])
+    await turn()
+    const rest = [batcher.add([event('b'), event('c')]), batcher.add([event('d')]), batcher.add([event('e')])]
+    await turn()
+    expect(held.writes.map((write) => write.ids)).toEqual([['a']])
+    held.writes[0]!.settle(['stored'])
+    await first
+    await turn()
+    expect(held.writes[1]!.ids).toEqual(['b', 'c', 'd'])
+    held.writes[1]!.settle(['stored', { refused: 'no' }, 'duplicate'])
+    expect(await rest[0]).toEqual(['stored', { refused: 'no' }])
+    expect(await rest[1]).toEqual(['duplicate'])
+    await turn()
+    held.writes[2]!.settle(['stored'])
+    expect(await rest[2]).toEqual(['stored'])
+  })
+
+  it('A write that throws fails the calls in it and no other; the next write runs', async () => {
+    const held = createHeldWrite()
+    const batcher = createBatcher({ write: held.write, concurrency: 1, maxEvents: 10 })
+    const first = batcher.add([event('a')])
+    await turn()
+    const second = batcher.add([event('b')])
+    held.writes[0]!.settle(new Error('disk'))
+    await expect(first).rejects.toThrow('disk')
+    await turn()
+    held.writes[1]!.settle(['stored'])
+    expect(await second).toEqual(['stored'])
+  })
+
+  it('keeps to its concurrency, and drain waits for all', async () => {
+    const held = createHeldWrite()
+    const batcher = createBatcher({ write: held.write, concurrency: 2, maxEvents: 1 })
+    const calls = ['a', 'b', 'c'].map((id) => batcher.add([event(id)]))
+    let drained = false
+    const drain = batcher.drain().then(() => {
+      drained = true
+    })
+    await turn()
+    expect(held.writes.length).toBe(2)
+    held.writes[1]!.settle(['stored'])
+    await turn()
+    expect(held.writes.length).toBe(3)
+    expect(drained).toBe(false)
+    held.writes[0]!.settle(['stored'])
+    held.writes[2]!.settle(['stored'])
+    await Promise.all([...calls, drain])
+  })
+})
