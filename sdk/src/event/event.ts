@@ -31,6 +31,15 @@ export const sourceKeys = [
 export type SourceKey = (typeof sourceKeys)[number]
 export type Source = { [key in SourceKey]?: string }
 
+/** The instrumentation scope of a log record; what it did not say is absent. */
+export interface OtelScope {
+  name?: string
+  version?: string
+  attributes?: { [key: string]: Value }
+  dropped_attributes_count?: number
+  schema_url?: string
+}
+
 /** What the OTel log record said beyond MADSci's fields, kept so that it can be forwarded without loss. */
 export interface Otel {
   severity_number?: number
@@ -45,8 +54,11 @@ export interface Otel {
   body?: Value
   /** Attributes beyond MADSci's own, of records whose event_data came from `madsci.event.data`. */
   attributes?: { [key: string]: Value }
+  /** Attributes of the resource, without the `madsci.source.*` ids that went to `source`. */
   resource?: { [key: string]: Value }
-  scope?: { [key: string]: Value }
+  resource_dropped_attributes_count?: number
+  resource_schema_url?: string
+  scope?: OtelScope
   /** `madsci.source.*` values that are no ULID. */
   source?: { [key: string]: Value }
 }

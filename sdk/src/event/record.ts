@@ -38,6 +38,8 @@ export interface RecordContext {
   source: Source
   /** `otel.resource`, `otel.scope`, `otel.source` for each event; undefined when there is nothing to keep. */
   resource: Otel['resource']
+  resourceDroppedAttributesCount?: number
+  resourceSchemaUrl?: string
   scope: Otel['scope']
   otherSource: Otel['source']
 }
@@ -172,6 +174,9 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
   if (record.droppedAttributesCount !== 0) otel.dropped_attributes_count = record.droppedAttributesCount
   if (context) {
     if (context.resource) otel.resource = context.resource
+    if (context.resourceDroppedAttributesCount)
+      otel.resource_dropped_attributes_count = context.resourceDroppedAttributesCount
+    if (context.resourceSchemaUrl) otel.resource_schema_url = context.resourceSchemaUrl
     if (context.scope) otel.scope = context.scope
     if (context.otherSource) otel.source = { ...context.otherSource, ...otel.source }
   }
