@@ -72,22 +72,29 @@ const maxUnixNano = 253402300800000000000n
 /** Nanoseconds since 1970 → canonical UTC text; what lies below a microsecond is cut. Up to year 9999. */
 export function toTimestamp(unixNano: bigint): string {
   if (unixNano >= maxUnixNano) return '9999-12-31T23:59:59.999999Z'
-  const micros = Number(unixNano / 1000n)
-  return microsToTimestamp(unixNano < 0n && unixNano % 1000n !== 0n ? micros - 1 : micros)
+  const micros = unixNano / 1000n - (unixNano < 0n && unixNano % 1000n !== 0n ? 1n : 0n)
+  // Beyond 2^53 microseconds (the year 2255, or 1684) a number is too short for second and fraction together.
+  const exact = Number(micros)
+  if (Number.isSafeInteger(exact)) return microsToTimestamp(exact)
+  const rest = ((micros % 1000000n) + 1000000n) % 1000000n
+  return toText(Number((micros - rest) / 1000000n), Number(rest))
 }
 
 /** Microseconds since 1970 (exact up to the year 2255) → canonical UTC text. */
 export function microsToTimestamp(micros: number): string {
   const second = Math.floor(micros / 1e6)
-  const rest = micros - second * 1e6
-  return `${secondText(second)}.${rest < 100000 ? String(rest).padStart(6, '0') : rest}Z`
+  return toText(second, micros - second * 1e6)
+}
+
+function toText(second: number, micros: number): string {
+  return `${secondText(second)}.${micros < 100000 ? String(micros).padStart(6, '0') : micros}Z`
 }
 
 /** Canonical text → nanoseconds since 1970; naive counts as UTC. Undefined for text that is not canonical. */
 export function fromTimestamp(text: string): bigint | undefined {
   if (!canonical.test(text)) return undefined
-  const seconds = Date.parse(`${text.slice(0, 19)}Z`)
-  return Number.isNaN(seconds) ? undefined : BigInt(seconds) * 1_000_000n + BigInt(text.slice(20, 26)) * 1000n
+  const ms = Date.parse(`${text.slice(0, 19)}Z`)
+  return Number.isNaN(ms) ? undefined : BigInt(ms) * 1_000_000n + BigInt(text.slice(20, 26)) * 1000n
 }
 
 // performance.now() gives the microseconds that Date.now() has not; both are read once and compared for clock jumps.

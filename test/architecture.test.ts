@@ -1,0 +1,146 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const root = join(import.meta.dirname, '..')
+
+/** Every TypeScript source below a folder, as paths from the root with `/`. */
+function sourcesBelow(folder: string): string[] {
+  return readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.ts') && !name.includes('node_modules'))
+    .map((name) => join(folder, name).replaceAll('\\', '/'))
+}
+
+const importPattern =
+  /^(?:import|export)\s[^'"]*?from\s+['"]([^'"]+)['"]|^import\s+['"]([^'"]+)['"]|import\(\s*['"]([^'"]+)['"]\s*\)/gm
+
+/** What a file imports, type imports counted: paths from the root for our own files, names for packages. */
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(root, file), 'utf8')
+  return [...text.matchAll(importPattern)].map((match) => {
+    const name = (match[1] ?? match[2] ?? match[3])!
+    return name.startsWith('.')
+      ? relative(root, resolve(root, dirname(file), name)).replaceAll('\\', '/')
+      : name
+  })
+}
+
+const sources = [...sourcesBelow('sdk/src'), ...sourcesBelow('receiver/src')]
+const imports = new Map(sources.map((file) => [file, importsOf(file)]))
+
+/** The rooms of the receiver, and what each may know. A file at the top of src/ is a room of its name. */
+const rooms: { [room: string]: string[] } = {
+  main: ['cli'],
+  cli: ['receiver', 'config', 'demo'],
+  demo: [],
+  receiver: ['config', 'http', 'ingest', 'store', 'metric'],
+  http: ['otlp', 'ingest', 'store', 'metric'],
+  ingest: ['store'],
+  otlp: [],
+  store: [],
+  config: [],
+  metric: [],
+}
+
+/** Each third-party name has one room. */
+const libraryRooms: { [name: string]: RegExp } = {
+  fastify: /^receiver\/src\/http\//,
+  '@fastify/swagger': /^receiver\/src\/http\//,
+  '@fastify/swagger-ui': /^receiver\/src\/http\//,
+  'fastify-type-provider-zod': /^receiver\/src\/http\//,
+  zod: /^receiver\/src\/http\//,
+  mongodb: /^receiver\/src\/store\/mongo\//,
+  mingo: /^receiver\/src\/store\//,
+  pino: /^receiver\/src\/(main|receiver|cli\/\w+)\.ts$/,
+  ulid: /^sdk\/src\/event\/id\.ts$/,
+}
+
+function roomOf(file: string): string | undefined {
+  const match = /^receiver\/src\/([a-z]+)[^/]*?(?:\/|\.ts$|-)/.exec(file)
+  return match?.[1]
+}
+
+const packageOf = (name: string) =>
+  name
+    .split('/')
+    .slice(0, name.startsWith('@') ? 2 : 1)
+    .join('/')
+
+describe('architecture', () => {
+  it('the event model imports ulid and nothing else', () => {
+    for (const [file, names] of imports) {
+      if (!file.startsWith('sdk/src/event/')) continue
+      for (const name of names) {
+        expect(name.startsWith('sdk/src/event/') || name === 'ulid', `${file} imports ${name}`).toBe(true)
+      }
+    }
+  })
+
+  it('the receiver knows the event model of the SDK and no more of it; only the demo speaks through the SDK', () => {
+    for (const [file, names] of imports) {
+      if (!file.startsWith('receiver/src/')) continue
+      for (const name of names.filter((one) => one.startsWith('@madsci-events/') || one.startsWith('sdk/'))) {
+        const allowed = file.startsWith('receiver/src/demo/')
+          ? ['@madsci-events/sdk', '@madsci-events/sdk/event']
+          : ['@madsci-events/sdk/event']
+        expect(allowed, `${file} imports ${name}`).toContain(name)
+      }
+    }
+  })
+
+  it('rooms of the receiver import only the rooms that they may know', () => {
+    for (const [file, names] of imports) {
+      const room = roomOf(file)
+      if (room === undefined) continue
+      expect(rooms, `${file} lies in no known room`).toHaveProperty(room)
+      for (const name of names) {
+        const other = roomOf(name)
+        if (other === undefined || other === room) continue
+        expect(rooms[room], `${file} imports ${name}`).toContain(other)
+      }
+    }
+  })
+
+  it('a library appears in one room', () => {
+    for (const [file, names] of imports) {
+      for (const name of names) {
+        const home = libraryRooms[packageOf(name)]
+        if (home) expect(home.test(file), `${file} imports ${name}`).toBe(true)
+      }
+    }
+  })
+
+  it('no import goes in a circle, type imports counted', () => {
+    const state = new Map<string, 'open' | 'done'>()
+    const visit = (file: string, path: string[]) => {
+      if (state.get(file) === 'done') return
+      expect(state.get(file), `cycle: ${[...path, file].join(' → ')}`).not.toBe('open')
+      state.set(file, 'open')
+      for (const name of imports.get(file) ?? []) if (imports.has(name)) visit(name, [...path, file])
+      state.set(file, 'done')
+    }
+    for (const file of sources) visit(file, [])
+  })
+
+  it('only main.ts exits, and only config reads the environment', () => {
+    for (const file of sources.filter((one) => one.startsWith('receiver/src/'))) {
+      const text = readFileSync(join(root, file), 'utf8')
+      if (file !== 'receiver/src/main.ts') expect(text.includes('process.exit('), `${file} exits`).toBe(false)
+      if (!/^receiver\/src\/(config|main)/.test(file))
+        expect(text.includes('process.env'), `${file} reads the environment`).toBe(false)
+    }
+  })
+
+  it('no default exports, and no file of more than 400 lines', () => {
+    for (const file of sources) {
+      const text = readFileSync(join(root, file), 'utf8')
+      expect(/^export default /m.test(text), `${file} has a default export`).toBe(false)
+      expect(text.split('\n').length, `${file} is long`).toBeLessThanOrEqual(400)
+    }
+  })
+
+  it('no room is called utils, helpers, common, shared or core', () => {
+    for (const file of sources)
+      expect(/(^|\/)(utils?|helpers?|common|shared|core)(\/|\.)/.test(file), file).toBe(false)
+  })
+})
