@@ -33,13 +33,14 @@ const rooms: { [room: string]: string[] } = {
   main: ['cli'],
   cli: ['receiver', 'config', 'demo'],
   demo: [],
-  receiver: ['config', 'http', 'ingest', 'store', 'metric'],
-  http: ['otlp', 'ingest', 'store', 'metric'],
+  receiver: ['config', 'http', 'ingest', 'store', 'metric', 'log'],
+  http: ['otlp', 'ingest', 'store', 'metric', 'log'],
   ingest: ['store'],
   otlp: [],
-  store: [],
+  store: ['log'],
   config: [],
   metric: [],
+  log: [],
 }
 
 /** Each third-party name has one room. */
