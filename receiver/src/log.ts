@@ -8,10 +8,8 @@ export interface Log {
 /** A log for those who want none. */
 export const silentLog: Log = { info: () => {}, warn: () => {}, error: () => {} }
 
-export interface Throttle {
-  /** Calls `write` at most once in the interval for each topic; `suppressed` says how many calls were left out since. */
-  (topic: string, write: (suppressed: number) => void): void
-}
+/** Calls `write` at most once in the interval for each topic; `suppressed` says how many calls were left out since. */
+export type Throttle = (topic: string, write: (suppressed: number) => void) => void
 
 /** One line each interval for trouble that comes with every request: a full disk must not fill it with log lines. */
 export function createThrottle(intervalMs = 10_000, now: () => number = Date.now): Throttle {

@@ -11,6 +11,8 @@ export interface StoredEvent {
   json: string
   /** Exact JSON (sdk event/json.ts) of the document; given only when `json` cannot give it back. */
   exact?: string
+  /** True when the document lacks fields that every event of this release has: another program wrote it. */
+  partial?: boolean
 }
 
 export interface FindQuery {
