@@ -24,6 +24,8 @@ export const errorTable = {
     retry: false,
     message: 'The database has a schema version that this release does not know',
   },
+  EVT_UNREACHABLE: { status: 503, retry: true, message: 'The receiver cannot be reached' },
+  EVT_REFUSED: { status: 422, retry: false, message: 'The receiver refused events' },
   EVT_CONFIG: { status: 500, retry: false, message: 'The settings are wrong' },
   EVT_INTERNAL: { status: 500, retry: false, message: 'Internal Server Error' },
 } as const

@@ -1,0 +1,36 @@
+import { readFileSync } from 'node:fs'
+import { Agent as HttpAgent } from 'node:http'
+import { Agent as HttpsAgent } from 'node:https'
+import { diag } from '@opentelemetry/api'
+import { getStringFromEnv } from '@opentelemetry/core'
+
+/** The files that OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY name, read. */
+export interface Tls {
+  ca?: Buffer
+  cert?: Buffer
+  key?: Buffer
+}
+
+export function readTls(): Tls {
+  const tls: Tls = {}
+  const read = (member: keyof Tls, name: string) => {
+    const variable = [`OTEL_EXPORTER_OTLP_LOGS_${name}`, `OTEL_EXPORTER_OTLP_${name}`].find(getStringFromEnv)
+    if (variable === undefined) return
+    try {
+      tls[member] = readFileSync(getStringFromEnv(variable)!.trim())
+    } catch (error) {
+      diag.warn(`${variable} names a file that cannot be read: it is not used`, error)
+    }
+  }
+  read('ca', 'CERTIFICATE')
+  read('cert', 'CLIENT_CERTIFICATE')
+  read('key', 'CLIENT_KEY')
+  return tls
+}
+
+/** Connections of our own, so that a request that hangs can be cut. */
+export function createAgent(url: string, tls: Tls): HttpAgent | HttpsAgent {
+  return url.startsWith('https:')
+    ? new HttpsAgent({ keepAlive: true, ...tls })
+    : new HttpAgent({ keepAlive: true })
+}

@@ -1,0 +1,202 @@
+import { context, type Logger, ROOT_CONTEXT, type SpanContext } from '@opentelemetry/api'
+import { startDiagnostics } from './diagnostic.ts'
+import { toLogRecord } from './emit.ts'
+import type { Event, Source } from './event/event.ts'
+import { createEventId } from './event/id.ts'
+import type { EventLevel } from './event/level.ts'
+import { onExit } from './exit.ts'
+import { type EventInput, readInput, readSource, toEvent } from './input.ts'
+import { createPipeline, traceKey } from './pipeline.ts'
+import { createRestClient, type GetEventsOptions, type RestClient } from './rest.ts'
+import type { FlushOptions, Sender } from './sender.ts'
+import { type ClientOptions, readSettings } from './setting.ts'
+import { createTally, type Stats, type Tally } from './tally.ts'
+import type { ToValueOptions } from './value.ts'
+
+/** What a client and those bound to it share. */
+class Shared {
+  readonly tally: Tally
+  readonly logger: Logger
+  readonly sender: Sender | undefined
+  readonly rest: RestClient
+  readonly valueOptions: ToValueOptions
+  readonly forget: () => void
+
+  constructor(options: ClientOptions) {
+    startDiagnostics()
+    const settings = readSettings(options)
+    const tally = createTally()
+    const { logger, sender } = createPipeline(settings, tally)
+    this.tally = tally
+    this.logger = logger
+    this.sender = sender
+    this.rest = createRestClient(settings)
+    this.valueOptions = {
+      onAlter: tally.alter,
+      ...(settings.textLimit !== undefined && { textLimit: settings.textLimit }),
+    }
+    this.forget = sender ? onExit(sender, tally) : () => {}
+  }
+}
+
+class Bound {
+  readonly shared: Shared
+  readonly source: Source
+
+  constructor(shared: Shared, source: Source) {
+    this.shared = shared
+    this.source = source
+  }
+}
+
+/**
+ * Emits MADSci events, over OpenTelemetry, and asks a receiver for them.
+ *
+ *     const events = new EventClient({ url: 'http://localhost:8001', name: 'liquid-handler', source: { node_id } })
+ *     events.info('Aspirated', { volume_ul: 50 })
+ *     await events.close()
+ *
+ * A call that emits gives the event's id at once; delivery goes on behind it. It never throws, whatever it is given:
+ * what no event can hold is replaced, warned of once, and counted in `stats.altered`.
+ */
+export class EventClient {
+  readonly #shared: Shared
+  readonly #source: Source
+  readonly #isBound: boolean
+
+  /** Throws EVT_CONFIG with every wrong option in `detail`. */
+  constructor(options?: ClientOptions)
+  constructor(options: ClientOptions | Bound = {}) {
+    this.#isBound = options instanceof Bound
+    // Ids of the whole process travel once for each request, as attributes of the resource.
+    const { shared, source } = options instanceof Bound ? options : new Bound(new Shared(options), {})
+    this.#shared = shared
+    this.#source = source
+  }
+
+  /** Emits an event as it is; what it leaves out gets its default. */
+  log(event: EventInput): string
+  log(message: string | Error, data?: unknown): string
+  log(input: unknown, data?: unknown): string {
+    return this.#emit(input, data)
+  }
+
+  /** Emits a text with data, an error, or an event, at level 10. */
+  debug(event: EventInput): string
+  debug(message: string | Error, data?: unknown): string
+  debug(input: unknown, data?: unknown): string {
+    return this.#emit(input, data, 10)
+  }
+
+  /** The same at level 20. */
+  info(event: EventInput): string
+  info(message: string | Error, data?: unknown): string
+  info(input: unknown, data?: unknown): string {
+    return this.#emit(input, data, 20)
+  }
+
+  /** The same at level 30. */
+  warning(event: EventInput): string
+  warning(message: string | Error, data?: unknown): string
+  warning(input: unknown, data?: unknown): string {
+    return this.#emit(input, data, 30)
+  }
+
+  /** The same at level 40. */
+  error(event: EventInput): string
+  error(message: string | Error, data?: unknown): string
+  error(input: unknown, data?: unknown): string {
+    return this.#emit(input, data, 40)
+  }
+
+  /** The same at level 50. */
+  critical(event: EventInput): string
+  critical(message: string | Error, data?: unknown): string
+  critical(input: unknown, data?: unknown): string {
+    return this.#emit(input, data, 50)
+  }
+
+  /** The same at level 50 with `alert` set: the receiver tells the people whom its rules name. */
+  alert(event: EventInput): string
+  alert(message: string | Error, data?: unknown): string
+  alert(input: unknown, data?: unknown): string {
+    return this.#emit(input, data, 50, true)
+  }
+
+  /** A client whose every event carries these ids too. It shares this one's queue, connection and stats. */
+  bind(source: Source): EventClient {
+    const all = readSource(source, this.#source, this.#shared.tally.alter)
+    return new EventClient(new Bound(this.#shared, all) as ClientOptions)
+  }
+
+  /** A snapshot of the counters: emitted = waiting + exported + rejected + dropped, always. */
+  get stats(): Stats {
+    return structuredClone(this.#shared.tally.stats)
+  }
+
+  /** Newest first. */
+  getEvents(options?: GetEventsOptions): Promise<Event[]> {
+    return this.#shared.rest.getEvents(options)
+  }
+
+  /** Rejects with EVT_NOT_FOUND when there is none. */
+  getEvent(id: string): Promise<Event> {
+    return this.#shared.rest.getEvent(id)
+  }
+
+  /** By a MongoDB-style selector, archived events included; in no particular order. */
+  queryEvents(selector: object): Promise<Event[]> {
+    return this.#shared.rest.queryEvents(selector)
+  }
+
+  /**
+   * Resolves once everything emitted before is acknowledged. Rejects with EVT_UNREACHABLE when nothing was delivered
+   * for the timeout (what waits stays queued, and goes on being tried), with EVT_REFUSED when events were lost since the
+   * last flush.
+   */
+  async flush(options?: FlushOptions): Promise<void> {
+    await this.#shared.sender?.flush(options)
+  }
+
+  /**
+   * Flushes, then takes no more events: later ones are dropped, and counted. Rejects as `flush` does; what could not be
+   * delivered is lost then. On a bound client it only flushes.
+   */
+  async close(options?: FlushOptions): Promise<void> {
+    if (this.#isBound) return this.flush(options)
+    this.#shared.forget()
+    await this.#shared.sender?.close(options)
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  #emit(input: unknown, data: unknown, level?: EventLevel, alert = false): string {
+    const { tally, logger, sender, valueOptions } = this.#shared
+    tally.stats.emitted++
+    try {
+      const read = readInput(input, data, valueOptions)
+      const options = { ...valueOptions, source: this.#source, ...(level !== undefined && { level }) }
+      const event = toEvent(read, options)
+      if (alert) event.alert = true
+      if (sender === undefined) tally.drop('disabled', 1, 'switched off')
+      else logger.emit(toLogRecord(event, contextOf(event, read.trace_id)))
+      return event.event_id
+    } catch (error) {
+      // Nothing above should throw. If it does, the caller's work matters more than our event.
+      tally.drop('failed', 1, `an event could not be made: ${error}`)
+      return createEventId()
+    }
+  }
+}
+
+/** The active context, unless the event names a trace of its own or, by null, none. */
+function contextOf(event: Event, given: unknown) {
+  const { trace_id, span_id } = event
+  if (trace_id !== null || span_id !== null) {
+    const span: SpanContext = { traceId: trace_id ?? '', spanId: span_id ?? '', traceFlags: 0 }
+    return ROOT_CONTEXT.setValue(traceKey, span)
+  }
+  return given === null ? ROOT_CONTEXT : context.active()
+}

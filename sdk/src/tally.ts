@@ -1,0 +1,73 @@
+import { diag } from '@opentelemetry/api'
+
+/** Why an event did not reach the receiver. */
+export const dropReasons = ['queue_full', 'too_large', 'refused', 'closed', 'disabled', 'failed'] as const
+export type DropReason = (typeof dropReasons)[number]
+
+/**
+ * What became of the events. Nothing is missing from the sum:
+ * emitted = waiting + exported + rejected + dropped.
+ */
+export interface Stats {
+  /** Calls that made an event. */
+  emitted: number
+  /** In memory: queued, or in a request that has no answer yet. */
+  waiting: number
+  /** Accepted by the endpoint: a receiver has stored them, a Collector has queued them. */
+  exported: number
+  /** Refused one by one by the receiver, in the partial success of an otherwise good answer. */
+  rejected: number
+  /** Never to be sent; the sum of `droppedBy`. */
+  dropped: number
+  droppedBy: { [reason in DropReason]: number }
+  /** Values that no event can hold as they were (a function, a cycle, an id that is no ULID, …): left out or replaced. */
+  altered: number
+}
+
+/** Counts what happens to events, and tells each kind of trouble once through OpenTelemetry's diag. */
+export interface Tally {
+  readonly stats: Stats
+  drop(reason: DropReason, count: number, why: string): void
+  alter(why: string): void
+  /** Warns unless `topic` was told since it was last cleared. */
+  tell(topic: string, message: string): void
+  /** The trouble is over: says so, if it had been told, and may be told again. */
+  clear(topic: string, message?: string): void
+}
+
+export function createTally(): Tally {
+  const logger = diag.createComponentLogger({ namespace: 'madsci-events' })
+  const told = new Set<string>()
+  const droppedBy = { queue_full: 0, too_large: 0, refused: 0, closed: 0, disabled: 0, failed: 0 }
+  const stats: Stats = {
+    emitted: 0,
+    waiting: 0,
+    exported: 0,
+    rejected: 0,
+    dropped: 0,
+    droppedBy,
+    altered: 0,
+  }
+  const tell = (topic: string, message: string) => {
+    if (told.has(topic)) return
+    told.add(topic)
+    logger.warn(message)
+  }
+  return {
+    stats,
+    drop(reason, count, why) {
+      stats.dropped += count
+      droppedBy[reason] += count
+      // Switched off is what the operator asked for: counted, not complained of.
+      if (reason !== 'disabled') tell(`drop ${reason}`, `events are being dropped: ${why}`)
+    },
+    alter(why) {
+      stats.altered++
+      tell(`alter ${why}`, `an event was altered: ${why} (told once, counted in stats.altered)`)
+    },
+    tell,
+    clear(topic, message) {
+      if (told.delete(topic) && message) logger.warn(message)
+    },
+  }
+}
