@@ -1,0 +1,217 @@
+import { type Event, EventError } from '@madsci-events/sdk/event'
+import type { Db } from 'mongodb'
+import type { Log } from '../../log.ts'
+import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
+import { type Connection, databaseOfUrl, openConnection } from './connection.ts'
+import { decodeStoredEvent } from './decode.ts'
+import { createEventEncoder, type EventEncoder } from './encode.ts'
+import { createFinder } from './find.ts'
+import { createFollower } from './follow.ts'
+import { createInserter, type Inserter, type InsertReply } from './insert.ts'
+import { createJournal, toRanges } from './journal.ts'
+import { ensureIndexes, ensureSchema, metaName } from './schema.ts'
+
+export interface MongoStoreOptions {
+  /** Connection string; may hold a password, which is never shown. */
+  url: string
+  /** That of the URL's path if not given, else madsci_events. */
+  databaseName?: string
+  collectionName?: string
+  log: Log
+  /** Writes under way at once. */
+  writeConcurrency?: number
+  /** How long followers can look back. */
+  journalDays?: number
+  /** After that long followers pass over ids that did not come. */
+  graceMs?: number
+}
+
+// One reply names every refused document, and must stay below 16 MB itself; the same for the ids of a journal entry.
+const maxRunDocuments = 10_000
+const maxRunIdCharacters = 4 * 1024 * 1024
+const healthTimeoutMs = 1500
+const indexWaitMs = 1000
+
+/**
+ * Events in MongoDB: standalone, replica set or sharded cluster; no transactions, no change streams.
+ * Resolves also when the server cannot be reached: the store is then unavailable, and heals when it comes.
+ * Throws EVT_CONFIG for a wrong URL and EVT_SCHEMA_VERSION for a database of a newer release.
+ */
+export async function openMongoStore(options: MongoStoreOptions): Promise<EventStore> {
+  const {
+    url,
+    log,
+    collectionName = 'events',
+    writeConcurrency = 4,
+    journalDays = 7,
+    graceMs = 60_000,
+  } = options
+  const databaseName = options.databaseName ?? databaseOfUrl(url) ?? 'madsci_events'
+  const schemaOptions = { collectionName, journalDays, log }
+  const journal = createJournal(collectionName, log)
+  const encoders: EventEncoder[] = []
+  let inserter: Inserter = createInserter(collectionName)
+  // The least that any server allows, until the server has told.
+  let limits = { maxDocumentBytes: 16 * 1024 * 1024, maxRunBytes: 47_000_000, maxRunDocuments }
+
+  async function setup(db: Db): Promise<void> {
+    await ensureSchema(db, schemaOptions)
+    const hello = await db.command({ hello: 1 })
+    limits = {
+      maxDocumentBytes: hello.maxBsonObjectSize ?? limits.maxDocumentBytes,
+      maxRunBytes: (hello.maxMessageSizeBytes ?? 48_000_000) - 64 * 1024,
+      maxRunDocuments: Math.min(hello.maxWriteBatchSize ?? maxRunDocuments, maxRunDocuments),
+    }
+    if (!(await isDirectAccepted(db))) {
+      inserter = createInserter(collectionName, null)
+      log.warn({}, 'this MongoDB driver takes no encoded documents; writes go the slower way')
+    }
+    const indexes = ensureIndexes(db, schemaOptions)
+    await Promise.race([indexes, new Promise((resolve) => setTimeout(resolve, indexWaitMs).unref())])
+  }
+
+  /** One real document the short way, for the class may be there and mean something else. */
+  async function isDirectAccepted(db: Db): Promise<boolean> {
+    if (!inserter.isDirect) return false
+    return probe(db).then(
+      () => true,
+      async (error) => {
+        await db.command({ ping: 1 })
+        if ((error as EventError).code === 'EVT_INTERNAL') return false
+        throw error
+      },
+    )
+  }
+
+  const probeInserter = createInserter(metaName(collectionName))
+  const probeBytes = toProbe()
+  async function probe(db: Db): Promise<void> {
+    const { outcomes } = await probeInserter.insert(db, { bytes: probeBytes, count: 1 })
+    if (typeof outcomes[0] === 'object') throw new EventError('EVT_INTERNAL', outcomes[0].refused)
+  }
+
+  const connection: Connection = await openConnection({ url, databaseName, log, setup, probe })
+  const { db } = connection
+  const finder = createFinder({ url, databaseName, collectionName })
+  const follower = createFollower({ db, collectionName, graceMs, log })
+
+  /** Calls while the database is away fail at once; its errors become ours. */
+  async function guarded<T>(call: () => Promise<T>): Promise<T> {
+    connection.assertUp()
+    try {
+      return await call()
+    } catch (cause) {
+      throw connection.toError(cause)
+    }
+  }
+
+  async function write(events: readonly Event[]): Promise<WriteOutcome[]> {
+    const outcomes: WriteOutcome[] = new Array(events.length)
+    const encoder = encoders.pop() ?? createEventEncoder()
+    try {
+      let ids: string[] = []
+      let positions: number[] = []
+      let idCharacters = 0
+      const flush = async () => {
+        if (ids.length > 0) await writeRun(encoder, ids, positions, outcomes)
+        encoder.reset()
+        ids = []
+        positions = []
+        idCharacters = 0
+      }
+      for (let i = 0; i < events.length; i++) {
+        const event = events[i]!
+        const { byteCount } = encoder
+        let refused = encoder.add(event, limits.maxDocumentBytes)
+        if (refused === undefined && encoder.byteCount > limits.maxRunBytes && byteCount > 0) {
+          encoder.truncate(byteCount)
+          await flush()
+          refused = encoder.add(event, limits.maxDocumentBytes)
+        }
+        if (refused !== undefined) {
+          outcomes[i] = { refused }
+          continue
+        }
+        ids.push(event.event_id)
+        positions.push(i)
+        idCharacters += event.event_id.length
+        if (ids.length >= limits.maxRunDocuments || idCharacters >= maxRunIdCharacters) await flush()
+      }
+      await flush()
+      return outcomes
+    } finally {
+      encoder.reset()
+      encoders.push(encoder)
+    }
+  }
+
+  async function writeRun(
+    encoder: EventEncoder,
+    ids: string[],
+    positions: number[],
+    outcomes: WriteOutcome[],
+  ): Promise<void> {
+    const begun = await journal.begin(db, ids)
+    const reply: InsertReply = await inserter.insert(db, { bytes: encoder.bytes(), count: ids.length })
+    // Another primary took the events: the entry may have been rolled back with the old one.
+    if (reply.electionId !== begun.electionId) await journal.repeat(db, ids)
+    const out: number[] = []
+    for (let k = 0; k < ids.length; k++) {
+      const outcome = reply.outcomes[k]!
+      outcomes[positions[k]!] = outcome
+      // Sent twice, a duplicate may be the event of this very entry.
+      if (outcome !== 'stored' && !(outcome === 'duplicate' && reply.isRetried)) out.push(k)
+    }
+    if (out.length > 0) await journal.settle(db, begun, toRanges(out))
+  }
+
+  async function get(id: string): Promise<StoredEvent | undefined> {
+    const collection = db.collection<{ _id: string }>(collectionName)
+    const document = (await collection.findOne({ _id: id }, { raw: true })) as unknown as Uint8Array | null
+    return document ? decodeStoredEvent(document) : undefined
+  }
+
+  async function health(): Promise<StoreHealth> {
+    let timer: NodeJS.Timeout | undefined
+    const tooLate = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new EventError('EVT_STORE_UNAVAILABLE', 'MongoDB: no answer')),
+        healthTimeoutMs,
+      )
+    })
+    try {
+      const count = guarded(() => db.collection(collectionName).estimatedDocumentCount())
+      count.catch(() => {})
+      return { connected: true, totalEvents: await Promise.race([count, tooLate]) }
+    } catch (error) {
+      return { connected: false, totalEvents: null, reason: (error as Error).message }
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+
+  return {
+    kind: 'mongodb',
+    writeConcurrency,
+    write: (events) => guarded(() => write(events)),
+    get: (id) => guarded(() => get(id)),
+    async *find(query) {
+      connection.assertUp()
+      yield* finder.find(query)
+    },
+    commitsSince: (cursor, limit) => guarded(() => follower.commitsSince(cursor, limit)),
+    commitCursor: () => guarded(() => follower.commitCursor()),
+    health,
+    async close() {
+      await finder.close()
+      await connection.close()
+    },
+  }
+}
+
+/** {_id: 'probe'} as BSON. */
+function toProbe(): Buffer {
+  const document = Buffer.from('\0\0\0\0\x02_id\0\x06\0\0\0probe\0\0', 'latin1')
+  document.writeInt32LE(document.length)
+  return document
+}

@@ -1,0 +1,65 @@
+import { EventError, isObject, setKey, type Value } from '@madsci-events/sdk/event'
+import { Binary, BSON, type Document, Long } from 'mongodb'
+import type { FindQuery } from '../event-store.ts'
+
+/** A query as the worker takes it: everything that MongoDB must know, as BSON. */
+export interface FindCommand {
+  filter: Uint8Array
+  sort: [string, 1 | -1] | undefined
+  limit: number
+  offset: number
+  timeoutMs: number
+}
+
+/** Values → what the driver writes as the same BSON that encode.ts would. */
+export function toBson(value: Value): unknown {
+  if (typeof value === 'bigint') return Long.fromBigInt(value)
+  if (value instanceof Uint8Array) return new Binary(value)
+  if (Array.isArray(value)) return value.map(toBson)
+  if (isObject(value)) {
+    const document: { [key: string]: Value } = {}
+    for (const key of Object.keys(value)) setKey(document, key, toBson(value[key]!) as Value)
+    return document
+  }
+  return value
+}
+
+/** Throws EVT_SELECTOR for a selector that BSON cannot carry. */
+export function toFindCommand(query: FindQuery): FindCommand {
+  const { limit, offset, timeoutMs, order } = query
+  const stamp = query.archived === 'only' && order === 'newest' ? 'archived_at' : 'event_timestamp'
+  try {
+    return {
+      filter: BSON.serialize(toFilter(query)),
+      sort: order === 'none' ? undefined : [stamp, order === 'newest' ? -1 : 1],
+      limit,
+      offset,
+      timeoutMs,
+    }
+  } catch (cause) {
+    throw new EventError('EVT_SELECTOR', undefined, { cause })
+  }
+}
+
+function toFilter(query: FindQuery): Document {
+  const parts: Document[] = []
+  if (query.selector) parts.push(toBson(query.selector.source as { [key: string]: Value }) as Document)
+  if (query.minLevel !== undefined && query.minLevel > 0) parts.push({ log_level: { $gte: query.minLevel } })
+  const range: Document = {}
+  if (query.startTime !== undefined) range.$gte = toLowerBound(query.startTime)
+  if (query.endTime !== undefined) range.$lte = toUpperBound(query.endTime)
+  if (Object.keys(range).length > 0) parts.push({ event_timestamp: range })
+  if (query.archived === 'exclude') parts.push({ archived: { $ne: true } })
+  else if (query.archived === 'only') parts.push({ archived: true })
+  return parts.length === 0 ? {} : parts.length === 1 ? parts[0]! : { $and: parts }
+}
+
+/** The least text of the instant: naive sorts before `Z`, and MADSci's own, without a zero fraction, before both. */
+function toLowerBound(text: string): string {
+  const naive = text.replace(/Z$/, '')
+  return naive.replace(/\.000000$/, '')
+}
+
+function toUpperBound(text: string): string {
+  return text.endsWith('Z') ? text : `${text}Z`
+}

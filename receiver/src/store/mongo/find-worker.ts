@@ -1,0 +1,135 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { BSON, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
+import type { StoredEvent } from '../event-store.ts'
+import { decodeStoredEvent } from './decode.ts'
+import type { FindCommand } from './filter.ts'
+
+/**
+ * The thread of the queries: its own client, and JSON is made here, so that a report over a million events takes
+ * nothing from intake. Each query keeps two chunks under way at most: one is read while the other is used.
+ */
+export interface WorkerData {
+  url: string
+  clientOptions: MongoClientOptions
+  databaseName: string
+  collectionName: string
+}
+
+export type ToWorker =
+  | { kind: 'find'; query: number; command: FindCommand }
+  | { kind: 'more'; query: number }
+  | { kind: 'cancel'; query: number }
+
+export type FromWorker =
+  | { kind: 'chunk'; query: number; events: StoredEvent[] }
+  | { kind: 'end'; query: number }
+  | { kind: 'failed'; query: number; message: string; code: number | undefined }
+
+const chunkEvents = 200
+const chunkCharacters = 2 * 1024 * 1024
+
+const port = parentPort!
+const { url, clientOptions, databaseName, collectionName } = workerData as WorkerData
+const client = new MongoClient(url, clientOptions)
+/** A query under way. */
+interface Running {
+  /** Chunks that may still be sent before the reader asks for more. */
+  credit: number
+  isCancelled: boolean
+  wake: () => void
+  cursor: FindCursor<Uint8Array> | undefined
+  closing: Promise<void> | undefined
+}
+const running = new Map<number, Running>()
+
+port.on('message', (message: ToWorker) => {
+  if (message.kind === 'find') {
+    void run(message.query, message.command)
+    return
+  }
+  const state = running.get(message.query)
+  if (!state) return
+  if (message.kind === 'more') state.credit++
+  else {
+    state.isCancelled = true
+    void close(state)
+  }
+  state.wake()
+})
+
+/** Once for each cursor: of two closes at a time, the second ends the session with which the first would kill it. */
+function close(state: Running): Promise<void> {
+  state.closing ??= state.cursor?.close().catch(() => {})
+  return state.closing ?? Promise.resolve()
+}
+
+let connecting: Promise<unknown> | undefined
+/** A failed connect leaves a closed client behind; only connect() opens it again. */
+function connect(): Promise<unknown> {
+  connecting ??= client.connect().catch((error) => {
+    connecting = undefined
+    throw error
+  })
+  return connecting
+}
+
+async function run(query: number, command: FindCommand): Promise<void> {
+  const post = (message: FromWorker) => port.postMessage(message)
+  const state: Running = {
+    credit: 2,
+    isCancelled: false,
+    wake: () => {},
+    cursor: undefined,
+    closing: undefined,
+  }
+  running.set(query, state)
+  async function send(events: StoredEvent[]): Promise<void> {
+    while (state.credit <= 0 && !state.isCancelled) {
+      await new Promise<void>((resolve) => {
+        state.wake = resolve
+      })
+    }
+    state.credit--
+    if (!state.isCancelled) post({ kind: 'chunk', query, events })
+  }
+  try {
+    await connect()
+    const cursor = createCursor(command)
+    state.cursor = cursor
+    let events: StoredEvent[] = []
+    let characters = 0
+    while (!state.isCancelled && (await cursor.hasNext())) {
+      for (const document of cursor.readBufferedDocuments()) {
+        const event = decodeStoredEvent(document)
+        events.push(event)
+        characters += event.json.length
+        if (events.length < chunkEvents && characters < chunkCharacters) continue
+        await send(events)
+        if (state.isCancelled) return
+        events = []
+        characters = 0
+      }
+    }
+    if (events.length > 0) await send(events)
+    post({ kind: 'end', query })
+  } catch (error) {
+    const { message, code } = error as { message: string; code?: unknown }
+    post({ kind: 'failed', query, message, code: typeof code === 'number' ? code : undefined })
+  } finally {
+    running.delete(query)
+    await close(state)
+  }
+}
+
+function createCursor({ filter, sort, limit, offset, timeoutMs }: FindCommand): FindCursor<Uint8Array> {
+  // promoteValues false: 64-bit integers and bytes of the filter keep their types on the way.
+  const cursor = client
+    .db(databaseName)
+    .collection(collectionName)
+    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: chunkEvents * 5 })
+  if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
+  if (offset > 0) cursor.skip(offset)
+  if (limit > 0) cursor.limit(limit)
+  if (timeoutMs > 0) cursor.maxTimeMS(timeoutMs)
+  return cursor as unknown as FindCursor<Uint8Array>
+}

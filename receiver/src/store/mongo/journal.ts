@@ -1,0 +1,96 @@
+import { createEventId } from '@madsci-events/sdk/event'
+import { type Db, type Document, MongoServerError } from 'mongodb'
+import type { Log } from '../../log.ts'
+import { duplicateKey, durable, mayRetry } from './insert.ts'
+
+/**
+ * The order of commits. Before each command that inserts events, its ids go as one small document to the journal:
+ *
+ *     {_id: {r: receiver, n: 1, 2, 3 …}, at, ids: [a, b, c], out: [1, 2]}
+ *
+ *  - The entry is executed before its events are sent, and is in the same log: when the events are durable, so is it.
+ *    It needs no flush of its own. (A failover between the two shows in electionId: then it is written again.)
+ *  - `out` holds ranges [from, to) of ids that this write did not store: duplicates, whose first entry counts, and
+ *    refused events. It is set only when there are some.
+ *  - Each receiver counts for itself from its start, so receivers need not agree on anything.
+ *
+ * What another program inserts into the collection by itself is in no journal, and followers do not see it.
+ */
+export interface JournalEntry {
+  _id: { r: string; n: number }
+  at: Date
+  ids: string[]
+  out?: number[]
+}
+
+export const journalName = (collectionName: string) => `${collectionName}_journal`
+
+export interface Journal {
+  readonly receiverId: string
+  /** Settles when the entry is executed. */
+  begin(db: Db, ids: string[]): Promise<Begun>
+  /** Notes the positions that were not stored. Failure costs followers a wait, so it is only logged. */
+  settle(db: Db, begun: Begun, out: number[]): Promise<void>
+  /** Writes the entry once more, durably, under a new number. */
+  repeat(db: Db, ids: string[]): Promise<void>
+}
+
+export interface Begun {
+  n: number
+  electionId: string | undefined
+}
+
+export function createJournal(collectionName: string, log: Log): Journal {
+  const name = journalName(collectionName)
+  // ULIDs ascend with time: a receiver's later life sorts after its earlier ones.
+  const receiverId = createEventId()
+  let last = 0
+
+  async function insert(db: Db, ids: string[], writeConcern: object): Promise<Begun> {
+    const n = ++last
+    const entry = { _id: { r: receiverId, n }, at: new Date(), ids }
+    const send = () => db.command({ insert: name, documents: [entry], writeConcern })
+    const reply: Document = await send().catch((error) => {
+      if (mayRetry(error)) return send()
+      throw error
+    })
+    const error = reply.writeErrors?.[0] ?? reply.writeConcernError
+    // The first attempt got through after all.
+    if (error && error.code !== duplicateKey) throw new MongoServerError(error)
+    return { n, electionId: reply.electionId?.toString() }
+  }
+
+  return {
+    receiverId,
+    begin: (db, ids) => insert(db, ids, { w: 1 }),
+    async settle(db, { n }, out) {
+      try {
+        await db
+          .collection<JournalEntry>(name)
+          .updateOne({ _id: { r: receiverId, n } }, { $set: { out } }, { writeConcern: { w: 1 } })
+      } catch (error) {
+        log.warn({ reason: (error as Error).message }, 'a journal entry could not be settled')
+      }
+    },
+    async repeat(db, ids) {
+      await insert(db, ids, durable)
+    },
+  }
+}
+
+/** Positions → ranges [from, to), flat. */
+export function toRanges(positions: readonly number[]): number[] {
+  const ranges: number[] = []
+  for (const position of positions) {
+    if (ranges.at(-1) === position) ranges[ranges.length - 1] = position + 1
+    else ranges.push(position, position + 1)
+  }
+  return ranges
+}
+
+export function isWithin(ranges: readonly number[], position: number): boolean {
+  for (let i = 0; i < ranges.length; i += 2) {
+    if (position >= ranges[i]! && position < ranges[i + 1]!) return true
+  }
+  return false
+}

@@ -1,0 +1,132 @@
+import { EventError } from '@madsci-events/sdk/event'
+import type { Collection, Db, Document, IndexDescription } from 'mongodb'
+import type { Log } from '../../log.ts'
+import { journalName } from './journal.ts'
+
+/**
+ * Two numbers. `schema_versions` is MADSci's own collection: it stays at 1.0.0, so that its tools keep opening the
+ * database. Ours counts what we add (journal, meta) and lies in `<collection>_meta`, which MADSci does not look at.
+ */
+export const schemaVersion = 1
+const madsciVersion = '1.0.0'
+
+/** Where our schema number and the probe's mark lie. */
+export const metaName = (collectionName: string) => `${collectionName}_meta`
+
+export interface SchemaOptions {
+  collectionName: string
+  journalDays: number
+  log: Log
+}
+
+/** Records the versions where none is; throws EVT_SCHEMA_VERSION when one is unknown to this release. */
+export async function ensureSchema(db: Db, options: SchemaOptions): Promise<void> {
+  const meta = db.collection<{ _id: string; version: number }>(metaName(options.collectionName))
+  const own = await meta.findOne({ _id: 'schema' })
+  if (own && !(own.version <= schemaVersion)) {
+    throw new EventError(
+      'EVT_SCHEMA_VERSION',
+      `the database has schema ${own.version} of madsci-events; this release knows ${schemaVersion}`,
+    )
+  }
+  const versions = db.collection('schema_versions')
+  const newest = await versions.findOne({}, { sort: { applied_at: -1 } })
+  const version = newest === null ? undefined : String(newest.version)
+  if (version !== undefined && !/^1\./.test(version)) {
+    throw new EventError(
+      'EVT_SCHEMA_VERSION',
+      `the database has MADSci schema ${version}, not ${madsciVersion}`,
+    )
+  }
+  if (version === undefined) await recordMadsciVersion(versions)
+  if (own?.version !== schemaVersion) {
+    await meta.updateOne({ _id: 'schema' }, { $set: { version: schemaVersion } }, { upsert: true })
+  }
+}
+
+async function recordMadsciVersion(versions: Collection): Promise<void> {
+  await versions.createIndexes([
+    { key: { version: 1 }, name: 'version_unique', unique: true },
+    { key: { applied_at: -1 }, name: 'applied_at_desc' },
+  ])
+  await versions
+    .updateOne(
+      { version: madsciVersion },
+      {
+        $setOnInsert: {
+          applied_at: new Date(),
+          migration_notes: `Auto-initialized schema version ${madsciVersion}`,
+        },
+      },
+      { upsert: true },
+    )
+    .catch((error: { code?: number }) => {
+      // Another receiver was quicker.
+      if (error.code !== 11000) throw error
+    })
+}
+
+interface WantedIndex {
+  key: { [path: string]: 1 | -1 }
+  partial?: Document
+  /** Keys of MADSci's own indexes that serve as well. */
+  or?: { key: { [path: string]: 1 | -1 }; partial?: Document }[]
+}
+
+const whereArchived = { archived: true }
+// Descending, so that it never has the key of MADSci's TTL index, which MADSci must be able to make and remake.
+const wantedIndexes: WantedIndex[] = [
+  { key: { event_timestamp: 1 } },
+  { key: { log_level: 1, event_timestamp: 1 } },
+  {
+    key: { archived_at: -1 },
+    partial: whereArchived,
+    or: [{ key: { archived_at: 1 }, partial: whereArchived }, { key: { archived: 1, archived_at: 1 } }],
+  },
+]
+
+/** Makes the indexes that are missing. Large collections take minutes, writes go on; failures are only logged. */
+export async function ensureIndexes(db: Db, options: SchemaOptions): Promise<void> {
+  const { collectionName, log } = options
+  const events = db.collection(collectionName)
+  try {
+    const present = await events.indexes().catch(() => [] as Document[])
+    const has = (key: object, partial: object = {}) =>
+      present.some(
+        (index) =>
+          JSON.stringify(index.key) === JSON.stringify(key) &&
+          JSON.stringify(index.partialFilterExpression ?? {}) === JSON.stringify(partial),
+      )
+    const missing = wantedIndexes
+      .filter((index) => ![index, ...(index.or ?? [])].some(({ key, partial }) => has(key, partial)))
+      .map(
+        (index): IndexDescription => ({
+          key: index.key,
+          ...(index.partial && { partialFilterExpression: index.partial }),
+        }),
+      )
+    // A socket timeout would cut the wait for a long build, not the build.
+    for (const index of missing)
+      await db.command({ createIndexes: collectionName, indexes: [named(index)] }, patient)
+    await ensureJournalIndex(db, options)
+  } catch (error) {
+    log.warn({ reason: (error as Error).message }, 'an index could not be made')
+  }
+}
+
+const patient = { socketTimeoutMS: 0 } as object
+
+function named(index: IndexDescription): Document {
+  const name = Object.entries(index.key).flat().join('_')
+  return { ...index, name }
+}
+
+async function ensureJournalIndex(db: Db, options: SchemaOptions): Promise<void> {
+  const journal = db.collection(journalName(options.collectionName))
+  const seconds = options.journalDays * 86400
+  const present = await journal.indexes().catch(() => [] as Document[])
+  const old = present.find((index) => index.key?.at === 1)
+  if (old && old.expireAfterSeconds !== seconds) await journal.dropIndex(old.name)
+  else if (old) return
+  await journal.createIndex({ at: 1 }, { expireAfterSeconds: seconds })
+}

@@ -1,0 +1,234 @@
+import {
+  type Event,
+  fromDocument,
+  fromExactJson,
+  parseJson,
+  toDocument,
+  type Value,
+} from '@madsci-events/sdk/event'
+import { Binary, Double, Int32, Long, MongoClient, ObjectId } from 'mongodb'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { silentLog } from '../../../../receiver/src/log.ts'
+import type { EventStore, FindQuery, StoredEvent } from '../../../../receiver/src/store/event-store.ts'
+import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
+import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
+
+const source = await findMongo()
+const reason = 'skip' in source ? source.skip : ''
+
+const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
+const event = (id: string, fields: Partial<Event> = {}): Event => ({
+  ...fromDocument({ _id: id, event_timestamp: '2026-11-23T19:25:51.286773Z', event_data: { message: id } }),
+  ...fields,
+})
+async function collect(store: EventStore, query: Partial<FindQuery> = {}): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = []
+  for await (const chunk of store.find({ ...everything, ...query })) events.push(...chunk)
+  return events
+}
+const readValue = (stored: StoredEvent): Value =>
+  stored.exact === undefined ? parseJson(stored.json) : fromExactJson(stored.exact)
+
+describe('MongoDB store', () => {
+  let mongod: Mongod
+  let client: MongoClient
+  let store: EventStore
+  const databaseName = freshDatabaseName()
+  beforeEach((ctx) => ctx.skip(reason !== '', reason))
+  beforeAll(async () => {
+    if (reason) return
+    mongod = await startMongod()
+    client = await new MongoClient(mongod.url).connect()
+    store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog })
+  })
+  afterAll(async () => {
+    await store?.close()
+    await client?.db(databaseName).dropDatabase()
+    await client?.close()
+    await mongod?.stop()
+  })
+
+  it('writes documents as MADSci does: types, key order, integers by their size', async () => {
+    const data = {
+      a: 1,
+      b: 2 ** 31,
+      c: 2n ** 62n,
+      d: 1.5,
+      e: -0,
+      f: new Uint8Array([1, 2]),
+      g: Number.NaN,
+      h: 2 ** 53,
+    }
+    const one = event('types', {
+      event_data: data,
+      archived: true,
+      archived_at: '2026-11-23T19:29:12.877000Z',
+    })
+    expect(await store.write([one])).toEqual(['stored'])
+    const raw = await client
+      .db(databaseName)
+      .collection<{ _id: string }>('events')
+      .findOne({ _id: 'types' }, { promoteValues: false })
+    expect(Object.keys(raw!)).toEqual(Object.keys(toDocument(one)))
+    expect(raw).toMatchObject({
+      log_level: new Int32(20),
+      archived_at: new Date('2026-11-23T19:29:12.877Z'),
+      event_data: {
+        a: new Int32(1),
+        b: Long.fromNumber(2 ** 31),
+        c: Long.fromBigInt(2n ** 62n),
+        d: new Double(1.5),
+        e: new Double(-0),
+        f: new Binary(new Uint8Array([1, 2])),
+        g: new Double(Number.NaN),
+        h: new Double(2 ** 53),
+      },
+    })
+    const stored = (await store.get('types'))!
+    expect(stored.json).toContain('"archived_at":"2026-11-23T19:29:12.877000"')
+    expect((readValue(stored) as { event_data: Value }).event_data).toEqual(data)
+  })
+
+  it('reads documents of the original as they are, without filling in what is not there', async () => {
+    const _id = '01M84XRCB04R2X0EN07MZFKJQ0'
+    const data = {
+      a: new Double(1),
+      b: new ObjectId('0123456789abcdef01234567'),
+      c: new Date(1000),
+      'é"\n': '\u0001x',
+    }
+    await client
+      .db(databaseName)
+      .collection<{ _id: string }>('events')
+      .insertOne({ _id, event_type: 'experiment_stop', log_level: 25, event_data: data } as never)
+    expect(await store.get(_id)).toEqual({
+      id: _id,
+      json: `{"_id":"${_id}","event_type":"experiment_stop","log_level":25,"event_data":{"a":1,"b":"0123456789abcdef01234567","c":"1970-01-01T00:00:01","é\\"\\n":"\\u0001x"}}`,
+    })
+  })
+
+  it('tells duplicates, refusals and stored events of one write apart', async () => {
+    const huge = event('huge', { event_data: 'x'.repeat(17 * 1024 * 1024) })
+    const nul = event('nul', { event_data: { 'a\0b': 1 } })
+    const outcomes = await store.write([event('o1'), huge, event('o1', { log_level: 50 }), nul, event('o2')])
+    expect(outcomes).toEqual([
+      'stored',
+      { refused: expect.stringContaining('the event is larger') },
+      'duplicate',
+      { refused: expect.stringContaining('NUL') },
+      'stored',
+    ])
+    expect(await store.write([event('o2'), event('o3')])).toEqual(['duplicate', 'stored'])
+    expect((await store.get('o1'))?.json).toContain('"log_level":20')
+  })
+
+  it('splits what no single message can carry', async () => {
+    const events = Array.from({ length: 8 }, (_, i) =>
+      event(`big${i}`, { event_data: 'y'.repeat(9_000_000) }),
+    )
+    expect(await store.write(events)).toEqual(events.map(() => 'stored'))
+    const many = Array.from({ length: 12_000 }, (_, i) => event(`many${i}`))
+    expect((await store.write(many)).every((one) => one === 'stored')).toBe(true)
+    await client
+      .db(databaseName)
+      .collection<{ _id: string }>('events')
+      .deleteMany({ _id: /^(big|many)/ })
+  })
+
+  it('finds by level, time, archive and selector, in order, with limit and offset', async () => {
+    const base = { event_type: 'test' } as const
+    await store.write([
+      event('f1', { ...base, event_timestamp: '2020-01-01T00:00:00.000000', log_level: 10 }),
+      event('f2', { ...base, event_timestamp: '2020-01-01T00:00:00.000000Z', log_level: 20 }),
+      event('f3', { ...base, event_timestamp: '2020-01-01T00:00:01.000000Z', log_level: 30 }),
+      event('f4', { ...base, event_timestamp: '2020-01-01T00:00:02.000000', archived: true }),
+    ])
+    const of = async (query: Partial<FindQuery>) =>
+      (await collect(store, { selector: { source: { event_type: 'test' } }, ...query })).map((one) => one.id)
+    expect(await of({ order: 'newest' })).toEqual(['f4', 'f3', 'f2', 'f1'])
+    expect(await of({ order: 'oldest', archived: 'exclude' })).toEqual(['f1', 'f2', 'f3'])
+    expect(await of({ archived: 'only' })).toEqual(['f4'])
+    expect(await of({ order: 'oldest', limit: 2, offset: 1 })).toEqual(['f2', 'f3'])
+    expect(await of({ order: 'oldest', minLevel: 20, archived: 'exclude' })).toEqual(['f2', 'f3'])
+    const second = '2020-01-01T00:00:00.000000'
+    for (const [startTime, endTime] of [
+      [second, second],
+      [`${second}Z`, `${second}Z`],
+    ] as const)
+      expect(await of({ order: 'oldest', startTime, endTime })).toEqual(['f1', 'f2'])
+  })
+
+  it('ends a query after its time limit, and a broken selector, with the right error', async () => {
+    await store.write(Array.from({ length: 3000 }, (_, i) => event(`t${i}`, { event_data: 'a'.repeat(400) })))
+    const slow = { event_data: { $regex: '(a+)+b$' } }
+    await expect(collect(store, { selector: { source: slow }, timeoutMs: 1 })).rejects.toMatchObject({
+      code: 'EVT_QUERY_TIMEOUT',
+    })
+    await expect(collect(store, { selector: { source: { a: { $regex: '(' } } } })).rejects.toMatchObject({
+      code: 'EVT_SELECTOR',
+    })
+  })
+
+  it('a query left early ends on the server', async () => {
+    for await (const chunk of store.find(everything)) {
+      expect(chunk.length).toBeGreaterThan(0)
+      break
+    }
+    const admin = client.db('admin')
+    await expect
+      .poll(async () => {
+        const cursors = admin.aggregate([
+          { $currentOp: { idleCursors: true } },
+          { $match: { type: 'idleCursor', ns: `${databaseName}.events` } },
+        ])
+        return (await cursors.toArray()).length
+      })
+      .toBe(0)
+  })
+
+  it('makes the indexes it needs beside those of the original', async () => {
+    const names = (await client.db(databaseName).collection('events').indexes()).map((one) => one.name)
+    expect(names.sort()).toEqual([
+      '_id_',
+      'archived_at_-1',
+      'event_timestamp_1',
+      'log_level_1_event_timestamp_1',
+    ])
+    expect(await client.db(databaseName).collection('schema_versions').findOne()).toMatchObject({
+      version: '1.0.0',
+    })
+  })
+
+  it('refuses a schema of a newer release and of another MADSci, and opens one of MADSci 1.0.0', async () => {
+    const open = (name: string) => openMongoStore({ url: mongod.url, databaseName: name, log: silentLog })
+    const name = freshDatabaseName()
+    const db = client.db(name)
+    await db.collection('schema_versions').insertOne({ version: '1.0.0', applied_at: new Date() })
+    await (await open(name)).close()
+    expect(await db.collection('schema_versions').countDocuments()).toBe(1)
+    await db.collection<{ _id: string }>('events_meta').updateOne({ _id: 'schema' }, { $set: { version: 2 } })
+    await expect(open(name)).rejects.toMatchObject({ code: 'EVT_SCHEMA_VERSION' })
+    await db.collection<{ _id: string }>('events_meta').deleteOne({ _id: 'schema' })
+    await db
+      .collection('schema_versions')
+      .insertOne({ version: '2.0.0', applied_at: new Date(Date.now() + 1000) })
+    await expect(open(name)).rejects.toMatchObject({ code: 'EVT_SCHEMA_VERSION' })
+    await db.dropDatabase()
+  })
+
+  it('never shows the password of its URL', async () => {
+    const lines: string[] = []
+    const note = (fields: object, message: string) => lines.push(JSON.stringify(fields) + message)
+    const url = 'mongodb://user:geheim@127.0.0.1:1/x'
+    const away = await openMongoStore({ url, log: { info: note, warn: note, error: note } })
+    const error = await away.write([event('a')]).catch((cause: Error) => cause)
+    expect(error).toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+    expect(lines.length).toBeGreaterThan(0)
+    await away.close()
+    const wrong = await openMongoStore({ url: 'mongodb://user:geheim@', log: silentLog }).catch(
+      (cause: Error) => cause,
+    )
+    expect(wrong).toMatchObject({ code: 'EVT_CONFIG' })
+    expect(`${lines.join()}${error}${(wrong as Error).stack}`).not.toContain('geheim')
+  })
+})
