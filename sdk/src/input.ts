@@ -172,7 +172,7 @@ function readId(input: unknown, onAlter: (why: string) => void): string {
 
 function readTime(input: unknown, onAlter: (why: string) => void): string {
   if (input === undefined || input === null) return nowTimestamp()
-  const parsed = parseTimestamp(input instanceof Date ? input.getTime() / 1000 : input)
+  const parsed = parseTimestamp(fromDate(input))
   if ('text' in parsed) {
     const stamp = parsed.text.endsWith('Z') ? parsed.text : `${parsed.text}Z`
     const unixNano = fromTimestamp(stamp)
@@ -181,6 +181,14 @@ function readTime(input: unknown, onAlter: (why: string) => void): string {
   }
   onAlter(`event_timestamp ${text(input)} is no time between 1970 and 2554`)
   return nowTimestamp()
+}
+
+function fromDate(input: unknown): unknown {
+  try {
+    return input instanceof Date ? input.getTime() / 1000 : input
+  } catch {
+    return undefined // a proxy that has been revoked
+  }
 }
 
 function readHex(

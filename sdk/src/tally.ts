@@ -35,6 +35,8 @@ export interface Tally {
   clear(topic: string, message?: string): void
 }
 
+const maxTold = 200
+
 export function createTally(): Tally {
   const logger = diag.createComponentLogger({ namespace: 'madsci-events' })
   const told = new Set<string>()
@@ -63,7 +65,9 @@ export function createTally(): Tally {
     },
     alter(why) {
       stats.altered++
-      tell(`alter ${why}`, `an event was altered: ${why} (told once, counted in stats.altered)`)
+      // Reasons may quote what was given: there is no end to them.
+      if (told.size < maxTold)
+        tell(`alter ${why}`, `an event was altered: ${why} (told once, counted in stats.altered)`)
     },
     tell,
     clear(topic, message) {
