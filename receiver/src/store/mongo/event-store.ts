@@ -44,7 +44,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     collectionName = 'events',
     writeConcurrency = 4,
     journalDays = 7,
-    graceMs = 60_000,
+    graceMs = 15_000,
   } = options
   const databaseName = options.databaseName ?? databaseOfUrl(url) ?? 'madsci_events'
   const schemaOptions = { collectionName, journalDays, log }
@@ -152,7 +152,11 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     outcomes: WriteOutcome[],
   ): Promise<void> {
     const begun = await journal.begin(db, ids)
-    const reply: InsertReply = await inserter.insert(db, { bytes: encoder.bytes(), count: ids.length })
+    const run = { bytes: encoder.bytes(), count: ids.length }
+    const reply: InsertReply = await inserter.insert(db, run).catch((error) => {
+      journal.doubt(begun)
+      throw error
+    })
     // Another primary took the events: the entry may have been rolled back with the old one.
     if (reply.electionId !== begun.electionId) await journal.repeat(db, ids)
     const out: number[] = []

@@ -207,7 +207,7 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
     for (let index = state.taken; index < entry.ids.length; index++) {
       if (!isWithin(out, index) && !stored.has(entry.ids[index]!)) missing.push(index)
     }
-    if (missing.length > 0 && !isSettled(key, atMs)) return 'wait'
+    if (missing.length > 0 && !entry.doubtful && !isSettled(key, atMs)) return 'wait'
     const absent = new Set(missing)
     for (let index = state.taken; index < entry.ids.length; index++) {
       if (ids.length >= limit) {

@@ -13,6 +13,8 @@ import { duplicateKey, durable, mayRetry } from './insert.ts'
  *  - `out` holds ranges [from, to) of ids that this write did not store: duplicates, whose first entry counts, and
  *    refused events. It is set only when there are some.
  *  - Each receiver counts for itself from its start, so receivers need not agree on anything.
+ *  - After trouble the next write first mends what is open: a number whose entry failed gets an empty one (which also
+ *    keeps a late one out), an entry whose events are in doubt is marked so. Followers then need not wait for either.
  *
  * What another program inserts into the collection by itself is in no journal, and followers do not see it.
  */
@@ -21,6 +23,8 @@ export interface JournalEntry {
   at: Date
   ids: string[]
   out?: number[]
+  /** The write of these events failed; they may have been stored, now or later, or not. */
+  doubtful?: boolean
 }
 
 export const journalName = (collectionName: string) => `${collectionName}_journal`
@@ -29,6 +33,8 @@ export interface Journal {
   readonly receiverId: string
   /** Settles when the entry is executed. */
   begin(db: Db, ids: string[]): Promise<Begun>
+  /** Nothing can be told of the events of this entry. */
+  doubt(begun: Begun): void
   /** Notes the positions that were not stored. Failure costs followers a wait, so it is only logged. */
   settle(db: Db, begun: Begun, out: number[]): Promise<void>
   /** Writes the entry once more, durably, under a new number. */
@@ -45,24 +51,56 @@ export function createJournal(collectionName: string, log: Log): Journal {
   // ULIDs ascend with time: a receiver's later life sorts after its earlier ones.
   const receiverId = createEventId()
   let last = 0
+  let absent: number[] = []
+  let doubtful: number[] = []
 
   async function insert(db: Db, ids: string[], writeConcern: object): Promise<Begun> {
+    if (absent.length > 0 || doubtful.length > 0) await mend(db)
     const n = ++last
     const entry = { _id: { r: receiverId, n }, at: new Date(), ids }
     const send = () => db.command({ insert: name, documents: [entry], writeConcern })
-    const reply: Document = await send().catch((error) => {
-      if (mayRetry(error)) return send()
+    try {
+      const reply: Document = await send().catch((error) => {
+        if (mayRetry(error)) return send()
+        throw error
+      })
+      const error = reply.writeErrors?.[0] ?? reply.writeConcernError
+      // The first attempt got through after all.
+      if (error && error.code !== duplicateKey) throw new MongoServerError(error)
+      return { n, electionId: reply.electionId?.toString() }
+    } catch (error) {
+      absent.push(n)
       throw error
+    }
+  }
+
+  async function mend(db: Db): Promise<void> {
+    const [empty, open] = [absent, doubtful]
+    absent = []
+    doubtful = []
+    const update = (n: number, $set: Partial<JournalEntry>, upsert: boolean) => ({
+      updateOne: { filter: { _id: { r: receiverId, n } }, update: { $set }, upsert },
     })
-    const error = reply.writeErrors?.[0] ?? reply.writeConcernError
-    // The first attempt got through after all.
-    if (error && error.code !== duplicateKey) throw new MongoServerError(error)
-    return { n, electionId: reply.electionId?.toString() }
+    try {
+      await db
+        .collection<JournalEntry>(name)
+        .bulkWrite([
+          ...empty.map((n) => update(n, { at: new Date(), ids: [] }, true)),
+          ...open.map((n) => update(n, { doubtful: true }, false)),
+        ])
+    } catch (error) {
+      absent.push(...empty)
+      doubtful.push(...open)
+      throw error
+    }
   }
 
   return {
     receiverId,
     begin: (db, ids) => insert(db, ids, { w: 1 }),
+    doubt({ n }) {
+      doubtful.push(n)
+    },
     async settle(db, { n }, out) {
       try {
         await db
