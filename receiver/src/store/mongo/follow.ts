@@ -2,7 +2,7 @@ import { type Collection, type Db, MaxKey } from 'mongodb'
 import type { Log } from '../../log.ts'
 import type { CommitPage } from '../event-store.ts'
 import { type CommitPosition, decodeCursor, encodeCursor, type LateEntry } from './cursor.ts'
-import { isWithin, type JournalEntry, journalName, toRanges } from './journal.ts'
+import { isWithin, type JournalEntry, journalName, toPositions, toRanges } from './journal.ts'
 
 export interface FollowerOptions {
   db: Db
@@ -115,10 +115,12 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
     )
   }
 
-  async function takeLate(position: CommitPosition, given: string[]): Promise<void> {
+  /** Gives what has come since, and tells which ids are still missed. */
+  async function takeLate(position: CommitPosition, given: string[]): Promise<Missed> {
     const now = Date.now()
+    const missed: Missed = new Map()
     position.late = position.late.filter((one) => now - one.passedMs < settledMs)
-    if (position.late.length === 0) return
+    if (position.late.length === 0) return missed
     const keys = position.late.map(({ r, n }) => ({ r, n }))
     const entries = await journal.find({ _id: { $in: keys } }).toArray()
     const entryOf = new Map(entries.map((entry) => [keyOf(entry._id), entry]))
@@ -133,33 +135,42 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
         else if (isFirst(id, keyOf(late))) given.push(id)
       })
       late.missing = toRanges(missing)
+      note(missed, late, missing, entry.ids)
       return missing.length > 0
     })
+    return missed
+  }
+
+  /** An id that another entry has given since must not be given again as late, not even after a restart. */
+  function forget(position: CommitPosition, missed: Missed, given: string[]): void {
+    if (missed.size === 0) return
+    for (const id of given) {
+      for (const { late, index } of missed.get(id) ?? []) {
+        if (late.missing) late.missing = toRanges(toPositions(late.missing).filter((one) => one !== index))
+      }
+    }
+    position.late = position.late.filter((late) => late.missing?.length !== 0)
   }
 
   async function commitsSince(cursor: string, limit: number): Promise<CommitPage> {
     const position = decodeCursor(cursor)
     const ids: string[] = []
-    await takeLate(position, ids)
+    const missed = await takeLate(position, ids)
     let hasMore = true
     while (hasMore && ids.length < limit) {
       const queues = await nextEntries(position)
       hasMore = queues.some((queue) => queue.length === entriesAhead)
       const stored = await storedOf(queues.flatMap((queue) => unread(queue, limit - ids.length)))
-      const moved = takeEntries(position, queues, stored, ids, limit)
+      const moved = takeEntries({ position, missed, stored, ids, limit }, queues)
       hasMore &&= moved
     }
+    forget(position, missed, ids)
     return { ids, cursor: encodeCursor(position) }
   }
 
   /** True when any entry was taken whole. */
-  function takeEntries(
-    position: CommitPosition,
-    queues: JournalEntry[][],
-    stored: Set<string>,
-    ids: string[],
-    limit: number,
-  ): boolean {
+  function takeEntries(page: Page, queues: JournalEntry[][]): boolean {
+    const { ids, limit } = page
     const open = queues
       .map((queue) => unreadEntries(queue, limit - ids.length))
       .filter((queue) => queue.length > 0)
@@ -167,7 +178,7 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
     while (open.length > 0 && ids.length < limit) {
       let least = open[0]!
       for (const queue of open) if (queue[0]!.at < least[0]!.at) least = queue
-      const step = takeEntry(position, least[0]!, stored, ids, limit)
+      const step = takeEntry(page, least[0]!)
       if (step === 'whole') {
         moved = true
         least.shift()
@@ -177,13 +188,8 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
     return moved
   }
 
-  function takeEntry(
-    position: CommitPosition,
-    entry: JournalEntry,
-    stored: Set<string>,
-    ids: string[],
-    limit: number,
-  ): 'whole' | 'wait' | 'full' {
+  function takeEntry(page: Page, entry: JournalEntry): 'whole' | 'wait' | 'full' {
+    const { position, missed, stored, ids, limit } = page
     const { r, n } = entry._id
     const key = keyOf(entry._id)
     const atMs = entry.at.getTime()
@@ -218,7 +224,11 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
       if (!absent.has(index) && !isWithin(out, index) && isFirst(id, key)) ids.push(id)
     }
     waitingSince.delete(key)
-    if (missing.length > 0) pass(position, { r, n, missing: toRanges(missing), passedMs: Date.now() }, atMs)
+    if (missing.length > 0) {
+      const late = { r, n, missing: toRanges(missing), passedMs: Date.now() }
+      pass(position, late, atMs)
+      note(missed, late, missing, entry.ids)
+    }
     state.n = n
     state.taken = 0
     return 'whole'
@@ -247,6 +257,27 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
   }
 
   return { commitsSince, commitCursor }
+}
+
+/** Ids that were passed over, and where. */
+type Missed = Map<string, { late: LateEntry; index: number }[]>
+
+/** What one call is about. */
+interface Page {
+  position: CommitPosition
+  missed: Missed
+  stored: Set<string>
+  ids: string[]
+  limit: number
+}
+
+function note(missed: Missed, late: LateEntry, positions: number[], ids: string[]): void {
+  for (const index of positions) {
+    const id = ids[index]!
+    const places = missed.get(id)
+    if (places) places.push({ late, index })
+    else missed.set(id, [{ late, index }])
+  }
 }
 
 const keyOf = ({ r, n }: { r: string; n: number }) => `${r}:${n}`

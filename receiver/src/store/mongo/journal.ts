@@ -126,6 +126,14 @@ export function toRanges(positions: readonly number[]): number[] {
   return ranges
 }
 
+export function toPositions(ranges: readonly number[]): number[] {
+  const positions: number[] = []
+  for (let i = 0; i < ranges.length; i += 2) {
+    for (let position = ranges[i]!; position < ranges[i + 1]!; position++) positions.push(position)
+  }
+  return positions
+}
+
 export function isWithin(ranges: readonly number[], position: number): boolean {
   for (let i = 0; i < ranges.length; i += 2) {
     if (position >= ranges[i]! && position < ranges[i + 1]!) return true

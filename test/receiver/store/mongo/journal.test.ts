@@ -136,6 +136,27 @@ describe('journal', () => {
     expect((await readAll(store, late.cursor)).ids).toEqual([])
   })
 
+  it('a doubtful entry holds nobody up, and what was sent again comes once, also after a restart', async () => {
+    const name = freshDatabaseName()
+    const store = await open(name)
+    const at = new Date()
+    await journalOf(name).insertMany([
+      { _id: { r: 'R', n: 1 }, at, ids: ['a', 'b', 'c'], doubtful: true },
+      { _id: { r: 'R', n: 2 }, at, ids: ['d'] },
+    ])
+    await insert(name, 'a', 'd')
+    const first = await readAll(store)
+    expect(first.ids).toEqual(['a', 'd'])
+    await journalOf(name).insertOne({ _id: { r: 'R', n: 3 }, at, ids: ['b', 'a'], out: [1, 2] })
+    await insert(name, 'b')
+    const second = await readAll(store, first.cursor)
+    expect(second.ids).toEqual(['b'])
+    const restarted = await open(name)
+    expect((await readAll(restarted, second.cursor)).ids).toEqual([])
+    await insert(name, 'c')
+    expect((await readAll(restarted, second.cursor)).ids).toEqual(['c'])
+  })
+
   it('the cursor of now comes before what is under way at that moment', async () => {
     const name = freshDatabaseName()
     const store = await open(name)
