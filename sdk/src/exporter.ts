@@ -40,14 +40,23 @@ export function createOtlpExporter(settings: Settings): Exporter {
     read: (result) => toOutcome(result, lastResponse()),
     timeoutMs: settings.exportTimeoutMs,
     cut: () => agent.destroy(),
+    close() {
+      // The exporter's own retries cannot be called off, but they find no connection any more.
+      agent.createConnection = () => {
+        throw new Error('the client is closed')
+      }
+      agent.destroy()
+    },
   })
 }
 
 export interface WrapExporterOptions {
   read: (result: ExportResult) => Outcome
   timeoutMs: number
-  /** Ends what is under way, so that the exporter settles. */
+  /** Ends the request that is under way, so that the exporter settles. */
   cut: () => void
+  /** Ends it for good. */
+  close: () => void
 }
 
 /** Any OpenTelemetry exporter. */
@@ -81,7 +90,7 @@ export function wrapExporter(exporter: LogRecordExporter, options: WrapExporterO
       return exportOnce(records)
     },
     async close() {
-      cut()
+      options.close()
       await exporter.shutdown()
     },
   }

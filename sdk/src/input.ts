@@ -185,9 +185,9 @@ function readTime(input: unknown, onAlter: (why: string) => void): string {
 
 function fromDate(input: unknown): unknown {
   try {
-    return input instanceof Date ? input.getTime() / 1000 : input
+    return input instanceof Date ? input.toISOString() : input
   } catch {
-    return undefined // a proxy that has been revoked
+    return undefined // an invalid Date, or a proxy that throws
   }
 }
 

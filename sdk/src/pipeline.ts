@@ -54,6 +54,7 @@ export function createDestination(settings: Settings, tally: Tally): Sender | un
           read: () => ({ kind: 'delivered', rejected: 0, message: '' }),
           timeoutMs: settings.exportTimeoutMs,
           cut() {},
+          close() {},
         })
   return createSender({
     exporter,

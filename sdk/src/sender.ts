@@ -236,7 +236,10 @@ export function createSender(options: SenderOptions): Sender {
         stats.waiting -= count
         tally.drop('closed', count, 'the client was closed before they could be delivered')
       }
-      await exporter.close()
+      const ended = exporter.close()
+      // With a request under way it takes its time, and has nothing to tell any more.
+      if (running) ended.catch(() => {})
+      else await ended
     }
   }
 

@@ -1,0 +1,349 @@
+import { type ClientOptions, EventClient, type EventError, type Stats } from '@madsci-events/sdk'
+import { diag } from '@opentelemetry/api'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type OtlpEndpoint, partialSuccess, startOtlpEndpoint } from '../support/otlp-endpoint.ts'
+import { findFreePort } from '../support/process.ts'
+
+let endpoint: OtlpEndpoint
+let warnings: string[]
+beforeEach(async () => {
+  endpoint = await startOtlpEndpoint()
+  warnings = []
+  const warn = (...parts: unknown[]) => {
+    if (parts[0] === 'madsci-events') warnings.push(parts.slice(1).join(' '))
+  }
+  diag.setLogger({ error() {}, warn, info() {}, debug() {}, verbose() {} })
+})
+afterEach(async () => {
+  await endpoint.close()
+  diag.disable()
+})
+
+// With a short time limit OpenTelemetry's own retry (from 1 s on) has no room, and each request is ours.
+const connect = (options: ClientOptions = {}) =>
+  new EventClient({ url: endpoint.url, timeoutMs: 300, scheduleDelayMs: 20, ...options })
+
+function emit(events: EventClient, count: number): string[] {
+  return Array.from({ length: count }, (_, number) => events.info('x', { number }))
+}
+
+const arrived = () => endpoint.events.map((event) => event.event_id)
+
+async function until(condition: () => boolean, timeoutMs = 10_000): Promise<void> {
+  const deadline = performance.now() + timeoutMs
+  while (!condition()) {
+    if (performance.now() > deadline) throw new Error('it did not come to be in time')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<EventError> {
+  return promise.then(
+    () => {
+      throw new Error('it did not fail')
+    },
+    (error) => error,
+  )
+}
+
+function sum({ waiting, exported, rejected, dropped }: Stats): number {
+  return waiting + exported + rejected + dropped
+}
+
+describe('a record leaves the queue only once it is delivered or refused for good', () => {
+  it.each([[429], [502], [503, 'cut'], [504]] as const)(
+    '%s %s: it waits, and is sent again',
+    async (...statuses) => {
+      const events = connect()
+      endpoint.script.push(...statuses.map((status) => ({ status })))
+      const ids = emit(events, 3)
+      await until(() => endpoint.requests.length > 0)
+      expect(events.stats).toMatchObject({ emitted: 3, waiting: 3, exported: 0 })
+      await until(() => events.stats.waiting === 0)
+      expect(arrived()).toEqual(ids)
+      expect(endpoint.requests).toHaveLength(statuses.length + 1)
+      expect(events.stats).toMatchObject({ emitted: 3, exported: 3, dropped: 0 })
+      expect(warnings).toEqual([
+        expect.stringContaining('cannot deliver, 3 events wait'),
+        'the receiver answers again',
+      ])
+      await events.close()
+    },
+  )
+
+  it.each([400, 401, 404, 500, 501])(
+    '%i: it is dropped, counted, told, and never sent again',
+    async (status) => {
+      const events = connect()
+      endpoint.script.push({ status, body: 'no' })
+      emit(events, 3)
+      const error = await failureOf(events.flush())
+      expect(error).toMatchObject({ code: 'EVT_REFUSED', message: expect.stringContaining('3 events') })
+      expect(events.stats).toMatchObject({ exported: 0, dropped: 3, droppedBy: { refused: 3 } })
+      expect(warnings).toEqual([expect.stringContaining(`HTTP ${status}`)])
+      const later = emit(events, 1)
+      await events.flush()
+      expect(arrived()).toEqual(later)
+      expect(endpoint.requests).toHaveLength(2)
+      await events.close()
+    },
+  )
+
+  it('413: the batch is halved until each part fits; one that fits no request is dropped', async () => {
+    const events = connect()
+    endpoint.reply = ({ events }) =>
+      events.length > 3 || events.some((event) => (event.event_data as { number: number }).number === 7)
+        ? { status: 413 }
+        : {}
+    const ids = emit(events, 20)
+    expect(await failureOf(events.flush())).toMatchObject({ code: 'EVT_REFUSED' })
+    expect(arrived()).toEqual(ids.filter((_, number) => number !== 7))
+    expect(events.stats).toMatchObject({ exported: 19, dropped: 1, waiting: 0 })
+    await events.close()
+  })
+
+  it('a partial success is final: what it refused is counted and told, and nothing is sent again', async () => {
+    for (const protocol of ['http/protobuf', 'http/json'] as const) {
+      const events = connect({ protocol })
+      endpoint.requests.length = 0
+      endpoint.reply = (request) => ({ body: partialSuccess(request, 2, 'too old') })
+      emit(events, 5)
+      expect(await failureOf(events.flush())).toMatchObject({ code: 'EVT_REFUSED' })
+      expect(events.stats).toMatchObject({ exported: 3, rejected: 2, dropped: 0 })
+      expect(endpoint.requests).toHaveLength(1)
+      expect(warnings.at(-1)).toBe('the receiver refused 2 events: too old')
+      endpoint.reply = (request) => ({ body: partialSuccess(request, 0, 'slow down') })
+      emit(events, 1)
+      await events.flush()
+      expect(warnings.at(-1)).toBe('the receiver says: slow down')
+      await events.close()
+    }
+  })
+
+  it('a reply that is too large, or no OTLP, is not tried again', async () => {
+    const events = connect({ timeoutMs: 5000 })
+    endpoint.script.push({ body: 'x'.repeat(5 << 20) }, { body: 'garbage' })
+    emit(events, 1)
+    expect(await failureOf(events.flush())).toMatchObject({ code: 'EVT_REFUSED' })
+    emit(events, 1)
+    await events.flush()
+    expect(endpoint.requests).toHaveLength(2)
+    expect(events.stats).toMatchObject({ exported: 1, droppedBy: { refused: 1 } })
+    await events.close()
+  })
+})
+
+describe('flush() resolves after everything taken before was delivered, and rejects when some of it was not', () => {
+  it('it waits for a request that is slow', async () => {
+    const events = connect({ timeoutMs: 5000 })
+    endpoint.reply = () => ({ delayMs: 200 })
+    const ids = emit(events, 1000)
+    await events.flush()
+    expect(arrived()).toEqual(ids)
+    expect(events.stats).toMatchObject({ exported: 1000, waiting: 0 })
+    await events.close()
+  })
+
+  it('it does not wait for what is emitted later', async () => {
+    const events = connect({ maxBatchEvents: 10, timeoutMs: 5000 })
+    let more = 50
+    endpoint.reply = () => {
+      if (more-- > 0) emit(events, 10)
+      return { delayMs: 5 }
+    }
+    emit(events, 10)
+    await events.flush()
+    expect(endpoint.requests.length).toBeLessThan(10)
+    await events.close()
+  })
+
+  it('nobody listens: it rejects within the timeout, keeps all, and delivers when somebody does', async () => {
+    const port = await findFreePort()
+    const events = connect({ url: `http://127.0.0.1:${port}` })
+    const ids = emit(events, 5)
+    const started = performance.now()
+    const error = await failureOf(events.flush({ timeoutMs: 400 }))
+    expect(performance.now() - started).toBeLessThan(2000)
+    expect(error).toMatchObject({ code: 'EVT_UNREACHABLE', retry: true })
+    expect(error.message).toMatch(/5 events are not delivered yet: .*ECONNREFUSED/)
+    expect(events.stats).toMatchObject({ waiting: 5, dropped: 0 })
+    const healed = await startOtlpEndpoint({ port })
+    await events.flush()
+    expect(healed.events.map((event) => event.event_id)).toEqual(ids)
+    await events.close()
+    await healed.close()
+  })
+
+  it('it goes on trying within the timeout', async () => {
+    const events = connect()
+    endpoint.script.push({ status: 503 })
+    const ids = emit(events, 1)
+    await events.flush({ timeoutMs: 5000 })
+    expect(arrived()).toEqual(ids)
+    await events.close()
+  })
+
+  it('a receiver that says nothing: it rejects, and the connection is cut', async () => {
+    const events = connect({ timeoutMs: 200 })
+    endpoint.script.push({ status: 'hang' })
+    const ids = emit(events, 1)
+    expect(await failureOf(events.flush({ timeoutMs: 500 }))).toMatchObject({ code: 'EVT_UNREACHABLE' })
+    await events.flush()
+    expect(arrived()).toEqual(ids)
+    expect(endpoint.mostAtOnce).toBe(1)
+    await events.close()
+  })
+
+  it('Retry-After, in both its forms, is waited for, by a flush too', async () => {
+    for (const wait of [() => '2', () => new Date(Date.now() + 3000).toUTCString()]) {
+      const events = connect()
+      endpoint.requests.length = 0
+      endpoint.script.push({ status: 429, headers: { 'retry-after': wait() } })
+      emit(events, 1)
+      await until(() => endpoint.requests.length === 1)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      await events.flush({ timeoutMs: 10_000 })
+      const [first, second] = endpoint.requests
+      expect(second!.atMs - first!.atMs).toBeGreaterThan(1900)
+      await events.close()
+    }
+  })
+
+  it('it does not wait longer than its timeout for a Retry-After', async () => {
+    const events = connect()
+    endpoint.script.push({ status: 429, headers: { 'retry-after': '3600' } })
+    emit(events, 1)
+    const started = performance.now()
+    expect(await failureOf(events.flush())).toMatchObject({ code: 'EVT_UNREACHABLE' })
+    expect(await failureOf(events.flush())).toMatchObject({ code: 'EVT_UNREACHABLE' })
+    expect(performance.now() - started).toBeLessThan(1000)
+    expect(await failureOf(events.close())).toMatchObject({ code: 'EVT_UNREACHABLE' })
+    expect(events.stats).toMatchObject({ waiting: 0, droppedBy: { closed: 1 } })
+    expect(endpoint.requests).toHaveLength(1)
+  })
+
+  it('a loss is told to one flush, not to the next', async () => {
+    const events = connect()
+    endpoint.script.push({ status: 400 })
+    emit(events, 1)
+    await failureOf(events.flush())
+    await events.flush()
+    await events.close()
+  })
+})
+
+describe('trouble that may pass costs no record while the queue has room', () => {
+  it('the newest are dropped when it has none, by number', async () => {
+    const port = await findFreePort()
+    const events = connect({ url: `http://127.0.0.1:${port}`, maxQueueEvents: 100, maxBatchEvents: 10 })
+    const ids = emit(events, 250)
+    expect(events.stats).toMatchObject({ waiting: 100, dropped: 150, droppedBy: { queue_full: 150 } })
+    expect(warnings).toEqual([
+      expect.stringMatching(/^events are being dropped: 100 wait already \(\d+ bytes\)$/),
+    ])
+    await failureOf(events.flush({ timeoutMs: 100 }))
+    const healed = await startOtlpEndpoint({ port })
+    await failureOf(events.flush())
+    expect(healed.events.map((event) => event.event_id)).toEqual(ids.slice(0, 100))
+    await events.close()
+    await healed.close()
+  })
+
+  it('and by bytes', async () => {
+    const events = connect({ maxQueueBytes: 100_000 })
+    for (let i = 0; i < 50; i++) events.info('x'.repeat(10_000))
+    expect(events.stats.waiting).toBeGreaterThan(4)
+    expect(events.stats.waiting).toBeLessThan(11)
+    expect(sum(events.stats)).toBe(50)
+    await failureOf(events.close())
+    expect(endpoint.events).toHaveLength(events.stats.exported)
+  })
+})
+
+describe('what is lost is counted with its reason, and told once until things are well again', () => {
+  it('each trouble is one line', async () => {
+    const events = connect({ maxQueueEvents: 5 })
+    for (let i = 0; i < 3; i++) {
+      emit(events, 20)
+      await failureOf(events.flush())
+    }
+    expect(events.stats).toMatchObject({ emitted: 60, exported: 15, droppedBy: { queue_full: 45 } })
+    expect(warnings.filter((line) => line.includes('are being dropped'))).toHaveLength(3)
+    expect(warnings.filter((line) => line.includes('were dropped so far'))).toHaveLength(3)
+    await events.close()
+  })
+
+  it('close() in the middle of a request that hangs ends soon, and counts what it leaves', async () => {
+    const events = connect({ timeoutMs: 60_000, exportTimeoutMs: 60_000 })
+    endpoint.reply = () => ({ status: 'hang' })
+    emit(events, 10)
+    const started = performance.now()
+    expect(await failureOf(events.close({ timeoutMs: 200 }))).toMatchObject({ code: 'EVT_UNREACHABLE' })
+    expect(performance.now() - started).toBeLessThan(2000)
+    expect(events.stats).toMatchObject({ emitted: 10, waiting: 0, dropped: 10, droppedBy: { closed: 10 } })
+    await events.close().catch(() => {})
+    events.info('later')
+    expect(events.stats).toMatchObject({ emitted: 11, droppedBy: { closed: 11 } })
+  })
+
+  it('emitted = waiting + exported + rejected + dropped, through any weather', async () => {
+    const events = connect({ maxQueueEvents: 300, maxBatchEvents: 20, timeoutMs: 100 })
+    const weather = [200, 200, 503, 400, 200, 'cut', 413, 200, 429] as const
+    let number = 0
+    endpoint.reply = (request) => {
+      const status = weather[number++ % weather.length]!
+      if (status === 200 && number % 5 === 0) return { body: partialSuccess(request, 1, 'one') }
+      return { status, ...(status === 429 && { headers: { 'retry-after': '0' } }) }
+    }
+    const started = performance.now()
+    while (number < 200 && performance.now() - started < 10_000) {
+      emit(events, 37)
+      expect(sum(events.stats)).toBe(events.stats.emitted)
+      void events.flush({ timeoutMs: 100 }).catch(() => {}) // it does not sit a backoff out
+      await new Promise((resolve) => setTimeout(resolve, 15))
+    }
+    expect(number).toBeGreaterThan(100)
+    await events.close().catch(() => {})
+    const { stats } = events
+    expect(sum(stats)).toBe(stats.emitted)
+    expect(stats.waiting).toBe(0)
+    const ids = arrived()
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(ids.length).toBe(stats.exported + stats.rejected)
+    expect(endpoint.mostAtOnce).toBe(1)
+  })
+})
+
+it('the endpoint never has two requests of ours at a time', async () => {
+  const events = connect({ maxBatchEvents: 5, timeoutMs: 5000 })
+  endpoint.reply = () => ({ delayMs: 10 })
+  for (let i = 0; i < 10; i++) {
+    emit(events, 12)
+    void events.flush()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  await events.close()
+  expect(endpoint.mostAtOnce).toBe(1)
+  expect(endpoint.events).toHaveLength(120)
+})
+
+it('a reply that drips for ever is cut after exportTimeoutMs, and its events are sent again', async () => {
+  const { createServer } = await import('node:http')
+  let drips = 0
+  const server = createServer((request, response) => {
+    request.resume()
+    if (drips++ > 0) return response.end()
+    response.writeHead(503)
+    const timer = setInterval(() => response.write(' '), 20)
+    response.on('close', () => clearInterval(timer))
+  }).listen(0)
+  await new Promise((resolve) => server.once('listening', resolve))
+  const { port } = server.address() as { port: number }
+  const events = connect({ url: `http://127.0.0.1:${port}`, exportTimeoutMs: 300 })
+  emit(events, 1)
+  await events.flush({ timeoutMs: 5000 })
+  expect(events.stats).toMatchObject({ exported: 1 })
+  await events.close()
+  server.closeAllConnections()
+  server.close()
+})
