@@ -1,0 +1,94 @@
+import type { Readable, Transform } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import { EventError } from '@madsci-events/sdk/event'
+
+export interface ReadBodyOptions {
+  /** Content-Encoding as sent; undefined is identity. */
+  encoding: string | undefined
+  /** Content-Length as sent; NaN when it was not. */
+  announcedBytes: number
+  /** Largest body, also after decompression. */
+  maxBodyBytes: number
+  /** Called for bytes beyond the announced ones, before they are kept; may throw. */
+  onGrow: (bytes: number) => void
+}
+
+const inflaters: { [encoding: string]: () => Transform } = {
+  gzip: createGunzip,
+  'x-gzip': createGunzip,
+  deflate: createInflate,
+  zstd: createZstdDecompress,
+}
+
+/**
+ * Reads a body whole, inflated. Throws EVT_ENCODING for an encoding that we do not know, EVT_TOO_LARGE as soon as one byte
+ * too many is there (a zip bomb costs its limit and no more), EVT_BODY for one that is cut off or does not inflate.
+ */
+export async function readBody(stream: Readable, options: ReadBodyOptions): Promise<Uint8Array> {
+  const { announcedBytes, maxBodyBytes, onGrow } = options
+  const encoding = options.encoding?.trim().toLowerCase() || 'identity'
+  const create =
+    encoding === 'identity' ? undefined : Object.hasOwn(inflaters, encoding) && inflaters[encoding]
+  if (create === false) {
+    throw new EventError('EVT_ENCODING', `The content encoding '${encoding.slice(0, 40)}' is not supported`)
+  }
+  const tooLarge = () => new EventError('EVT_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes`)
+  if (announcedBytes > maxBodyBytes) throw tooLarge()
+
+  const chunks: Buffer[] = []
+  let size = 0
+  let held = create || Number.isNaN(announcedBytes) ? 0 : announcedBytes
+  const take = (chunk: Buffer) => {
+    size += chunk.length
+    if (size > maxBodyBytes) throw tooLarge()
+    if (size > held) {
+      onGrow(size - held)
+      held = size
+    }
+    chunks.push(chunk)
+  }
+  if (create) await inflate(stream, create(), take)
+  else await readPlain(stream, take)
+  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
+}
+
+/** The common case, without the cost of a pipeline: settles with the request's own `end`. */
+function readPlain(stream: Readable, take: (chunk: Buffer) => void): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const fail = (error: unknown) => {
+      stream.off('data', onData)
+      stream.pause()
+      reject(error)
+    }
+    const onData = (chunk: Buffer) => {
+      try {
+        take(chunk)
+      } catch (error) {
+        fail(error)
+      }
+    }
+    stream.on('data', onData)
+    stream.once('end', resolve)
+    stream.once('error', (cause) => fail(new EventError('EVT_BODY', 'The body was cut off', { cause })))
+    stream.once('close', () => {
+      if (!stream.readableEnded) fail(new EventError('EVT_BODY', 'The body was cut off'))
+    })
+  })
+}
+
+async function inflate(stream: Readable, inflater: Transform, take: (chunk: Buffer) => void): Promise<void> {
+  try {
+    await pipeline(
+      // The request itself must outlive a refusal: the answer goes out on the same connection.
+      stream.iterator({ destroyOnReturn: false }),
+      inflater,
+      async (inflated: AsyncIterable<Buffer>) => {
+        for await (const chunk of inflated) take(chunk)
+      },
+    )
+  } catch (error) {
+    if (error instanceof EventError) throw error
+    throw new EventError('EVT_BODY', 'The body does not inflate, or was cut off', { cause: error })
+  }
+}

@@ -1,0 +1,139 @@
+import {
+  createRecordContext,
+  type Event,
+  EventError,
+  type FromRecordOptions,
+  fromRecord,
+  type LogRecord,
+  type OtelScope,
+  type Value,
+} from '@madsci-events/sdk/event'
+import { type ContextText, canonicalText, createRecordIds } from './record-id.ts'
+
+export interface DecodeOptions {
+  /** Time for records that have none, nanoseconds since 1970. */
+  receivedUnixNano: bigint
+  maxBodyBytes: number
+}
+
+/** What a request came to. events.length + the counts in `refused` = the records in it. */
+export interface DecodedLogs {
+  events: Event[]
+  /** Reason → number of records that could not be decoded though their neighbours could. */
+  refused: Map<string, number>
+  /** Attribute keys that came twice in their list; the last one counts. */
+  duplicateKeyCount: number
+  /** `madsci.source.*` values that are no ULID. */
+  otherSourceCount: number
+  /** Records with neither a time nor a `log.record.uid`: they cannot be told from their like in a later request. */
+  undatedCount: number
+}
+
+export interface Resource {
+  attributes: { [key: string]: Value }
+  droppedAttributesCount: number
+  schemaUrl: string
+}
+
+/** Where both decoders, protobuf and JSON, bring what they read, so that both end in the same events. */
+export interface EventSink {
+  openResource(resource: Resource): void
+  openScope(scope: OtelScope): void
+  /** Takes what it needs before it returns: the caller may use the record again. */
+  add(record: LogRecord): void
+  refuse(reason: string): void
+  close(duplicateKeyCount: number): DecodedLogs
+}
+
+// A record of two bytes on the wire still becomes an event with its own memory.
+const eventBytes = 512
+
+export function createEventSink(options: DecodeOptions): EventSink {
+  const decoded: DecodedLogs = {
+    events: [],
+    refused: new Map(),
+    duplicateKeyCount: 0,
+    otherSourceCount: 0,
+    undatedCount: 0,
+  }
+  const ids = createRecordIds()
+  const noteOtherSource = () => {
+    decoded.otherSourceCount++
+  }
+  let resource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
+  let resourceText = ''
+  let contextText: ContextText = { text: '' }
+  // The records of a request may come to more than its body: a large resource is in every event again.
+  let bytesLeft = options.maxBodyBytes * 6
+
+  const recordOptions: FromRecordOptions = {
+    receivedUnixNano: options.receivedUnixNano,
+    createId(record) {
+      if (record.timeUnixNano === 0n && record.observedTimeUnixNano === 0n) decoded.undatedCount++
+      return ids.idOf(record, contextText)
+    },
+    onOtherSource: noteOtherSource,
+  }
+
+  return {
+    openResource(next) {
+      resource = next
+      resourceText =
+        canonicalText(next.attributes) +
+        canonicalText(next.schemaUrl) +
+        canonicalText(next.droppedAttributesCount)
+    },
+    openScope(scope) {
+      const used = Object.keys(scope).length > 0 ? scope : undefined
+      const context = createRecordContext(resource.attributes, used, noteOtherSource)
+      if (resource.schemaUrl !== '') context.resourceSchemaUrl = resource.schemaUrl
+      if (resource.droppedAttributesCount !== 0)
+        context.resourceDroppedAttributesCount = resource.droppedAttributesCount
+      recordOptions.context = context
+      contextText = { text: resourceText + canonicalText(scope as { [key: string]: Value }) }
+    },
+    add(record) {
+      bytesLeft -= eventBytes + contextText.text.length
+      if (bytesLeft < 0) {
+        throw new EventError(
+          'EVT_TOO_LARGE',
+          'The records of the request are too many, or their resource too large',
+        )
+      }
+      decoded.events.push(fromRecord(record, recordOptions))
+    },
+    refuse(reason) {
+      decoded.refused.set(reason, (decoded.refused.get(reason) ?? 0) + 1)
+    },
+    close(duplicateKeyCount) {
+      decoded.duplicateKeyCount += duplicateKeyCount
+      return decoded
+    },
+  }
+}
+
+/** How many values (attributes, members, list entries) a request may hold: each takes some 64 bytes when decoded. */
+export function maxValuesOf(options: DecodeOptions): number {
+  return Math.max(65536, options.maxBodyBytes >>> 4)
+}
+
+export function tooManyValues(): EventError {
+  return new EventError('EVT_TOO_LARGE', 'The request holds too many values')
+}
+
+/** Counts the keys that come again later in the list. */
+export function countDuplicates(keys: readonly string[]): number {
+  const length = keys.length
+  if (length > 16) return length - new Set(keys).size
+  let count = 0
+  for (let i = 1; i < length; i++) {
+    const key = keys[i]
+    for (let j = 0; j < i; j++) {
+      if (keys[j] === key) {
+        count++
+        break
+      }
+    }
+  }
+  return count
+}

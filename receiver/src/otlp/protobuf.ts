@@ -1,0 +1,181 @@
+import type { LogRecord, OtelScope, Value } from '@madsci-events/sdk/event'
+import { readAnyValue, readAttribute, readMember } from './any-value.ts'
+import {
+  countDuplicates,
+  createEventSink,
+  type DecodedLogs,
+  type DecodeOptions,
+  type EventSink,
+  maxValuesOf,
+  type Resource,
+} from './decoded.ts'
+import {
+  createReader,
+  malformed,
+  type Reader,
+  readFixed32,
+  readFixed64,
+  readFrame,
+  readHexId,
+  readVarint,
+  readWord,
+  skipField,
+} from './wire.ts'
+
+// Bit n: field n is one that we read.
+const knownOfLists = 0b10
+const knownOfResourceLogs = 0b1110
+const knownOfScopeLogs = 0b1110
+const knownOfResource = 0b110
+const knownOfScope = 0b11110
+const knownOfRecord = 0b1_1111_1110_1110
+
+/**
+ * ExportLogsServiceRequest → events, straight from the bytes.
+ *
+ *     request ─▶ ResourceLogs: resource, schema_url ─▶ ScopeLogs: scope, schema_url ─▶ LogRecord ─▶ event
+ *
+ * Fields come in any order, and encoders write schema_url behind the records it governs: so each envelope is passed
+ * over once for what it says of itself, and once more for its members.
+ *
+ * Promises:
+ *  1. Bytes that are no such message throw EVT_OTLP; nothing else is thrown, but for EVT_TOO_LARGE.
+ *  2. A record that is soundly framed but cannot be kept (text that is no UTF-8, values nested too deep) is refused
+ *     alone, with a reason.
+ *  3. Unknown fields are passed over.
+ */
+export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
+  const r = createReader(bytes, maxValuesOf(options))
+  const sink = createEventSink(options)
+  const end = bytes.length
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x0a) readResourceLogs(r, readFrame(r, end), sink)
+    else skipField(r, tag, end, knownOfLists)
+  }
+  return sink.close(r.duplicateKeyCount)
+}
+
+function readResourceLogs(r: Reader, end: number, sink: EventSink): void {
+  const start = r.pos
+  const resource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x12) r.pos = readFrame(r, end)
+    else if (tag === 0x0a) readResource(r, readFrame(r, end), resource)
+    else if (tag === 0x1a) resource.schemaUrl = readWord(r, end)
+    else skipField(r, tag, end, knownOfResourceLogs)
+  }
+  requireSound(r, 'resource')
+  sink.openResource(resource)
+  r.pos = start
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x12) readScopeLogs(r, readFrame(r, end), sink)
+    else skipField(r, tag, end, 0)
+  }
+}
+
+function readResource(r: Reader, end: number, resource: Resource): void {
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x0a) readMember(r, readFrame(r, end), resource.attributes, 1)
+    else if (tag === 0x10) resource.droppedAttributesCount = readVarint(r, end)
+    else skipField(r, tag, end, knownOfResource)
+  }
+}
+
+function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
+  const start = r.pos
+  const scope: OtelScope = {}
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x12) r.pos = readFrame(r, end)
+    else if (tag === 0x0a) readScope(r, readFrame(r, end), scope)
+    else if (tag === 0x1a) setText(scope, 'schema_url', readWord(r, end))
+    else skipField(r, tag, end, knownOfScopeLogs)
+  }
+  requireSound(r, 'scope')
+  sink.openScope(scope)
+  r.pos = start
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x12) {
+      const record = readRecord(r, readFrame(r, end))
+      if (r.defect === '') sink.add(record)
+      else {
+        sink.refuse(r.defect)
+        r.defect = ''
+      }
+    } else skipField(r, tag, end, 0)
+  }
+}
+
+function readScope(r: Reader, end: number, scope: OtelScope): void {
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x0a) setText(scope, 'name', readWord(r, end))
+    else if (tag === 0x12) setText(scope, 'version', readWord(r, end))
+    else if (tag === 0x1a) {
+      scope.attributes ??= {}
+      readMember(r, readFrame(r, end), scope.attributes, 1)
+    } else if (tag === 0x20) {
+      const count = readVarint(r, end)
+      if (count !== 0) scope.dropped_attributes_count = count
+    } else skipField(r, tag, end, knownOfScope)
+  }
+}
+
+function readRecord(r: Reader, end: number): LogRecord {
+  const keys: string[] = []
+  const values: Value[] = []
+  let timeUnixNano = 0n
+  let observedTimeUnixNano = 0n
+  let severityNumber = 0
+  let severityText = ''
+  let eventName = ''
+  let body: Value | undefined
+  let droppedAttributesCount = 0
+  let flags = 0
+  let traceId = ''
+  let spanId = ''
+  while (r.pos < end) {
+    const tag = readVarint(r, end)
+    if (tag === 0x32) readAttribute(r, readFrame(r, end), keys, values)
+    else if (tag === 0x09) timeUnixNano = readFixed64(r, end)
+    else if (tag === 0x59) observedTimeUnixNano = readFixed64(r, end)
+    else if (tag === 0x10) severityNumber = readVarint(r, end) | 0
+    else if (tag === 0x1a) severityText = readWord(r, end)
+    else if (tag === 0x2a) body = readAnyValue(r, readFrame(r, end), 1)
+    else if (tag === 0x62) eventName = readWord(r, end)
+    else if (tag === 0x4a) traceId = readHexId(r, end, 16)
+    else if (tag === 0x52) spanId = readHexId(r, end, 8)
+    else if (tag === 0x45) flags = readFixed32(r, end) & 0xff
+    else if (tag === 0x38) droppedAttributesCount = readVarint(r, end)
+    else skipField(r, tag, end, knownOfRecord)
+  }
+  r.duplicateKeyCount += countDuplicates(keys)
+  return {
+    timeUnixNano,
+    observedTimeUnixNano,
+    severityNumber,
+    severityText,
+    eventName,
+    body,
+    keys,
+    values,
+    droppedAttributesCount,
+    flags,
+    traceId,
+    spanId,
+  }
+}
+
+// An empty text in protobuf is an absent one.
+function setText(scope: OtelScope, key: 'name' | 'version' | 'schema_url', text: string): void {
+  if (text !== '') scope[key] = text
+}
+
+function requireSound(r: Reader, where: string): void {
+  if (r.defect !== '') throw malformed(`a ${where} holds ${r.defect}`)
+}

@@ -1,0 +1,207 @@
+import { isUtf8 } from 'node:buffer'
+import { EventError, type Value } from '@madsci-events/sdk/event'
+
+/**
+ * A place in protobuf bytes. The functions of this file move `pos` and never read at or beyond the `end` they are
+ * given, which is the end of the message they are in:
+ *
+ *     bytes  [ …  tag len ( message … ) … ]
+ *                            ▲pos     ▲end
+ */
+export interface Reader {
+  readonly bytes: Buffer
+  readonly view: DataView
+  pos: number
+  /** Why the record under way cannot be taken though its frame is sound, so that its neighbours can; '' when it can. */
+  defect: string
+  /** Duplicate attribute keys met so far. */
+  duplicateKeyCount: number
+  /** How many more values this request may hold. */
+  valuesLeft: number
+}
+
+// `utf8Slice` is what Buffer.toString('utf8') comes to after looking at its arguments; a request has thousands of texts.
+type Slicer = { utf8Slice(start: number, end: number): string; hexSlice(start: number, end: number): string }
+
+export function createReader(bytes: Uint8Array, maxValues: number): Reader {
+  return {
+    bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    pos: 0,
+    defect: '',
+    duplicateKeyCount: 0,
+    valuesLeft: maxValues,
+  }
+}
+
+export function malformed(what: string): EventError {
+  return new EventError('EVT_OTLP', `The body is no OTLP ExportLogsServiceRequest: ${what}`)
+}
+
+/** Tags, lengths and enums: exact up to 32 bits, higher bits are lost. */
+export function readVarint(r: Reader, end: number): number {
+  const bytes = r.bytes
+  let pos = r.pos
+  if (pos >= end) throw malformed('it ends within a field')
+  let byte = bytes[pos++]!
+  if (byte < 128) {
+    r.pos = pos
+    return byte
+  }
+  let value = byte & 127
+  for (let shift = 7; shift < 70; shift += 7) {
+    if (pos >= end) throw malformed('it ends within a field')
+    byte = bytes[pos++]!
+    if (shift < 32) value |= (byte & 127) << shift
+    if (byte < 128) {
+      r.pos = pos
+      return value >>> 0
+    }
+  }
+  throw malformed('a varint has more than ten bytes')
+}
+
+/** A 64-bit integer: a number when a double holds it exactly, else a bigint. */
+export function readInt64(r: Reader, end: number): Value {
+  const bytes = r.bytes
+  let pos = r.pos
+  let low = 0
+  let high = 0
+  for (let shift = 0; shift < 70; shift += 7) {
+    if (pos >= end) throw malformed('it ends within a field')
+    const byte = bytes[pos++]!
+    const bits = byte & 127
+    if (shift < 28) low |= bits << shift
+    else if (shift === 28) {
+      low |= bits << 28
+      high = bits >>> 4
+    } else high |= bits << (shift - 32)
+    if (byte < 128) {
+      r.pos = pos
+      const value = high * 4294967296 + (low >>> 0)
+      if (Number.isSafeInteger(value)) return value
+      return (BigInt(high) << 32n) | BigInt(low >>> 0)
+    }
+  }
+  throw malformed('a varint has more than ten bytes')
+}
+
+export function readDouble(r: Reader, end: number): number {
+  const pos = advance(r, 8, end)
+  return r.view.getFloat64(pos, true)
+}
+
+export function readFixed64(r: Reader, end: number): bigint {
+  const pos = advance(r, 8, end)
+  return r.view.getBigUint64(pos, true)
+}
+
+export function readFixed32(r: Reader, end: number): number {
+  const pos = advance(r, 4, end)
+  return r.view.getUint32(pos, true)
+}
+
+/** Reads a length and gives the end of what it frames; `pos` is then at its beginning. */
+export function readFrame(r: Reader, end: number): number {
+  const length = readVarint(r, end)
+  if (length > end - r.pos) throw malformed('it ends within a field')
+  return r.pos + length
+}
+
+/** Text that is no UTF-8 is a defect of the record, not of the request. */
+export function readText(r: Reader, end: number): string {
+  const stop = readFrame(r, end)
+  const start = r.pos
+  r.pos = stop
+  return start === stop ? '' : sliceText(r, start, stop)
+}
+
+/** A copy: the body's memory goes when the request is answered. */
+export function readBytes(r: Reader, end: number): Uint8Array {
+  const stop = readFrame(r, end)
+  const copy = new Uint8Array(stop - r.pos)
+  copy.set(r.bytes.subarray(r.pos, stop))
+  r.pos = stop
+  return copy
+}
+
+/** An id of this many bytes as hex; '' for any other length and for zeros, which mean that there is none. */
+export function readHexId(r: Reader, end: number, byteCount: number): string {
+  const stop = readFrame(r, end)
+  const start = r.pos
+  r.pos = stop
+  if (stop - start !== byteCount) return ''
+  for (let i = start; i < stop; i++) {
+    if (r.bytes[i] !== 0) return (r.bytes as unknown as Slicer).hexSlice(start, stop)
+  }
+  return ''
+}
+
+/**
+ * Passes over a field that this release does not know. One that it knows (bit n of `known` is field n) and that comes
+ * with another wire type is malformed; so are groups, which OTLP never had.
+ */
+export function skipField(r: Reader, tag: number, end: number, known: number): void {
+  const field = tag >>> 3
+  if (field === 0) throw malformed('a field has number 0')
+  if (field < 31 && (known & (1 << field)) !== 0) throw malformed(`field ${field} has a wrong wire type`)
+  const type = tag & 7
+  if (type === 0) readVarint(r, end)
+  else if (type === 1) advance(r, 8, end)
+  else if (type === 2) r.pos = readFrame(r, end)
+  else if (type === 5) advance(r, 4, end)
+  else throw malformed(`wire type ${type} is not supported`)
+}
+
+function advance(r: Reader, count: number, end: number): number {
+  const pos = r.pos
+  if (end - pos < count) throw malformed('it ends within a field')
+  r.pos = pos + count
+  return pos
+}
+
+function sliceText(r: Reader, start: number, stop: number): string {
+  const text = (r.bytes as unknown as Slicer).utf8Slice(start, stop)
+  // The decoder writes U+FFFD for what is no UTF-8; only a text that has one needs the second look.
+  if (text.includes('\uFFFD') && !isUtf8(r.bytes.subarray(start, stop))) r.defect = 'text that is no UTF-8'
+  return text
+}
+
+const keySlots = 2048
+const maxKeyBytes = 64
+const keyBytes: (Uint8Array | undefined)[] = new Array(keySlots).fill(undefined)
+const keyTexts: string[] = new Array(keySlots).fill('')
+
+/**
+ * readText for words that come again in every record (attribute keys, severities, event names): each is made once and
+ * found by its bytes, which also gives V8 the same string object each time, so that it is hashed once.
+ *
+ *     bytes ─hash─▶ slot ─ same bytes? ─▶ its string;  else decode and take the slot
+ */
+export function readWord(r: Reader, end: number): string {
+  const stop = readFrame(r, end)
+  const start = r.pos
+  r.pos = stop
+  const length = stop - start
+  if (length === 0) return ''
+  if (length > maxKeyBytes) return sliceText(r, start, stop)
+  const bytes = r.bytes
+  let hash = length
+  for (let i = start; i < stop; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0
+  const slot = (hash ^ (hash >>> 15)) & (keySlots - 1)
+  const cached = keyBytes[slot]
+  if (cached !== undefined && cached.length === length) {
+    let i = 0
+    while (i < length && cached[i] === bytes[start + i]) i++
+    if (i === length) return keyTexts[slot]!
+  }
+  const before = r.defect
+  r.defect = ''
+  const text = sliceText(r, start, stop)
+  if (r.defect === '') {
+    keyBytes[slot] = new Uint8Array(bytes.subarray(start, stop))
+    keyTexts[slot] = text
+    r.defect = before
+  }
+  return text
+}

@@ -1,0 +1,80 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+const main = join(import.meta.dirname, '../../receiver/src/main.ts')
+
+export interface ReceiverProcess {
+  readonly pid: number
+  readonly url: string
+  readonly otlpUrl: string
+  /** What it wrote so far. */
+  readonly stdout: string
+  readonly stderr: string
+  /** Settles with the exit code, or null after a signal. */
+  readonly exited: Promise<number | null>
+  kill(signal: NodeJS.Signals): void
+}
+
+export interface SpawnOptions {
+  /** Settings by name. */
+  flags: { [name: string]: string }
+  command?: 'serve' | 'demo'
+  cwd?: string
+  env?: { [name: string]: string }
+  nodeFlags?: string[]
+}
+
+/** The receiver as a process of its own, listening. Rejects with its output when it ends before it listens. */
+export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProcess> {
+  const { flags, command = 'serve', cwd, env = {}, nodeFlags = [] } = options
+  const args = Object.entries({ otlp_port: '0', ...flags }).map(([name, value]) => `--${name}=${value}`)
+  const child: ChildProcess = spawn(
+    process.execPath,
+    ['--conditions=source', ...nodeFlags, main, command, ...args],
+    { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+  )
+  let stdout = ''
+  let stderr = ''
+  const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
+  const listening = new Promise<void>((resolve) => {
+    child.stdout!.on('data', (chunk) => {
+      stdout += chunk
+      if (stdout.includes('events rest in')) resolve()
+    })
+  })
+  child.stderr!.on('data', (chunk) => {
+    // The last lines are the ones that explain a failure.
+    stderr = (stderr + chunk).slice(-100_000)
+  })
+  const early = once(child, 'exit').then(([code, signal]) => {
+    throw new Error(`the receiver ended before it listened (${code ?? signal}):\n${stdout}${stderr}`)
+  })
+  await Promise.race([listening, early])
+  early.catch(() => {})
+  const find = (label: string) => new RegExp(`${label}\\s+(http\\S+)`).exec(stdout)?.[1] ?? ''
+  return {
+    pid: child.pid!,
+    url: find('REST and OTLP'),
+    otlpUrl: find('OTLP alone'),
+    get stdout() {
+      return stdout
+    },
+    get stderr() {
+      return stderr
+    },
+    exited,
+    kill: (signal) => void child.kill(signal),
+  }
+}
+
+/** A port of 127.0.0.1 that is free now. */
+export async function findFreePort(): Promise<number> {
+  const { createServer } = await import('node:net')
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
