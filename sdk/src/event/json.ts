@@ -24,7 +24,17 @@ export function parseJson(text: string): Value {
 
 /** The JSON that REST shows: bigint as digits, bytes as base64 text, NaN and the infinities as null. */
 export function toJson(value: Value): string {
-  return JSON.stringify(value, replacePlain) ?? 'null'
+  // A replacer is called for every member and costs several times the rest: only the few values that need one pay it.
+  return (needsReplacing(value) ? JSON.stringify(value, replacePlain) : JSON.stringify(value)) ?? 'null'
+}
+
+function needsReplacing(value: Value): boolean {
+  if (typeof value === 'bigint') return true
+  if (typeof value !== 'object' || value === null) return false
+  if (value instanceof Uint8Array) return true
+  if (Array.isArray(value)) return value.some(needsReplacing)
+  for (const key in value) if (needsReplacing(value[key]!)) return true
+  return false
 }
 
 function replacePlain(this: unknown, _key: string, value: unknown): unknown {

@@ -1,4 +1,5 @@
 import type { StoredEvent } from '../event-store.ts'
+import { toDateText } from '../time-text.ts'
 
 /** BSON document → the JSON that REST shows, straight from the bytes: no objects are made on the way. */
 export function decodeStoredEvent(document: Uint8Array): StoredEvent {
@@ -218,15 +219,6 @@ function writeBytes(position: number): number {
   const base64 = Buffer.from(source.buffer, source.byteOffset + from, bytes).toString('base64')
   writeAscii(mode === 'exact' ? `{"$madsci.bytes":"${base64}"}` : `"${base64}"`)
   return next
-}
-
-/** UTC without offset, as the original shows `archived_at`: six digits, or none when the fraction is zero. */
-export function toDateText(ms: number): string {
-  const date = new Date(ms)
-  if (Number.isNaN(date.getTime())) return String(ms)
-  const text = date.toISOString()
-  const wall = text.slice(0, -5)
-  return ms % 1000 === 0 ? wall : `${wall}.${text.slice(-4, -1)}000`
 }
 
 function skipValue(kind: number, position: number): number {

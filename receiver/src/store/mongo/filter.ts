@@ -1,6 +1,7 @@
 import { EventError, isObject, setKey, type Value } from '@madsci-events/sdk/event'
 import { Binary, BSON, type Document, Long } from 'mongodb'
 import type { FindQuery } from '../event-store.ts'
+import { toHighestText, toLowestText } from '../time-text.ts'
 
 /** A query as the worker takes it: everything that MongoDB must know, as BSON. */
 export interface FindCommand {
@@ -46,20 +47,10 @@ function toFilter(query: FindQuery): Document {
   if (query.selector) parts.push(toBson(query.selector.source as { [key: string]: Value }) as Document)
   if (query.minLevel !== undefined && query.minLevel > 0) parts.push({ log_level: { $gte: query.minLevel } })
   const range: Document = {}
-  if (query.startTime !== undefined) range.$gte = toLowerBound(query.startTime)
-  if (query.endTime !== undefined) range.$lte = toUpperBound(query.endTime)
+  if (query.startTime !== undefined) range.$gte = toLowestText(query.startTime)
+  if (query.endTime !== undefined) range.$lte = toHighestText(query.endTime)
   if (Object.keys(range).length > 0) parts.push({ event_timestamp: range })
   if (query.archived === 'exclude') parts.push({ archived: { $ne: true } })
   else if (query.archived === 'only') parts.push({ archived: true })
   return parts.length === 0 ? {} : parts.length === 1 ? parts[0]! : { $and: parts }
-}
-
-/** The least text of the instant: naive sorts before `Z`, and MADSci's own, without a zero fraction, before both. */
-function toLowerBound(text: string): string {
-  const naive = text.replace(/Z$/, '')
-  return naive.replace(/\.000000$/, '')
-}
-
-function toUpperBound(text: string): string {
-  return text.endsWith('Z') ? text : `${text}Z`
 }

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
 import type { StoredEvent } from '../event-store.ts'
+import { chunkLimit, chunksAhead, type FromQueryThread, type ToQueryThread } from '../query-thread.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
 
@@ -8,28 +9,15 @@ import type { FindCommand } from './filter.ts'
  * The thread of the queries: its own client, and JSON is made here, so that a report over a million events takes
  * nothing from intake. Each query keeps two chunks under way at most: one is read while the other is used.
  */
-export interface WorkerData {
+export interface FindWorkerData {
   url: string
   clientOptions: MongoClientOptions
   databaseName: string
   collectionName: string
 }
 
-export type ToWorker =
-  | { kind: 'find'; query: number; command: FindCommand }
-  | { kind: 'more'; query: number }
-  | { kind: 'cancel'; query: number }
-
-export type FromWorker =
-  | { kind: 'chunk'; query: number; events: StoredEvent[] }
-  | { kind: 'end'; query: number }
-  | { kind: 'failed'; query: number; message: string; code: number | undefined }
-
-const chunkEvents = 200
-const chunkCharacters = 2 * 1024 * 1024
-
 const port = parentPort!
-const { url, clientOptions, databaseName, collectionName } = workerData as WorkerData
+const { url, clientOptions, databaseName, collectionName } = workerData as FindWorkerData
 const client = new MongoClient(url, clientOptions)
 /** A query under way. */
 interface Running {
@@ -42,7 +30,7 @@ interface Running {
 }
 const running = new Map<number, Running>()
 
-port.on('message', (message: ToWorker) => {
+port.on('message', (message: ToQueryThread<FindCommand>) => {
   if (message.kind === 'find') {
     void run(message.query, message.command)
     return
@@ -74,9 +62,9 @@ function connect(): Promise<unknown> {
 }
 
 async function run(query: number, command: FindCommand): Promise<void> {
-  const post = (message: FromWorker) => port.postMessage(message)
+  const post = (message: FromQueryThread<FindCommand>) => port.postMessage(message)
   const state: Running = {
-    credit: 2,
+    credit: chunksAhead,
     isCancelled: false,
     wake: () => {},
     cursor: undefined,
@@ -103,7 +91,7 @@ async function run(query: number, command: FindCommand): Promise<void> {
         const event = decodeStoredEvent(document)
         events.push(event)
         characters += event.json.length
-        if (events.length < chunkEvents && characters < chunkCharacters) continue
+        if (events.length < chunkLimit.events && characters < chunkLimit.characters) continue
         await send(events)
         if (state.isCancelled) return
         events = []
@@ -126,7 +114,7 @@ function createCursor({ filter, sort, limit, offset, timeoutMs }: FindCommand): 
   const cursor = client
     .db(databaseName)
     .collection(collectionName)
-    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: chunkEvents * 5 })
+    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: chunkLimit.events * 5 })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   if (offset > 0) cursor.skip(offset)
   if (limit > 0) cursor.limit(limit)

@@ -15,6 +15,7 @@ import type { EventStore, StoredEvent } from '../../../../receiver/src/store/eve
 import { decodeStoredEvent } from '../../../../receiver/src/store/mongo/decode.ts'
 import { createEventEncoder } from '../../../../receiver/src/store/mongo/encode.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
+import { parseSelector } from '../../../../receiver/src/store/selector.ts'
 import { eventArbitrary, valueArbitrary } from '../../../support/arbitrary.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
 
@@ -113,7 +114,7 @@ describe('a real MongoDB', () => {
           const ids = events.map((event) => event.event_id)
           const query = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 } as const
           const found = new Map<string, StoredEvent>()
-          for await (const chunk of store.find({ ...query, selector: { source: { _id: { $in: ids } } } }))
+          for await (const chunk of store.find({ ...query, selector: parseSelector({ _id: { $in: ids } }) }))
             for (const stored of chunk) found.set(stored.id, stored)
           for (const event of events.filter((one) => isNew.get(one.event_id))) {
             expect(read(found.get(event.event_id)!)).toEqual(event)

@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore, FindQuery, StoredEvent } from '../../../../receiver/src/store/event-store.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
+import { parseSelector } from '../../../../receiver/src/store/selector.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
 
 const source = await findMongo()
@@ -144,7 +145,9 @@ describe('MongoDB store', () => {
       event('f4', { ...base, event_timestamp: '2020-01-01T00:00:02.000000', archived: true }),
     ])
     const of = async (query: Partial<FindQuery>) =>
-      (await collect(store, { selector: { source: { event_type: 'test' } }, ...query })).map((one) => one.id)
+      (await collect(store, { selector: parseSelector({ event_type: 'test' }), ...query })).map(
+        (one) => one.id,
+      )
     expect(await of({ order: 'newest' })).toEqual(['f4', 'f3', 'f2', 'f1'])
     expect(await of({ order: 'oldest', archived: 'exclude' })).toEqual(['f1', 'f2', 'f3'])
     expect(await of({ archived: 'only' })).toEqual(['f4'])
@@ -158,14 +161,11 @@ describe('MongoDB store', () => {
       expect(await of({ order: 'oldest', startTime, endTime })).toEqual(['f1', 'f2'])
   })
 
-  it('ends a query after its time limit, and a broken selector, with the right error', async () => {
+  it('ends a query after its time limit with the right error', async () => {
     await store.write(Array.from({ length: 3000 }, (_, i) => event(`t${i}`, { event_data: 'a'.repeat(400) })))
     const slow = { event_data: { $regex: '(a+)+b$' } }
-    await expect(collect(store, { selector: { source: slow }, timeoutMs: 1 })).rejects.toMatchObject({
+    await expect(collect(store, { selector: parseSelector(slow), timeoutMs: 1 })).rejects.toMatchObject({
       code: 'EVT_QUERY_TIMEOUT',
-    })
-    await expect(collect(store, { selector: { source: { a: { $regex: '(' } } } })).rejects.toMatchObject({
-      code: 'EVT_SELECTOR',
     })
   })
 

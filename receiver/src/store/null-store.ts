@@ -1,0 +1,20 @@
+import type { EventStore } from './event-store.ts'
+
+/** Says 'stored' and keeps nothing: it shows what the doors alone cost. */
+export function createNullStore(): EventStore {
+  let totalEvents = 0
+  return {
+    kind: 'null',
+    writeConcurrency: 4,
+    async write(events) {
+      totalEvents += events.length
+      return events.map(() => 'stored')
+    },
+    get: async () => undefined,
+    async *find() {},
+    commitsSince: async (cursor) => ({ ids: [], cursor }),
+    commitCursor: async () => '',
+    health: async () => ({ connected: true, totalEvents }),
+    close: async () => {},
+  }
+}

@@ -1,0 +1,148 @@
+import { mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { EventError } from '@madsci-events/sdk/event'
+import type { Log } from '../../log.ts'
+import type { EventStore, StoreHealth } from '../event-store.ts'
+import { createQueryThread } from '../query-thread.ts'
+import { workerUrl } from '../worker-url.ts'
+import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
+import { type FindCommand, timeIsUp } from './find-command.ts'
+import type { FindWorkerData } from './find-worker.ts'
+import { lockFile } from './lock.ts'
+import { toStoredEvent } from './row.ts'
+import { upgradeSchema } from './schema.ts'
+import { createWriter } from './write.ts'
+
+export interface SqliteStoreOptions {
+  /** Its folder is made; `<path>.lock` lies beside it. */
+  path: string
+  /** Default 'full'. */
+  synchronous?: Synchronous
+  log: Log
+}
+
+const healthTimeoutMs = 1500
+
+/**
+ * Events in one SQLite file, owned by this process: one thread writes, one answers queries, and this one reads single
+ * rows. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_STORE_UNAVAILABLE for a file that cannot be opened.
+ */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<EventStore> {
+  const { path, synchronous = 'full', log } = options
+  const lock = open(path, () => {
+    mkdirSync(dirname(path), { recursive: true })
+    return lockFile(path)
+  })
+  let reading: DatabaseSync
+  try {
+    reading = open(path, () => {
+      const database = openWritable(path, synchronous)
+      try {
+        upgradeSchema(database, path)
+      } finally {
+        database.close()
+      }
+      return openReadable(path)
+    })
+  } catch (error) {
+    lock.release()
+    throw error
+  }
+  const writer = createWriter({ path, synchronous })
+  const turn = new Int32Array(new SharedArrayBuffer(8))
+  const data: FindWorkerData = { path, turn }
+  const queries = createQueryThread<FindCommand>({
+    file: workerUrl('./sqlite/find-worker'),
+    workerData: data,
+    turn,
+    toError: ({ message, code }) =>
+      code === timeIsUp
+        ? new EventError('EVT_QUERY_TIMEOUT')
+        : new EventError('EVT_STORE_UNAVAILABLE', `SQLite: ${message}`),
+  })
+  const byId = reading.prepare('SELECT document, exact FROM events WHERE id = ?')
+  const bySeq = reading.prepare('SELECT seq, id FROM events WHERE seq > ? ORDER BY seq LIMIT ?')
+  const tally = reading.prepare('SELECT value FROM tally WHERE name = ?')
+
+  async function guarded<T>(read: () => T): Promise<T> {
+    try {
+      return read()
+    } catch (cause) {
+      throw toStoreError(cause)
+    }
+  }
+
+  async function health(): Promise<StoreHealth> {
+    try {
+      // Only a commit shows that a full disk has room again.
+      if (writer.trouble !== undefined) await within(writer.probe(), healthTimeoutMs)
+      return { connected: true, totalEvents: (tally.get('total_events') as { value: number }).value }
+    } catch (cause) {
+      const reason = toStoreError(cause).message
+      log.warn({ reason }, 'the store is not healthy')
+      return { connected: false, totalEvents: null, reason }
+    }
+  }
+
+  return {
+    kind: 'sqlite',
+    // One commits while the next is made ready.
+    writeConcurrency: 2,
+    write: (events) => writer.write(events),
+    get: (id) =>
+      guarded(() => {
+        const row = byId.get(id) as { document: string; exact: string | null } | undefined
+        return row && toStoredEvent(id, row.document, row.exact)
+      }),
+    find({ selector, ...query }) {
+      const command = { query, selector: selector?.source, position: undefined, passedOver: 0, given: 0 }
+      return queries.find(command, query.timeoutMs)
+    },
+    commitsSince: (cursor, limit) =>
+      guarded(() => {
+        const rows = bySeq.all(toSeq(cursor), limit) as { seq: number; id: string }[]
+        return { ids: rows.map(({ id }) => id), cursor: String(rows.at(-1)?.seq ?? toSeq(cursor)) }
+      }),
+    commitCursor: () => guarded(() => String((tally.get('last_seq') as { value: number }).value)),
+    health,
+    async close() {
+      await queries.close()
+      await writer.close()
+      reading.close()
+      // The last connection folds the log back into the file, which then stands alone.
+      openWritable(path, synchronous).close()
+      lock.release()
+    },
+  }
+}
+
+function open<T>(path: string, make: () => T): T {
+  try {
+    return make()
+  } catch (cause) {
+    if (cause instanceof EventError) throw cause
+    throw new EventError(
+      'EVT_STORE_UNAVAILABLE',
+      `${path} cannot be opened: ${toStoreError(cause).message}`,
+      { cause },
+    )
+  }
+}
+
+function toSeq(cursor: string): number {
+  if (!/^\d{0,16}$/.test(cursor)) throw new EventError('EVT_INVALID', 'this is no cursor of this store')
+  return Number(cursor)
+}
+
+async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new EventError('EVT_STORE_UNAVAILABLE', 'SQLite: no answer')), timeoutMs)
+  })
+  try {
+    return await Promise.race([work, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

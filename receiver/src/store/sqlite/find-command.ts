@@ -1,0 +1,17 @@
+import type { FindQuery } from '../event-store.ts'
+import type { Position } from './plan.ts'
+
+/** A query as its thread takes it, and takes it up again. */
+export interface FindCommand {
+  query: Omit<FindQuery, 'selector'>
+  /** The normalised selector: the tree of it holds regular expressions, which do not travel. */
+  selector: NonNullable<FindQuery['selector']>['source'] | undefined
+  /** Behind this row. */
+  position: Position | undefined
+  /** Rows left out for `offset` so far. */
+  passedOver: number
+  given: number
+}
+
+/** The code of a query that took longer than its time limit. */
+export const timeIsUp = 1

@@ -1,0 +1,172 @@
+import type { Value } from '@madsci-events/sdk/event'
+import type { FindQuery } from '../event-store.ts'
+import type { Condition, FieldTest } from '../selector.ts'
+import { toHighestText, toLowestText } from '../time-text.ts'
+
+export type Parameter = string | number
+
+/**
+ * How SQL reads a query's rows: in windows along one column, each from behind the last row of the one before, so that
+ * no read transaction is long. `bounds` end at an index; `hints` are tried on each row of a window, and leave out only
+ * rows that the matcher would refuse.
+ */
+export interface Plan {
+  /** undefined: by seq alone. */
+  column: 'event_timestamp' | 'archived_at' | undefined
+  direction: 'ASC' | 'DESC'
+  index: string
+  bounds: Terms
+  hints: Terms
+}
+
+export function toPlan(query: FindQuery): Plan {
+  const found: Narrowing = { ids: createTerms(), times: createTerms(), hints: createTerms(), leastLevel: 0 }
+  if (query.startTime !== undefined) add(found.times, 'event_timestamp >= ?', toLowestText(query.startTime))
+  if (query.endTime !== undefined) add(found.times, 'event_timestamp <= ?', toHighestText(query.endTime))
+  if (query.minLevel !== undefined && query.minLevel > 0) addLevel(found, '>=', query.minLevel)
+  if (query.selector) narrow(found, query.selector.conditions)
+  const { ids, times, hints, leastLevel } = found
+
+  const direction = query.order === 'newest' ? 'DESC' : 'ASC'
+  const byTime = { column: 'event_timestamp', direction } as const
+  if (query.archived === 'only' && query.order !== 'oldest') {
+    const bounds = add(createTerms(), 'archived = 1')
+    return {
+      column: 'archived_at',
+      direction,
+      index: 'INDEXED BY events_archived',
+      bounds,
+      hints: join(ids, times, hints),
+    }
+  }
+  if (query.archived !== 'include') add(hints, `archived = ${query.archived === 'only' ? 1 : 0}`)
+  if (ids.texts.length > 0) {
+    const column = query.order === 'none' ? undefined : byTime.column
+    return { column, direction, index: '', bounds: join(ids, times), hints }
+  }
+  if (leastLevel >= 30) {
+    const bounds = add(times, 'log_level >= 30')
+    return { ...byTime, index: 'INDEXED BY events_trouble', bounds, hints }
+  }
+  if (query.order === 'none' && times.texts.length === 0)
+    return { column: undefined, direction, index: '', bounds: times, hints }
+  return { ...byTime, index: 'INDEXED BY events_time', bounds: times, hints }
+}
+
+/** Conditions of SQL that must all hold. */
+interface Terms {
+  texts: string[]
+  parameters: Parameter[]
+}
+
+const createTerms = (): Terms => ({ texts: [], parameters: [] })
+
+function add(terms: Terms, text: string, ...parameters: Parameter[]): Terms {
+  terms.texts.push(text)
+  terms.parameters.push(...parameters)
+  return terms
+}
+
+const join = (...all: Terms[]): Terms => ({
+  texts: all.flatMap(({ texts }) => texts),
+  parameters: all.flatMap(({ parameters }) => parameters),
+})
+
+interface Narrowing {
+  /** Few ids; their rows are found one by one. */
+  ids: Terms
+  times: Terms
+  hints: Terms
+  leastLevel: number
+}
+
+function addLevel(found: Narrowing, operator: string, level: number): void {
+  add(found.hints, `log_level ${operator} ?`, level)
+  if (operator === '>' || operator === '>=' || operator === '=')
+    found.leastLevel = Math.max(found.leastLevel, level)
+}
+
+const maxListed = 1000
+
+/** What SQL can say of the members of a selector that must all hold; the rest is the matcher's. */
+function narrow(found: Narrowing, conditions: readonly Condition[]): void {
+  for (const condition of conditions) {
+    if (condition.kind === 'and') for (const member of condition.members) narrow(found, member)
+    else if (condition.kind === 'field') {
+      const path = condition.path.join('.')
+      for (const test of condition.tests) narrowField(found, path, test)
+    }
+  }
+}
+
+const operators = { $eq: '=', $gt: '>', $gte: '>=', $lt: '<', $lte: '<=' } as const
+
+function narrowField(found: Narrowing, path: string, test: FieldTest): void {
+  switch (test.kind) {
+    case '$in':
+      narrowList(found, path, test.values)
+      return
+    case '$eq':
+    case '$gt':
+    case '$gte':
+    case '$lt':
+    case '$lte':
+      narrowComparison(found, path, operators[test.kind], test.value)
+  }
+}
+
+function narrowList(found: Narrowing, path: string, values: readonly Value[]): void {
+  if (values.length > maxListed) return
+  const texts = values.filter((value) => typeof value === 'string')
+  const marks = texts.map(() => '?').join(', ')
+  if (path === '_id') add(found.ids, `id IN (${marks})`, ...texts)
+  else if (path === 'event_timestamp') add(found.times, `event_timestamp IN (${marks})`, ...texts)
+  else if (texts.length === values.length && texts.length > 0 && texts.length <= 10)
+    add(found.hints, `(${texts.map(() => inDocument).join(' OR ')})`, ...texts.map(toJsonText))
+}
+
+// A text that must be equal to one in the document stands in its JSON in one way only.
+const inDocument = 'instr(document, ?) > 0'
+const toJsonText = (text: string) => JSON.stringify(text)
+
+function narrowComparison(found: Narrowing, path: string, operator: string, value: Value): void {
+  if (typeof value === 'string') {
+    if (path === '_id') add(operator === '=' ? found.ids : found.hints, `id ${operator} ?`, value)
+    else if (path === 'event_timestamp') add(found.times, `event_timestamp ${operator} ?`, value)
+    else if (operator === '=') add(found.hints, inDocument, toJsonText(value))
+  } else if (path === 'log_level' && typeof value === 'number' && Number.isFinite(value)) {
+    addLevel(found, operator, value)
+  } else if (path === 'archived' && operator === '=' && typeof value === 'boolean') {
+    add(found.hints, 'archived = ?', value ? 1 : 0)
+  }
+}
+
+/** Where a window begins: behind this row. */
+export interface Position {
+  seq: number
+  value: Parameter
+}
+
+/** The statement of one window, and its parameters. Columns: seq, id, value, then document, exact, archived_at or null. */
+export function toWindow(
+  plan: Plan,
+  position: Position | undefined,
+  rows: number,
+): { sql: string; parameters: Parameter[] } {
+  const { column, direction, index, bounds, hints } = plan
+  const order = direction === 'ASC' ? '>' : '<'
+  const after = createTerms()
+  if (position && column) {
+    add(after, `${column} ${order}= ?`, position.value)
+    add(after, `(${column} ${order} ? OR seq ${order} ?)`, position.value, position.seq)
+  } else if (position) add(after, `seq ${order} ?`, position.seq)
+  const where = join(bounds, after)
+  const isWanted = hints.texts.length > 0 ? hints.texts.join(' AND ') : '1'
+  const whereText = where.texts.length > 0 ? `WHERE ${where.texts.join(' AND ')}` : ''
+  const by = column ? `${column} ${direction}, seq ${direction}` : `seq ${direction}`
+  return {
+    sql: `SELECT seq, id, ${column ?? 'seq'}, CASE WHEN ${isWanted} THEN document END, exact, archived_at
+          FROM events ${index} ${whereText} ORDER BY ${by} LIMIT ${rows}`,
+    parameters: [...hints.parameters, ...where.parameters],
+  }
+}

@@ -1,0 +1,77 @@
+import {
+  type Event,
+  fromExactJson,
+  fromTimestamp,
+  isPlain,
+  parseJson,
+  toDocument,
+  toExactJson,
+  toJson,
+  type Value,
+} from '@madsci-events/sdk/event'
+import type { StoredEvent } from '../event-store.ts'
+import type { MatchDocument } from '../matcher.ts'
+import { toDateText } from '../time-text.ts'
+
+/** The columns of `events` behind seq, each as a list: what a write sends to its thread. */
+export interface Rows {
+  ids: string[]
+  timestamps: string[]
+  levels: number[]
+  /** Undefined for none. */
+  archivedAt: (number | undefined)[]
+  archived: boolean[]
+  documents: string[]
+  exacts: (string | undefined)[]
+}
+
+/** Sorts below every date. */
+export const noDate = -8_640_000_000_000_001
+export const maxDocumentChars = 16 * 1024 * 1024
+
+export const createRows = (): Rows => ({
+  ids: [],
+  timestamps: [],
+  levels: [],
+  archivedAt: [],
+  archived: [],
+  documents: [],
+  exacts: [],
+})
+
+/** Adds the event, or says why it cannot be kept. */
+export function addRow(rows: Rows, event: Event): string | undefined {
+  const archivedAt = toMs(event.archived_at)
+  const document = toDocument(event)
+  // A date, as MongoDB keeps it: milliseconds.
+  if (archivedAt !== undefined) document.archived_at = toDateText(archivedAt)
+  const json = toJson(document)
+  if (json.length > maxDocumentChars) return `the event is larger than ${maxDocumentChars} characters`
+  const plain = isPlain(event.event_data) && (event.otel === undefined || isPlain(event.otel as Value))
+  rows.ids.push(event.event_id)
+  rows.timestamps.push(event.event_timestamp)
+  rows.levels.push(event.log_level)
+  rows.archivedAt.push(archivedAt)
+  rows.archived.push(event.archived)
+  rows.documents.push(json)
+  rows.exacts.push(plain ? undefined : toExactJson(document))
+  return undefined
+}
+
+function toMs(text: string | null): number | undefined {
+  if (text === null) return undefined
+  const nano = fromTimestamp(text)
+  if (nano === undefined) return undefined
+  return Number(nano / 1_000_000n - (nano % 1_000_000n < 0n ? 1n : 0n))
+}
+
+export function toStoredEvent(id: string, json: string, exact: string | null): StoredEvent {
+  return exact === null ? { id, json } : { id, json, exact }
+}
+
+/** The document as a matcher takes it. */
+export function toMatchDocument(json: string, exact: string | null, archivedAt: number): MatchDocument {
+  const document = (exact === null ? parseJson(json) : fromExactJson(exact)) as MatchDocument
+  if (archivedAt !== noDate) document.archived_at = new Date(archivedAt)
+  return document
+}

@@ -1,0 +1,60 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { EventError } from '@madsci-events/sdk/event'
+
+/**
+ * Each step makes the next schema version (`PRAGMA user_version`) of the one before; published steps never change.
+ *
+ *  - `seq` is the order of commit. It is given by hand and kept in `tally`, so that no number comes twice, not even
+ *    after the newest events were deleted.
+ *  - `document` is the event as REST shows it, `exact` its exact JSON where that differs (sdk event/json.ts).
+ *  - `archived_at` is milliseconds since 1970, and below all of them for "none".
+ */
+export const schemaSteps: readonly string[] = [
+  `CREATE TABLE events (
+     seq INTEGER PRIMARY KEY,
+     id TEXT NOT NULL UNIQUE,
+     event_timestamp TEXT NOT NULL,
+     log_level INTEGER NOT NULL,
+     archived INTEGER NOT NULL,
+     archived_at INTEGER NOT NULL,
+     document TEXT NOT NULL,
+     exact TEXT
+   ) STRICT;
+   CREATE TABLE tally (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
+   INSERT INTO tally VALUES ('last_seq', 0), ('total_events', 0);
+   CREATE INDEX events_time ON events (event_timestamp);`,
+  `CREATE INDEX events_trouble ON events (event_timestamp, log_level) WHERE log_level >= 30;
+   CREATE INDEX events_archived ON events (archived_at) WHERE archived = 1;`,
+]
+
+/** 'MADS', so that a file of another program is not taken for ours. */
+export const applicationId = 0x4d414453
+
+/** Brings the file to the newest version, each step in a transaction. Throws EVT_SCHEMA_VERSION. */
+export function upgradeSchema(database: DatabaseSync, path: string): void {
+  const found = numberOf(database, 'application_id')
+  if (found !== applicationId) {
+    const { count } = database.prepare('SELECT count(*) AS count FROM sqlite_schema').get() as {
+      count: number
+    }
+    if (found !== 0 || count > 0)
+      throw new EventError('EVT_SCHEMA_VERSION', `${path} is a database of another program`)
+  }
+  const version = numberOf(database, 'user_version')
+  if (version > schemaSteps.length) {
+    throw new EventError(
+      'EVT_SCHEMA_VERSION',
+      `${path} has schema ${version} of madsci-events; this release knows ${schemaSteps.length}`,
+    )
+  }
+  for (let next = version + 1; next <= schemaSteps.length; next++) {
+    database.exec(
+      `BEGIN IMMEDIATE; ${schemaSteps[next - 1]}
+       PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${next}; COMMIT`,
+    )
+  }
+}
+
+function numberOf(database: DatabaseSync, pragma: string): number {
+  return Object.values(database.prepare(`PRAGMA ${pragma}`).get()!)[0] as number
+}

@@ -1,0 +1,106 @@
+import { statSync } from 'node:fs'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { parentPort, workerData } from 'node:worker_threads'
+import { openWritable, type Synchronous, toStoreError } from './connection.ts'
+import { noDate, type Rows } from './row.ts'
+
+/** The thread that writes: a commit waits for the disk, and nothing else should wait with it. */
+export interface WriteWorkerData {
+  path: string
+  synchronous: Synchronous
+}
+
+/** No rows: shows only whether a commit works. */
+export interface ToWriter {
+  write: number
+  rows: Rows
+}
+
+export type FromWriter =
+  | { write: number /** 1 for each row that was stored, 0 for a duplicate. */; isStored: Uint8Array }
+  | { write: number; failed: string }
+
+interface Open {
+  database: DatabaseSync
+  insert: StatementSync
+  settle: StatementSync
+}
+
+const port = parentPort!
+const { path, synchronous } = workerData as WriteWorkerData
+const expectedFile = fileNumber()
+let open: Open | undefined
+
+port.on('message', ({ write, rows }: ToWriter) => {
+  let reply: FromWriter
+  try {
+    reply = { write, isStored: store(rows) }
+  } catch (error) {
+    close()
+    reply = { write, failed: toStoreError(error).message }
+  }
+  port.postMessage(reply)
+})
+
+/** The inode: what is written into a file that nobody can find any more would be lost. */
+function fileNumber(): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino
+}
+
+function connect(): Open {
+  if (fileNumber() !== expectedFile)
+    throw new Error('the database file was moved or replaced; put it back, or restart the receiver')
+  if (open) return open
+  const database = openWritable(path, synchronous)
+  open = {
+    database,
+    insert: database.prepare(
+      'INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+    ),
+    settle: database.prepare("UPDATE tally SET value = value + ? WHERE name IN ('last_seq', 'total_events')"),
+  }
+  return open
+}
+
+function store(rows: Rows): Uint8Array {
+  const { database, insert, settle } = connect()
+  const { ids, timestamps, levels, archived, archivedAt, documents, exacts } = rows
+  const isStored = new Uint8Array(ids.length)
+  database.exec('BEGIN IMMEDIATE')
+  const first = lastSeq(database) + 1
+  let count = 0
+  for (let i = 0; i < ids.length; i++) {
+    const { changes } = insert.run(
+      first + count,
+      ids[i]!,
+      timestamps[i]!,
+      levels[i]!,
+      archived[i] ? 1 : 0,
+      archivedAt[i] ?? noDate,
+      documents[i]!,
+      exacts[i] ?? null,
+    )
+    if (changes === 1) {
+      isStored[i] = 1
+      count++
+    }
+  }
+  settle.run(count)
+  database.exec('COMMIT')
+  return isStored
+}
+
+function lastSeq(database: DatabaseSync): number {
+  const row = database.prepare("SELECT value FROM tally WHERE name = 'last_seq'").get()
+  return (row as { value: number }).value
+}
+
+/** After trouble nothing is known of a connection: rolled back, and opened again by the next write. */
+function close(): void {
+  try {
+    open?.database.close()
+  } catch {
+    // A broken one cannot be closed; it is let go.
+  }
+  open = undefined
+}

@@ -1,0 +1,282 @@
+import {
+  type Event,
+  fromDocument,
+  fromExactJson,
+  parseJson,
+  toDocument,
+  type Value,
+} from '@madsci-events/sdk/event'
+import fc from 'fast-check'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { EventStore, FindQuery, StoredEvent } from '../../receiver/src/store/event-store.ts'
+import { parseSelector } from '../../receiver/src/store/selector.ts'
+import { eventArbitrary } from '../support/arbitrary.ts'
+
+/** A backend under the contract. */
+export interface Backend {
+  open(): Promise<EventStore>
+  /** Stops the database, or makes its disk refuse; `heal` undoes it. Without these, promise 8 is not asked here. */
+  harm?(): Promise<void>
+  heal?(): Promise<void>
+  /** Makes the closed store one of an older schema; one of a newer schema. */
+  makeOlder(): Promise<void>
+  makeNewer(): Promise<void>
+  /** Undoes makeNewer. */
+  makeCurrent(): Promise<void>
+  stop(): Promise<void>
+}
+
+const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
+
+export const makeEvent = (id: string, fields: Partial<Event> = {}): Event => ({
+  ...fromDocument({ _id: id, event_timestamp: '2026-11-23T19:25:51.286773Z', event_data: { message: id } }),
+  ...fields,
+})
+
+export async function collect(store: EventStore, query: Partial<FindQuery> = {}): Promise<StoredEvent[]> {
+  const events: StoredEvent[] = []
+  for await (const chunk of store.find({ ...everything, ...query })) events.push(...chunk)
+  return events
+}
+
+export const readDocument = (stored: StoredEvent): Value =>
+  stored.exact === undefined ? parseJson(stored.json) : fromExactJson(stored.exact)
+
+async function allCommits(store: EventStore, from = '', limit = 100): Promise<string[]> {
+  const ids: string[] = []
+  for (let cursor = from; ; ) {
+    const page = await store.commitsSince(cursor, limit)
+    ids.push(...page.ids)
+    if (page.ids.length === 0) return ids
+    cursor = page.cursor
+  }
+}
+
+/** The promises of EventStore (receiver/src/store/event-store.ts), one test for each, on an empty database. */
+export function describeEventStore(name: string, start: () => Promise<Backend>, skipReason = ''): void {
+  describe(`EventStore: ${name}`, () => {
+    let backend: Backend
+    let store: EventStore
+    beforeEach((ctx) => ctx.skip(skipReason !== '', skipReason))
+    beforeAll(async () => {
+      if (skipReason) return
+      backend = await start()
+      store = await backend.open()
+    })
+    afterAll(async () => {
+      await store?.close()
+      await backend?.stop()
+    })
+
+    it('1. write resolves only after a durable commit: a second reader and a later opening find every event', async () => {
+      const events = Array.from({ length: 2500 }, (_, i) => makeEvent(`p1-${i}`))
+      expect(await store.write(events)).toEqual(events.map(() => 'stored'))
+      await store.close()
+      store = await backend.open()
+      for (const id of ['p1-0', 'p1-1249', 'p1-2499'])
+        expect(parseJson((await store.get(id))!.json)).toMatchObject({ _id: id })
+      const found = await collect(store, { selector: parseSelector({ _id: { $regex: '^p1-' } }) })
+      expect(new Set(found.map(({ id }) => id))).toEqual(new Set(events.map((one) => one.event_id)))
+      expect(found).toHaveLength(events.length)
+    })
+
+    it('2. an id is stored once: the first event stays, also within one write and between writes at once', async () => {
+      const first = makeEvent('p2-a', { log_level: 10 })
+      expect(await store.write([first, makeEvent('p2-a', { log_level: 50 }), makeEvent('p2-b')])).toEqual([
+        'stored',
+        'duplicate',
+        'stored',
+      ])
+      expect(await store.write([makeEvent('p2-a', { log_level: 40 })])).toEqual(['duplicate'])
+      expect(readDocument((await store.get('p2-a'))!)).toEqual(toDocument(first))
+      const rivals = await Promise.all(
+        Array.from({ length: 8 }, (_, n) =>
+          store.write(
+            Array.from({ length: 50 }, (_, i) => makeEvent(`p2-r${i}`, { event_data: { rival: n } })),
+          ),
+        ),
+      )
+      for (let i = 0; i < 50; i++)
+        expect(
+          rivals.filter((outcomes) => outcomes[i] === 'stored'),
+          `p2-r${i}`,
+        ).toHaveLength(1)
+    })
+
+    it('3. a refused event leaves its neighbours stored', async () => {
+      const huge = makeEvent('p3-huge', { event_data: 'x'.repeat(17 * 1024 * 1024) })
+      const outcomes = await store.write([makeEvent('p3-a'), huge, makeEvent('p3-b')])
+      expect(outcomes).toEqual([
+        'stored',
+        { refused: expect.stringContaining('the event is larger') },
+        'stored',
+      ])
+      expect(await store.get('p3-huge')).toBeUndefined()
+      expect(await store.get('p3-b')).toBeDefined()
+    })
+
+    it('4. what was written is read back exactly, by get and by find', async () => {
+      let run = 0
+      await fc.assert(
+        fc.asyncProperty(fc.array(eventArbitrary, { minLength: 1, maxLength: 20 }), async (generated) => {
+          const marker = `p4-${run++}`
+          const events = generated.map((event, i) => ({ ...event, event_id: `${marker}-${i}` }))
+          expect(await store.write(events)).toEqual(events.map(() => 'stored'))
+          const ids = events.map((event) => event.event_id)
+          const found = await collect(store, { selector: parseSelector({ _id: { $in: ids } }) })
+          const byId = new Map(found.map((one) => [one.id, one]))
+          for (const event of events) {
+            expect(readDocument(byId.get(event.event_id)!)).toEqual(toDocument(event))
+            expect(await store.get(event.event_id)).toEqual(byId.get(event.event_id))
+          }
+        }),
+        { numRuns: 60 },
+      )
+    })
+
+    it('4. archived_at is a date of milliseconds, shown without zone', async () => {
+      await store.write([
+        makeEvent('p4-archived', { archived: true, archived_at: '2026-11-23T19:29:12.877000Z' }),
+        makeEvent('p4-whole', { archived: true, archived_at: '2026-11-23T19:29:12.000000' }),
+      ])
+      expect((await store.get('p4-archived'))!.json).toContain('"archived_at":"2026-11-23T19:29:12.877000"')
+      expect((await store.get('p4-whole'))!.json).toContain('"archived_at":"2026-11-23T19:29:12"')
+    })
+
+    it('5. find honours selector, level, times, archived, order, limit and offset', async () => {
+      const kind = { event_data: { of: 'five' } }
+      await store.write([
+        makeEvent('f1', { ...kind, event_timestamp: '2020-01-01T00:00:00.000000', log_level: 10 }),
+        makeEvent('f2', { ...kind, event_timestamp: '2020-01-01T00:00:00.000000Z', log_level: 20 }),
+        makeEvent('f3', { ...kind, event_timestamp: '2020-01-01T00:00:01.000000Z', log_level: 30 }),
+        makeEvent('f4', {
+          ...kind,
+          event_timestamp: '2020-01-01T00:00:02.000000',
+          log_level: 40,
+          archived: true,
+          archived_at: '2020-02-01T00:00:00.000000Z',
+        }),
+        makeEvent('f5', {
+          ...kind,
+          event_timestamp: '2020-01-01T00:00:03.000000',
+          archived: true,
+          archived_at: '2020-01-15T00:00:00.000000Z',
+        }),
+      ])
+      const of = async (query: Partial<FindQuery>) =>
+        (await collect(store, { selector: parseSelector({ 'event_data.of': 'five' }), ...query })).map(
+          ({ id }) => id,
+        )
+      expect(await of({ order: 'newest' })).toEqual(['f5', 'f4', 'f3', 'f2', 'f1'])
+      expect(await of({ order: 'oldest', archived: 'exclude' })).toEqual(['f1', 'f2', 'f3'])
+      expect(await of({ archived: 'only', order: 'newest' })).toEqual(['f4', 'f5'])
+      expect(await of({ archived: 'only', order: 'oldest' })).toEqual(['f4', 'f5'])
+      expect((await of({ archived: 'only' })).sort()).toEqual(['f4', 'f5'])
+      expect(await of({ order: 'oldest', limit: 2, offset: 1 })).toEqual(['f2', 'f3'])
+      expect(await of({ order: 'newest', limit: 1, offset: 4 })).toEqual(['f1'])
+      expect(await of({ order: 'oldest', offset: 9 })).toEqual([])
+      expect(await of({ order: 'oldest', minLevel: 20, archived: 'exclude' })).toEqual(['f2', 'f3'])
+      expect(await of({ order: 'newest', minLevel: 30 })).toEqual(['f4', 'f3'])
+      expect((await of({ minLevel: 40 })).sort()).toEqual(['f4'])
+      const second = '2020-01-01T00:00:00.000000'
+      for (const [startTime, endTime] of [
+        [second, second],
+        [`${second}Z`, `${second}Z`],
+      ] as const) {
+        expect(await of({ order: 'oldest', startTime, endTime })).toEqual(['f1', 'f2'])
+        expect((await of({ startTime, endTime })).sort()).toEqual(['f1', 'f2'])
+        expect(await of({ order: 'newest', startTime, endTime, minLevel: 20 })).toEqual(['f2'])
+      }
+      const selector = parseSelector({ 'event_data.of': 'five', log_level: { $gte: 30 }, archived: false })
+      expect((await collect(store, { selector })).map(({ id }) => id)).toEqual(['f3'])
+      for (const id of [{ $in: ['f3', 'f1', 7] }, { $in: ['f3', 'f1', 'none'] }])
+        expect(await of({ selector: parseSelector({ _id: id }), order: 'newest' })).toEqual(['f3', 'f1'])
+      expect(await of({ selector: parseSelector({ _id: { $in: [] } }) })).toEqual([])
+      expect(
+        await of({ selector: parseSelector({ event_timestamp: second, 'event_data.of': 'five' }) }),
+      ).toHaveLength(2)
+    })
+
+    it('6. find streams chunks while writes go on, and may be left early', async () => {
+      const batch = (n: number) =>
+        Array.from({ length: 1000 }, (_, i) => makeEvent(`p6-${n}-${i}`, { event_type: 'node_start' }))
+      for (let n = 0; n < 6; n++) await store.write(batch(n))
+      const selector = parseSelector({ event_type: 'node_start', _id: { $regex: '^p6-[0-5]-' } })
+      const seen = new Set<string>()
+      let largest = 0
+      for await (const chunk of store.find({ ...everything, order: 'oldest', selector })) {
+        largest = Math.max(largest, chunk.length)
+        for (const { id } of chunk) {
+          expect(seen.has(id)).toBe(false)
+          seen.add(id)
+        }
+        if (seen.size < 1500)
+          expect(await store.write([makeEvent(`p6-while-${seen.size}`)])).toEqual(['stored'])
+      }
+      expect(seen.size).toBe(6000)
+      expect(largest).toBeLessThanOrEqual(500)
+      for await (const chunk of store.find(everything)) {
+        expect(chunk.length).toBeGreaterThan(0)
+        break
+      }
+      const [one, two] = await Promise.all([collect(store, { limit: 700 }), collect(store, { limit: 300 })])
+      expect([one!.length, two!.length]).toEqual([700, 300])
+    })
+
+    it('7. commitsSince gives every stored event once, in an order that later commits only extend', async () => {
+      const before = await store.commitCursor()
+      const first = Array.from({ length: 250 }, (_, i) => makeEvent(`p7-a${i}`))
+      await store.write([...first, first[0]!])
+      const ids = await allCommits(store, before)
+      expect(ids).toEqual(first.map((event) => event.event_id))
+      await Promise.all([store.write([makeEvent('p7-b'), first[3]!]), store.write([makeEvent('p7-c')])])
+      const more = await allCommits(store, before)
+      expect(more.slice(0, 250)).toEqual(ids)
+      expect(more.slice(250).sort()).toEqual(['p7-b', 'p7-c'])
+      const all = await allCommits(store, '', 1000)
+      const found = await collect(store)
+      expect(all).toHaveLength(new Set(all).size)
+      expect(new Set(all)).toEqual(new Set(found.map(({ id }) => id)))
+      expect(await store.commitsSince(await store.commitCursor(), 10)).toMatchObject({ ids: [] })
+    })
+
+    it('8. trouble is EVT_STORE_UNAVAILABLE and heals without hands', async (ctx) => {
+      if (!backend.harm || !backend.heal) return ctx.skip('this backend stands in another suite')
+      await backend.harm()
+      await expect(store.write([makeEvent('p8-a')])).rejects.toMatchObject({
+        code: 'EVT_STORE_UNAVAILABLE',
+        retry: true,
+      })
+      await backend.heal()
+      await expect
+        .poll(() => store.write([makeEvent('p8-a')]).catch((error) => error.code), { timeout: 30_000 })
+        .toEqual([expect.stringMatching(/stored|duplicate/)])
+      expect(await store.get('p8-a')).toBeDefined()
+      expect(await store.health()).toMatchObject({ connected: true })
+    })
+
+    it('10. health tells the number of events at once', async () => {
+      const { totalEvents, connected } = await store.health()
+      expect(connected).toBe(true)
+      expect(totalEvents).toBe((await collect(store)).length)
+      await store.write([makeEvent('p10'), makeEvent('p10')])
+      expect((await store.health()).totalEvents).toBe(totalEvents! + 1)
+    })
+
+    it('9. an older schema is upgraded in place; a newer one is refused with EVT_SCHEMA_VERSION', async () => {
+      const before = (await collect(store)).length
+      await store.close()
+      await backend.makeOlder()
+      store = await backend.open()
+      expect((await collect(store)).length).toBe(before)
+      expect(await collect(store, { minLevel: 30, limit: 1, order: 'newest' })).toHaveLength(1)
+      expect(await store.write([makeEvent('p9')])).toEqual(['stored'])
+      await store.close()
+      await backend.makeNewer()
+      await expect(backend.open()).rejects.toMatchObject({ code: 'EVT_SCHEMA_VERSION' })
+      await backend.makeCurrent()
+      store = await backend.open()
+      expect(await store.get('p9')).toBeDefined()
+    })
+  })
+}
