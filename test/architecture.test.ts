@@ -31,7 +31,7 @@ const imports = new Map(sources.map((file) => [file, importsOf(file)]))
 /** The rooms of the receiver, and what each may know. A file at the top of src/ is a room of its name. */
 const rooms: { [room: string]: string[] } = {
   main: ['cli'],
-  cli: ['receiver', 'config', 'demo'],
+  cli: ['receiver', 'config', 'demo', 'log'],
   demo: [],
   receiver: ['config', 'http', 'ingest', 'store', 'metric', 'log'],
   http: ['otlp', 'ingest', 'store', 'metric', 'log'],
@@ -51,7 +51,6 @@ const libraryRooms: { [name: string]: RegExp } = {
   'fastify-type-provider-zod': /^receiver\/src\/http\//,
   zod: /^receiver\/src\/http\//,
   mongodb: /^receiver\/src\/store\/mongo\//,
-  mingo: /^receiver\/src\/store\//,
   pino: /^receiver\/src\/(main|receiver|cli\/\w+)\.ts$/,
   ulid: /^sdk\/src\/event\/id\.ts$/,
 }

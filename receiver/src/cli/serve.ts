@@ -1,0 +1,59 @@
+import { pino } from 'pino'
+import { type Config, readConfig } from '../config.ts'
+import type { Log } from '../log.ts'
+import { type Receiver, startReceiver, version } from '../receiver.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Runs the receiver until a signal comes. 0 after a clean end, 1 when requests had to be cut off. */
+export async function serve(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
+  const config = readConfig({ environment: terminal.environment, flags })
+  const log = createLog(config)
+  const receiver = await openReceiver(config, log, terminal)
+  await aborted(terminal.stopping)
+  return closeReceiver(receiver, log, terminal)
+}
+
+/** JSON lines on standard error, written before the call returns, so that a crash keeps the last of them. */
+export function createLog(config: Config): Log {
+  return pino({ level: config.logLevel, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }))
+}
+
+export async function openReceiver(config: Config, log: Log, terminal: Terminal): Promise<Receiver> {
+  const receiver = await startReceiver(config, { log, workingDirectory: terminal.workingDirectory })
+  const lines = [
+    `madsci-events ${version}`,
+    `  REST and OTLP  ${receiver.url}  (the API: ${receiver.url}docs)`,
+    `  OTLP alone     ${receiver.otlpUrl ?? 'no second listener'}`,
+    `  events rest in ${receiver.storeText}`,
+  ]
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  if (zone !== 'UTC' && config.naiveTimezone === undefined) {
+    lines.push(
+      `  times without a zone count as UTC, and this machine's zone is ${zone}: naive_timezone=${zone} converts them`,
+    )
+  }
+  terminal.stdout.write(`${lines.join('\n')}\n`)
+  log.info(
+    { url: receiver.url, otlpUrl: receiver.otlpUrl, store: receiver.storeText },
+    'the receiver listens',
+  )
+  return receiver
+}
+
+export async function closeReceiver(receiver: Receiver, log: Log, { stopping }: Terminal): Promise<number> {
+  log.info({ signal: stopping.reason }, 'closing: new requests get 503, those under way end')
+  const clean = await receiver.close()
+  const counts = Object.fromEntries(
+    receiver.metric
+      .read()
+      .map(({ name, reason, count }) => [reason === '' ? name : `${name}.${reason}`, count]),
+  )
+  if (clean) log.info(counts, 'closed')
+  else log.warn(counts, 'closed; requests that took longer than shutdown_timeout_ms were cut off')
+  return clean ? 0 : 1
+}
+
+export function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve()
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

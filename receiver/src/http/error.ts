@@ -1,0 +1,85 @@
+import { EventError } from '@madsci-events/sdk/event'
+import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import { createThrottle, type Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
+
+export interface ErrorDoorOptions {
+  metric: Metric
+  log: Log
+}
+
+/** Every REST error is written here, in MADSci's form `{"detail": …}`; those of OTLP in http/logs.ts. */
+export function registerErrors(app: FastifyInstance, { metric, log }: ErrorDoorOptions): void {
+  const throttle = createThrottle()
+  const methodsOf = new Map<string, Set<string>>()
+  const patterns: { pattern: RegExp; url: string }[] = []
+  app.addHook('onRoute', ({ url, method }) => {
+    let methods = methodsOf.get(url)
+    if (!methods) {
+      methods = new Set()
+      methodsOf.set(url, methods)
+      patterns.push({ pattern: toPattern(url), url })
+    }
+    for (const one of [method].flat()) methods.add(one)
+  })
+
+  app.setErrorHandler((thrown: unknown, request, reply) => {
+    const error = toEventError(thrown)
+    metric.add('requests_refused', 1, error.code)
+    // A body that nobody read stays on the connection, where it would be taken for the next request.
+    if (request.method === 'POST' && !request.raw.readableEnded) reply.header('connection', 'close')
+    if (error.status >= 500) {
+      throttle(error.code, (suppressed) => {
+        const fields = { code: error.code, url: request.url, suppressed, err: error.cause ?? error }
+        log.error(fields, `a request failed: ${error.message}`)
+      })
+    }
+    return sendError(reply, error)
+  })
+
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?', 1)[0]!
+    const known = patterns.find(({ pattern }) => pattern.test(path))
+    if (known) {
+      reply.header('allow', [...methodsOf.get(known.url)!].join(', '))
+      return sendError(reply, new EventError('EVT_METHOD'))
+    }
+    const bare = path.replace(/\/+$/, '')
+    if (bare !== path && patterns.some(({ pattern }) => pattern.test(bare))) {
+      return reply.redirect(bare + request.url.slice(path.length), 307)
+    }
+    return sendError(reply, new EventError('EVT_NOT_FOUND'))
+  })
+}
+
+export function sendError(reply: FastifyReply, error: EventError): FastifyReply {
+  if (error.retry) reply.header('retry-after', String(Math.ceil(error.retryAfterSeconds)))
+  return reply
+    .code(error.status)
+    .header('content-type', 'application/json')
+    .send(JSON.stringify({ detail: error.detail }, plainValue))
+}
+
+function toEventError(thrown: unknown): EventError {
+  if (thrown instanceof EventError) return thrown
+  const error = thrown as FastifyError
+  // Fastify's own refusals (a URL that cannot be decoded, a header too large) say their status.
+  if (typeof error.statusCode === 'number' && error.statusCode >= 400 && error.statusCode < 500) {
+    const code =
+      error.statusCode === 404 ? 'EVT_NOT_FOUND' : error.statusCode === 413 ? 'EVT_TOO_LARGE' : 'EVT_BODY'
+    return new EventError(code, error.message, { cause: thrown })
+  }
+  // What nobody foresaw: its text stays in our log.
+  return new EventError('EVT_INTERNAL', undefined, { cause: thrown })
+}
+
+function toPattern(url: string): RegExp {
+  const escaped = url.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/:[A-Za-z_]+/g, '[^/]+')
+  return new RegExp(`^${escaped}$`)
+}
+
+// The `input` of a detail repeats what was sent, which may hold what JSON.stringify throws at.
+function plainValue(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return value.toString()
+  return value
+}

@@ -1,0 +1,88 @@
+import { type Detail, invalid, parseBoolean, parseLevel, parseTimestamp } from '@madsci-events/sdk/event'
+
+/** Query parameters as the original reads them (FastAPI): the last of equal names counts, unknown ones are ignored. */
+export interface Parameters {
+  integer(name: string, fallback: number, least: number): number
+  /** Least log_level: any integer, or the name of a level. */
+  level(name: string, fallback: number): number
+  /** Canonical timestamp; undefined when absent. */
+  time(name: string): string | undefined
+  boolean(name: string, fallback: boolean): boolean
+  /** Throws EVT_INVALID with every problem found so far. */
+  check(): void
+}
+
+export function createParameters(query: unknown): Parameters {
+  const details: Detail[] = []
+  const textOf = (name: string): string | undefined => {
+    const value = (query as { [name: string]: string | string[] | undefined })[name]
+    return Array.isArray(value) ? value.at(-1) : value
+  }
+  const fail = (type: string, name: string, msg: string, input: string, ctx?: Detail['ctx']) =>
+    details.push({ type, loc: ['query', name], msg, input, ...(ctx && { ctx }) })
+
+  return {
+    integer(name, fallback, least) {
+      const text = textOf(name)
+      if (text === undefined) return fallback
+      const value = toInteger(text)
+      if (value === undefined) {
+        fail(
+          'int_parsing',
+          name,
+          'Input should be a valid integer, unable to parse string as an integer',
+          text,
+        )
+      } else if (!Number.isSafeInteger(value)) {
+        fail(
+          'int_parsing_size',
+          name,
+          'Unable to parse input string as an integer, exceeded maximum size',
+          text,
+        )
+      } else if (value < least) {
+        fail('greater_than_equal', name, `Input should be greater than or equal to ${least}`, text, {
+          ge: least,
+        })
+      } else return value
+      return fallback
+    },
+    level(name, fallback) {
+      const text = textOf(name)
+      if (text === undefined) return fallback
+      const value = toInteger(text) ?? parseLevel(text)
+      if (value !== undefined && Number.isSafeInteger(value)) return value
+      fail('int_parsing', name, 'Input should be a valid integer, unable to parse string as an integer', text)
+      return fallback
+    },
+    time(name) {
+      const text = textOf(name)
+      if (text === undefined) return undefined
+      const parsed = parseTimestamp(text)
+      if ('text' in parsed) return parsed.text
+      fail(
+        'datetime_from_date_parsing',
+        name,
+        `Input should be a valid datetime or date, ${parsed.reason}`,
+        text,
+        { error: parsed.reason },
+      )
+      return undefined
+    },
+    boolean(name, fallback) {
+      const text = textOf(name)
+      if (text === undefined) return fallback
+      const value = parseBoolean(text)
+      if (value !== undefined) return value
+      fail('bool_parsing', name, 'Input should be a valid boolean, unable to interpret input', text)
+      return fallback
+    },
+    check() {
+      if (details.length > 0) throw invalid(details)
+    },
+  }
+}
+
+function toInteger(text: string): number | undefined {
+  return /^\s*[+-]?\d+(\.0*)?\s*$/.test(text) ? Number(text) : undefined
+}

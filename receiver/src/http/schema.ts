@@ -1,0 +1,138 @@
+import { eventLevels, eventTypes, sourceKeys } from '@madsci-events/sdk/event'
+import { z } from 'zod'
+
+/**
+ * What the routes take and answer, for the OpenAPI document. The event is read by parseEvent, which knows the original's
+ * leniencies and error texts; test/receiver/http/schema.property.test.ts holds that both agree.
+ */
+
+const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/)
+const time = z.union([z.string(), z.number()])
+const source = z.object(Object.fromEntries(sourceKeys.map((key) => [key, ulid.nullish()])))
+
+const levelName = z.enum(['notset', 'debug', 'info', 'warning', 'error', 'critical'])
+const level = z.union([z.literal([...eventLevels]), levelName])
+
+export const eventInput = z
+  .object({
+    event_id: z.string().min(1).nullish().describe('the key; a new ULID if it is missing'),
+    event_type: z.enum(eventTypes).optional().describe('`unknown` if it is missing'),
+    log_level: level.optional().describe('20 if it is missing'),
+    alert: z.boolean().optional(),
+    event_timestamp: time
+      .optional()
+      .describe('ISO 8601, or Unix seconds, or milliseconds; now if it is missing'),
+    source: source.optional(),
+    event_data: z.json().optional(),
+    trace_id: z.string().nullish(),
+    span_id: z.string().nullish(),
+    archived: z.boolean().optional(),
+    archived_at: time.nullish(),
+  })
+  .meta({ id: 'EventInput' })
+
+export const eventOutput = z
+  .object({
+    _id: z.string(),
+    event_type: z.enum(eventTypes),
+    log_level: z.literal([...eventLevels]),
+    alert: z.boolean(),
+    event_timestamp: z.string().describe('YYYY-MM-DDTHH:MM:SS.ffffff, with Z for UTC'),
+    source,
+    event_data: z.json(),
+    trace_id: z.string().nullable(),
+    span_id: z.string().nullable(),
+    archived: z.boolean(),
+    archived_at: z.string().nullable(),
+    otel: z
+      .record(z.string(), z.json())
+      .optional()
+      .describe('what the OTel log record said beyond the other fields'),
+  })
+  .meta({ id: 'Event' })
+
+const events = z.record(z.string(), eventOutput).describe('events by id, in the order of the answer')
+const detail = z.object({ detail: z.json() }).meta({ id: 'Error' })
+const detailList = z
+  .object({
+    detail: z.array(
+      z.object({
+        type: z.string(),
+        loc: z.array(z.union([z.string(), z.number()])),
+        msg: z.string(),
+        input: z.json(),
+      }),
+    ),
+  })
+  .meta({ id: 'ValidationError' })
+
+const trouble = {
+  429: detail.describe('Too many bytes in flight: try again after Retry-After seconds'),
+  503: detail.describe(
+    'The store cannot be reached, or the receiver is shutting down: try again after Retry-After seconds',
+  ),
+}
+
+export const schemas = {
+  postLogs: {
+    operationId: 'export_logs',
+    summary:
+      'OTLP/HTTP logs: ExportLogsServiceRequest, as application/x-protobuf or application/json; answered after the commit',
+    consumes: ['application/x-protobuf', 'application/json'],
+    response: {
+      200: z
+        .object({
+          partialSuccess: z.object({ rejectedLogRecords: z.string(), errorMessage: z.string() }).optional(),
+        })
+        .describe('ExportLogsServiceResponse, in the encoding of the request'),
+    },
+  },
+  postEvent: {
+    operationId: 'log_event',
+    summary:
+      'Store an event; answered after the commit. A known id is answered like a new one and changes nothing.',
+    body: eventInput,
+    response: { 200: eventOutput, 400: detail, 413: detail, 422: detailList, ...trouble },
+  },
+  getEvent: {
+    operationId: 'get_event',
+    summary: 'One event by its id',
+    params: z.object({ event_id: z.string() }),
+    response: { 200: eventOutput, 404: detail, 503: trouble[503] },
+  },
+  getEvents: {
+    operationId: 'get_events',
+    summary: 'Events, newest first',
+    querystring: z.object({
+      number: z.int().min(0).default(100).describe('at most so many; 0 = no limit'),
+      offset: z.int().min(0).default(0).describe('so many are passed over'),
+      level: z.union([z.int(), levelName]).default(0).describe('least log_level'),
+      start_time: time.optional().describe('not before; a time without zone counts as UTC'),
+      end_time: time.optional().describe('not after'),
+      include_archived: z.boolean().default(false),
+    }),
+    response: { 200: events, 400: detail, 422: detailList, 503: trouble[503] },
+  },
+  queryEvents: {
+    operationId: 'query_events',
+    summary: 'Events that match a MongoDB selector, archived ones included, in no promised order',
+    body: z.record(z.string(), z.json()),
+    response: { 200: events, 400: detail, 422: detail, ...trouble },
+  },
+  getHealth: {
+    operationId: 'health',
+    summary: 'Whether the receiver can store; always 200',
+    response: {
+      200: z.object({
+        healthy: z.boolean(),
+        description: z.string(),
+        version: z.string(),
+        db_connected: z.boolean(),
+        total_events: z.int().nullable(),
+        otel_enabled: z.boolean().nullable(),
+        otel_exporter_type: z.string().nullable(),
+        otel_endpoint: z.string().nullable(),
+      }),
+    },
+  },
+}

@@ -1,0 +1,88 @@
+import type { ParseEventOptions } from '@madsci-events/sdk/event'
+import { type FastifyInstance, fastify } from 'fastify'
+import type { Ingest } from '../ingest/ingest.ts'
+import type { Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
+import type { EventStore } from '../store/event-store.ts'
+import { registerErrors } from './error.ts'
+import { registerEvents } from './event.ts'
+import { registerHealth } from './health.ts'
+import { registerLogs } from './logs.ts'
+import { registerOpenApi } from './openapi.ts'
+
+export interface HttpOptions {
+  ingest: Ingest
+  store: EventStore
+  metric: Metric
+  log: Log
+  maxBodyBytes: number
+  requestTimeoutMs: number
+  queryTimeoutMs: number
+  parse: ParseEventOptions
+  title: string
+  description: string | undefined
+  version: string
+}
+
+/** A listener of the receiver. */
+export interface HttpServer {
+  /** Throws what node:net throws (EADDRINUSE, …). The port is the one taken, also for port 0. */
+  listen(address: { host: string; port: number }): Promise<number>
+  /** Stops listening, ends idle connections, waits for requests under way. */
+  close(): Promise<void>
+  /** Ends every connection at once. */
+  destroy(): void
+}
+
+/** All routes: OTLP, MADSci's REST API, health, the API's description. */
+export async function createHttpServer(options: HttpOptions): Promise<HttpServer> {
+  const app = createApp(options)
+  registerErrors(app, options)
+  await registerOpenApi(app, options)
+  registerLogs(app, options)
+  registerEvents(app, options)
+  registerHealth(app, options)
+  return wrap(app)
+}
+
+/** The listener on OTLP's own port: /v1/logs and nothing else. */
+export async function createOtlpServer(
+  options: Pick<HttpOptions, 'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs'>,
+): Promise<HttpServer> {
+  const app = createApp(options)
+  registerErrors(app, options)
+  registerLogs(app, options)
+  return wrap(app)
+}
+
+function createApp({ requestTimeoutMs }: Pick<HttpOptions, 'requestTimeoutMs'>): FastifyInstance {
+  const app = fastify({
+    logger: false,
+    requestTimeout: requestTimeoutMs,
+    keepAliveTimeout: 75_000,
+    exposeHeadRoutes: false,
+    // While closing, our own routes say 503 in the form of their protocol.
+    return503OnClosing: false,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 2048 },
+  })
+  // Schemas describe; the doors read and write by hand, because bodies are bounded, exact in their digits and keep their order.
+  app.setValidatorCompiler(() => (value) => ({ value }))
+  app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  // Nobody reads a body before its door has asked the gate.
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, _payload, done) => done(null))
+  return app
+}
+
+function wrap(app: FastifyInstance): HttpServer {
+  return {
+    async listen({ host, port }) {
+      await app.listen({ host, port })
+      const address = app.addresses()[0]
+      return typeof address === 'object' ? address.port : port
+    },
+    close: () => app.close(),
+    destroy: () => app.server.closeAllConnections(),
+  }
+}

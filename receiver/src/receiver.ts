@@ -1,0 +1,158 @@
+import { readFileSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
+import type { Config } from './config.ts'
+import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
+import { createIngest } from './ingest/ingest.ts'
+import type { Log } from './log.ts'
+import { createMetric, type Metric } from './metric.ts'
+import type { EventStore } from './store/event-store.ts'
+import { openMongoStore } from './store/mongo/event-store.ts'
+import { createNullStore } from './store/null-store.ts'
+import { openSqliteStore } from './store/sqlite/event-store.ts'
+
+/** The version of this package. */
+export const version: string = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+).version
+
+export interface StartOptions {
+  log: Log
+  /** Where a relative database path begins. */
+  workingDirectory: string
+}
+
+export interface Receiver {
+  /** Address of REST and OTLP, with the port that was taken. */
+  readonly url: string
+  /** Address of the second OTLP listener; undefined when there is none. */
+  readonly otlpUrl: string | undefined
+  /** Where the events rest, without secrets. */
+  readonly storeText: string
+  readonly metric: Metric
+  /**
+   * New requests get 503 with Retry-After, those under way end, then the store closes.
+   * False when some had to be cut off after `shutdownTimeoutMs`; none of those was acknowledged.
+   */
+  close(): Promise<boolean>
+}
+
+/** Connects the rooms and listens. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_CONFIG for a port that is taken. */
+export async function startReceiver(config: Config, options: StartOptions): Promise<Receiver> {
+  const { log } = options
+  const metric = createMetric()
+  const { store, storeText } = await openStore(config, options)
+  const servers: HttpServer[] = []
+  try {
+    const ingest = createIngest({
+      store,
+      maxInFlightBytes: config.maxInFlightBytes,
+      maxBatchEvents: config.maxBatchEvents,
+    })
+    const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs } = config
+    const parse = {
+      managerId: config.managerId ?? createEventId(),
+      ...(config.naiveTimezone !== undefined && { fromNaive: createZoneConverter(config.naiveTimezone) }),
+    }
+    const door = {
+      ingest,
+      store,
+      metric,
+      log,
+      maxBodyBytes,
+      requestTimeoutMs,
+      queryTimeoutMs,
+      parse,
+      version,
+    }
+
+    const main = await createHttpServer({
+      ...door,
+      title: config.managerName,
+      description: config.managerDescription,
+    })
+    servers.push(main)
+    const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
+    const port = await listen(main, host, Number(config.serverUrl.port || 80), 'server_url')
+    const otlp = await createOtlpServer(door)
+    servers.push(otlp)
+    const otlpPort = await listenForOtlp(otlp, host, config, log)
+
+    const at = (number: number) => `http://${config.serverUrl.hostname}:${number}`
+    return {
+      url: `${at(port)}/`,
+      otlpUrl: otlpPort === undefined ? undefined : `${at(otlpPort)}/v1/logs`,
+      storeText,
+      metric,
+      async close() {
+        const drained = Promise.all([ingest.close(), ...servers.map((server) => server.close())])
+        const clean = await within(drained, config.shutdownTimeoutMs)
+        if (!clean) for (const server of servers) server.destroy()
+        await drained
+        await store.close()
+        return clean
+      },
+    }
+  } catch (error) {
+    await Promise.all(servers.map((server) => server.close()))
+    await store.close()
+    throw error
+  }
+}
+
+async function openStore(
+  config: Config,
+  { log, workingDirectory }: StartOptions,
+): Promise<{ store: EventStore; storeText: string }> {
+  const url = config.documentDbUrl
+  if (url === 'null:') return { store: createNullStore(), storeText: 'nowhere: nothing is kept' }
+  if (url.startsWith('sqlite:')) {
+    const path = resolve(workingDirectory, url.slice('sqlite:'.length))
+    const store = await openSqliteStore({ path, synchronous: config.sqliteSynchronous, log })
+    return { store, storeText: `SQLite ${path}` }
+  }
+  const { databaseName, collectionName } = config
+  const store = await openMongoStore({ url, databaseName, collectionName, log })
+  // Neither user nor password nor options: hosts only.
+  const hosts = url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^/]*@)?([^/?]*).*$/, '$1$2')
+  return { store, storeText: `MongoDB ${hosts}/${databaseName}.${collectionName}` }
+}
+
+async function listen(server: HttpServer, host: string, port: number, setting: string): Promise<number> {
+  try {
+    return await server.listen({ host, port })
+  } catch (cause) {
+    const reason =
+      (cause as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'the port is taken' : (cause as Error).message
+    throw new EventError('EVT_CONFIG', `cannot listen on ${host}:${port} (${setting}): ${reason}`, { cause })
+  }
+}
+
+/** The standard port often belongs to a Collector on the same machine: only an operator who asked for it must get it. */
+async function listenForOtlp(
+  server: HttpServer,
+  host: string,
+  { otlpPort, given }: Config,
+  log: Log,
+): Promise<number | undefined> {
+  if (otlpPort === undefined) return undefined
+  try {
+    return await listen(server, host, otlpPort, 'otlp_port')
+  } catch (error) {
+    if (given.has('otlp_port')) throw error
+    log.warn({ port: otlpPort }, `${(error as Error).message}; OTLP is taken on the main port alone`)
+    return undefined
+  }
+}
+
+async function within(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<boolean>((settle) => {
+    timer = setTimeout(() => settle(false), timeoutMs)
+  })
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

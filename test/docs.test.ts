@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { errorTable } from '@madsci-events/sdk/event'
+import { describe, expect, it } from 'vitest'
+import { settings } from '../receiver/src/config.ts'
+import { counters } from '../receiver/src/metric.ts'
+import { startTestReceiver } from './support/receiver.ts'
+
+const root = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+
+/** The rows of the table under a heading, each as its trimmed cells. */
+function tableUnder(file: string, heading: string): string[][] {
+  const text = read(file)
+  const start = text.indexOf(`\n## ${heading}\n`)
+  expect(start, `${file} has no section ${heading}`).toBeGreaterThan(0)
+  const rest = text.slice(start + 4)
+  const end = rest.indexOf('\n## ')
+  const section = end < 0 ? rest : rest.slice(0, end)
+  const rows = section.split('\n').filter((line) => line.startsWith('|'))
+  return rows.slice(2).map((line) =>
+    line
+      .split('|')
+      .slice(1, -1)
+      .map((cell) => cell.trim()),
+  )
+}
+
+const code = (text: string) => `\`${text}\``
+
+describe('the READMEs say what the source says', () => {
+  it('receiver: every setting with default, unit, variables and meaning', () => {
+    const rows = Object.entries(settings).map(([name, { fallback, unit, variables, about }]) => [
+      code(name),
+      fallback === '' ? 'not set' : code(fallback),
+      unit,
+      variables.map(code).join(', '),
+      about,
+    ])
+    expect(tableUnder('receiver/README.md', 'Settings')).toEqual(rows)
+  })
+
+  it('receiver: every error code with status, retry and message', () => {
+    const rows = Object.entries(errorTable).map(([name, { status, retry, message }]) => [
+      code(name),
+      String(status),
+      retry ? 'yes' : 'no',
+      message,
+    ])
+    expect(tableUnder('receiver/README.md', 'Errors')).toEqual(rows)
+  })
+
+  it('receiver: every counter', () => {
+    const rows = Object.entries(counters).map(([name, about]) => [code(name), about])
+    expect(tableUnder('receiver/README.md', 'Counters')).toEqual(rows)
+  })
+
+  it('receiver: every route', async () => {
+    const receiver = await startTestReceiver()
+    try {
+      const api = (await (await fetch(`${receiver.url}openapi.json`)).json()) as {
+        paths: { [path: string]: { [method: string]: unknown } }
+      }
+      const routes = Object.entries(api.paths).flatMap(([path, methods]) =>
+        Object.keys(methods).map((method) => code(`${method.toUpperCase()} ${path}`)),
+      )
+      const documented = tableUnder('receiver/README.md', 'Routes').map(([route]) => route)
+      expect([...documented].sort()).toEqual([...routes, code('GET /openapi.json'), code('GET /docs')].sort())
+      for (const route of ['openapi.json', 'docs']) {
+        expect((await fetch(receiver.url + route)).status, route).toBe(200)
+      }
+    } finally {
+      await receiver.close()
+    }
+  })
+
+  it('root: every npm script', () => {
+    const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
+    const text = read('README.md')
+    for (const name of scripts) {
+      expect(text, `npm script ${name}`).toMatch(new RegExp(`npm (run )?${name}\\b`))
+    }
+  })
+
+  it('every environment variable that the tests read is in the root README', () => {
+    const text = read('README.md')
+    for (const name of [
+      'MONGODB_URL',
+      'MONGOD_BINARY',
+      'OTELCOL_BINARY',
+      'TELEMETRYGEN_BINARY',
+      'LOKI_BINARY',
+      'MADSCI_PEER',
+    ]) {
+      expect(text).toContain(name)
+    }
+  })
+})

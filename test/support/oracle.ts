@@ -1,0 +1,162 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createEventId, type Event, nowTimestamp, toEventJson } from '@madsci-events/sdk/event'
+import { encodeLogs } from './otlp.ts'
+
+/**
+ * Clients that never give up, and a memory of what was promised to them.
+ *
+ *     make events ▶ send, and send again until 200 ▶ acknowledged: id → the exact JSON that must be stored
+ */
+export interface Oracle {
+  /** id → JSON of every event that got its 200. */
+  readonly acknowledged: ReadonlyMap<string, string>
+  /** Every id ever sent, acknowledged or not. */
+  readonly sent: ReadonlySet<string>
+  readonly retryCount: number
+  /** Answers that were neither 200 nor a reason to try again: there must be none. */
+  readonly surprises: string[]
+  /** Lets requests under way be answered, then ends the clients. */
+  stop(): Promise<void>
+}
+
+export interface OracleOptions {
+  /** Asked before each try: the receiver may have moved. */
+  url: () => string
+  /** Clients that POST one event at a time. */
+  singleClients: number
+  /** Clients that send OTLP batches. */
+  batchClients: number
+  batchEvents: number
+}
+
+const retryStatus = new Set([429, 502, 503, 504])
+
+export function startOracle(options: OracleOptions): Oracle {
+  const acknowledged = new Map<string, string>()
+  const sent = new Set<string>()
+  const surprises: string[] = []
+  let retryCount = 0
+  let stopping = false
+  let number = 0
+
+  function makeEvent(): Event {
+    number++
+    const event: Event = {
+      event_id: createEventId(),
+      event_type: number % 2 ? 'action_start' : 'log_info',
+      log_level: number % 7 ? 20 : 40,
+      alert: number % 50 === 0,
+      event_timestamp: nowTimestamp(),
+      source: {},
+      event_data: {
+        message: `event ${number}`,
+        number,
+        big: 9007199254740993n + BigInt(number),
+        'a.b': { $gt: number, text: 'é💡'.repeat(number % 20) },
+      },
+      trace_id: null,
+      span_id: null,
+      archived: false,
+      archived_at: null,
+    }
+    sent.add(event.event_id)
+    return event
+  }
+
+  /** True once the receiver said 200. */
+  async function deliver(path: string, body: string | Uint8Array, type: string): Promise<boolean> {
+    for (;;) {
+      try {
+        const answer = await fetch(options.url() + path, {
+          method: 'POST',
+          body: body,
+          headers: { 'content-type': type },
+          signal: AbortSignal.timeout(20_000),
+        })
+        const text = await answer.text()
+        if (answer.status === 200) {
+          // A full success of OTLP is an empty message: anything else would be a rejection.
+          if (path === 'v1/logs' && text !== '') surprises.push(`200 ${text.slice(0, 200)}`)
+          return true
+        }
+        if (!retryStatus.has(answer.status)) {
+          surprises.push(`${answer.status} ${text.slice(0, 200)}`)
+          return false
+        }
+      } catch {
+        // Refused, reset or silent: nothing was promised, so it is sent again.
+      }
+      retryCount++
+      if (stopping && retryCount > 1_000_000) return false
+      await sleep(20)
+    }
+  }
+
+  async function runSingle(): Promise<void> {
+    while (!stopping) {
+      const event = makeEvent()
+      const body = toEventJson(event).replace('"_id"', '"event_id"')
+      if (await deliver('event', body, 'application/json'))
+        acknowledged.set(event.event_id, toEventJson(event))
+    }
+  }
+
+  async function runBatch(): Promise<void> {
+    while (!stopping) {
+      const events = Array.from({ length: options.batchEvents }, makeEvent)
+      if (await deliver('v1/logs', encodeLogs(events), 'application/x-protobuf')) {
+        for (const event of events) acknowledged.set(event.event_id, toEventJson(event))
+      }
+    }
+  }
+
+  const clients = [
+    ...Array.from({ length: options.singleClients }, runSingle),
+    ...Array.from({ length: options.batchClients }, runBatch),
+  ]
+  return {
+    acknowledged,
+    sent,
+    surprises,
+    get retryCount() {
+      return retryCount
+    },
+    async stop() {
+      stopping = true
+      await Promise.all(clients)
+    },
+  }
+}
+
+export interface Verdict {
+  stored: number
+  /** Acknowledged ids that are not there. */
+  lost: string[]
+  /** Acknowledged ids that are there with another payload. */
+  altered: string[]
+  /** Ids that are there and that nobody sent, or that are there twice. */
+  foreign: string[]
+}
+
+/** Reads the whole store by REST and compares it with what was promised. */
+export async function judge(url: string, oracle: Oracle): Promise<Verdict> {
+  const answer = await fetch(`${url}events?number=0&include_archived=true`)
+  const text = await answer.text()
+  if (answer.status !== 200) throw new Error(`GET /events: ${answer.status} ${text.slice(0, 500)}`)
+  const found = new Map<string, string>()
+  const verdict: Verdict = { stored: 0, lost: [], altered: [], foreign: [] }
+  // An object of JavaScript would hide an id that is there twice, and lose the text: each event ends where the next key begins.
+  for (const part of text.slice(1, -1).split(/,(?="[0-9A-Z]{26}":\{"_id")/)) {
+    if (part === '') continue
+    const id = part.slice(1, 27)
+    if (found.has(id) || !oracle.sent.has(id)) verdict.foreign.push(id)
+    found.set(id, part.slice(29))
+  }
+  verdict.stored = found.size
+  for (const [id, json] of oracle.acknowledged) {
+    const there = found.get(id)
+    if (there === undefined) verdict.lost.push(id)
+    else if (there !== json) verdict.altered.push(`${id}: ${there} instead of ${json}`)
+  }
+  return verdict
+}
