@@ -1,0 +1,161 @@
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createEventId } from '@madsci-events/sdk/event'
+import { afterEach, describe, expect, it } from 'vitest'
+import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
+import { type ReceiverProcess, spawnReceiver } from '../support/process.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function start(flags: { [name: string]: string }): Promise<ReceiverProcess> {
+  const receiver = await spawnReceiver({ flags: { server_url: 'http://127.0.0.1:0/', ...flags } })
+  cleanups.push(async () => {
+    receiver.kill('SIGKILL')
+    await receiver.exited
+  })
+  return receiver
+}
+
+const post = (receiver: ReceiverProcess, event: object) =>
+  fetch(`${receiver.url}event`, {
+    method: 'POST',
+    body: JSON.stringify(event),
+    headers: { 'content-type': 'application/json' },
+  })
+
+/** Posts until the answer is 200, as a client would; the ids acknowledged on the way are returned with the refusals. */
+async function postUntil(receiver: ReceiverProcess, status: number, event: () => object, limitMs = 60_000) {
+  const acknowledged: string[] = []
+  const deadline = Date.now() + limitMs
+  for (;;) {
+    const answer = await post(receiver, event())
+    const text = await answer.text()
+    if (answer.status === 200) acknowledged.push(JSON.parse(text)._id)
+    if (answer.status === status) return { answer, acknowledged }
+    expect([200, 503]).toContain(answer.status)
+    if (Date.now() > deadline)
+      throw new Error(`no ${status} within ${limitMs} ms; last: ${answer.status} ${text}`)
+    if (status === 200) await sleep(50)
+  }
+}
+
+/** A file system of 24 MB; undefined where we may not mount one. */
+function mountSmallDisk(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'madsci-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder], { stdio: 'ignore' })
+  } catch {
+    rmSync(folder, { recursive: true })
+    return undefined
+  }
+  cleanups.push(() => {
+    execFileSync('umount', ['-l', folder])
+    rmSync(folder, { recursive: true, force: true })
+  })
+  return folder
+}
+
+function fill(folder: string): () => void {
+  const path = join(folder, 'ballast')
+  const { bavail, bsize } = statfsSync(folder)
+  let bytes = bavail * bsize
+  for (; bytes > 0; bytes -= bsize) {
+    try {
+      writeFileSync(path, Buffer.alloc(bytes))
+      break
+    } catch {
+      rmSync(path, { force: true })
+    }
+  }
+  return () => rmSync(path)
+}
+
+describe('trouble below the receiver is 503, and heals without hands', () => {
+  it('SQLite: a disk that is full, and freed', async (context) => {
+    const disk = mountSmallDisk()
+    if (!disk) return context.skip('no right to mount a small file system')
+    const receiver = await start({ document_db_url: `sqlite:${join(disk, 'events.db')}` })
+    const big = () => ({ event_id: createEventId(), event_data: { text: 'x'.repeat(20_000) } })
+    const before = await postUntil(receiver, 200, big)
+    const free = fill(disk)
+    const full = await postUntil(receiver, 503, big)
+    expect(Number(full.answer.headers.get('retry-after'))).toBeGreaterThan(0)
+    // Reading goes on, and so does saying what is wrong.
+    expect((await fetch(`${receiver.url}event/${before.acknowledged[0]}`)).status).toBe(200)
+    expect((await fetch(`${receiver.url}health`)).status).toBe(200)
+    free()
+    const after = await postUntil(receiver, 200, big)
+    for (const id of [...before.acknowledged, ...full.acknowledged, ...after.acknowledged]) {
+      expect((await fetch(`${receiver.url}event/${id}`)).status, id).toBe(200)
+    }
+    expect(receiver.stderr).toMatch(/EVT_STORE_UNAVAILABLE/)
+  })
+
+  it('MongoDB: a database that dies, stays away and comes back', async (context) => {
+    const mongo = await findMongo()
+    if ('skip' in mongo) return context.skip(mongo.skip)
+    if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be killed')
+    const mongod = await startMongod()
+    cleanups.push(() => mongod.stop())
+    const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
+    const event = () => ({ event_id: createEventId() })
+    const before = await postUntil(receiver, 200, event)
+    await mongod.kill()
+    for (let i = 0; i < 3; i++) {
+      const startedMs = Date.now()
+      const answer = await post(receiver, event())
+      expect(answer.status).toBe(503)
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+      expect(await answer.json()).toHaveProperty('detail')
+      expect(Date.now() - startedMs).toBeLessThan(15_000)
+    }
+    const startedMs = Date.now()
+    const health = (await (await fetch(`${receiver.url}health`)).json()) as { [key: string]: unknown }
+    expect(health).toMatchObject({ healthy: false, db_connected: false, total_events: null })
+    expect(Date.now() - startedMs).toBeLessThan(4000)
+    await mongod.restart()
+    const after = await postUntil(receiver, 200, event)
+    for (const id of [...before.acknowledged, ...after.acknowledged]) {
+      expect((await fetch(`${receiver.url}event/${id}`)).status).toBe(200)
+    }
+  })
+
+  it('MongoDB: a receiver that starts before its database', async (context) => {
+    const mongo = await findMongo()
+    if ('skip' in mongo) return context.skip(mongo.skip)
+    if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be killed')
+    const mongod = await startMongod()
+    cleanups.push(() => mongod.stop())
+    await mongod.kill()
+    const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
+    expect((await post(receiver, {})).status).toBe(503)
+    await mongod.restart()
+    await postUntil(receiver, 200, () => ({}))
+  })
+
+  it('MongoDB: a database that hangs', async (context) => {
+    const mongo = await findMongo()
+    if ('skip' in mongo) return context.skip(mongo.skip)
+    if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be stopped')
+    const mongod = await startMongod()
+    cleanups.push(() => mongod.stop())
+    const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
+    await postUntil(receiver, 200, () => ({}))
+    process.kill(mongod.pid!, 'SIGSTOP')
+    const startedMs = Date.now()
+    try {
+      const answers = await Promise.all(Array.from({ length: 20 }, () => post(receiver, {})))
+      for (const answer of answers) expect(answer.status).toBe(503)
+      expect(Date.now() - startedMs).toBeLessThan(60_000)
+    } finally {
+      process.kill(mongod.pid!, 'SIGCONT')
+    }
+    await postUntil(receiver, 200, () => ({}))
+  })
+})

@@ -1,0 +1,193 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { type ReceiverProcess, type SpawnOptions, spawnReceiver } from '../support/process.ts'
+
+const launcher = join(import.meta.dirname, '../../receiver/bin/madsci-events.js')
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'madsci-process-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function start(options: Partial<SpawnOptions> = {}): Promise<ReceiverProcess> {
+  const { flags = {}, cwd = await makeFolder(), ...rest } = options
+  const receiver = await spawnReceiver({
+    flags: { server_url: 'http://127.0.0.1:0/', ...flags },
+    cwd,
+    ...rest,
+  })
+  cleanups.push(async () => {
+    receiver.kill('SIGKILL')
+    await receiver.exited
+  })
+  return receiver
+}
+
+async function run(args: string[], cwd?: string) {
+  const child = spawn(process.execPath, [launcher, ...args], { cwd, env: { PATH: process.env.PATH } })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const [code] = await once(child, 'exit')
+  return { code, stdout, stderr }
+}
+
+/** A request of which only the head and half of the body are sent; `finish` sends the rest and gives the answer. */
+async function startHalfRequest(url: string) {
+  const { port } = new URL(url)
+  const body = '{"event_data":{"half":true}}'
+  const socket = connect(Number(port), '127.0.0.1')
+  await once(socket, 'connect')
+  let answer = ''
+  socket.on('data', (chunk) => {
+    answer += chunk
+  })
+  socket.on('error', () => {})
+  const closed = once(socket, 'close')
+  socket.write(
+    `POST /event HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 9)}`,
+  )
+  await new Promise((resolve) => setTimeout(resolve, 100))
+  return {
+    async finish() {
+      socket.write(body.slice(9))
+      await closed
+      return answer
+    },
+    closed,
+  }
+}
+
+describe('madsci-events serve', () => {
+  it('prints its addresses and its data folder, which is looked for in the working directory', async () => {
+    const cwd = await makeFolder()
+    const receiver = await start({ cwd })
+    expect(receiver.stdout).toContain(`SQLite ${join(cwd, '.madsci/events.db')}`)
+    expect(existsSync(join(cwd, '.madsci/events.db'))).toBe(true)
+    expect((await fetch(`${receiver.url}health`)).status).toBe(200)
+    expect(receiver.otlpUrl).toMatch(/\/v1\/logs$/)
+  })
+
+  it('on SIGTERM answers new requests with 503 and Retry-After, ends those under way, and exits with 0', async () => {
+    const receiver = await start()
+    const half = await startHalfRequest(receiver.url)
+    const keptAlive = await startHalfRequest(receiver.url)
+    receiver.kill('SIGTERM')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(await half.finish()).toMatch(/^HTTP\/1\.1 200/)
+    expect(await keptAlive.finish()).toMatch(/^HTTP\/1\.1 200/)
+    expect(await receiver.exited).toBe(0)
+    expect(receiver.stderr).toContain('"events_stored":2')
+  })
+
+  it('cuts off what takes longer than the deadline, and says so with its exit code', async () => {
+    const receiver = await start({ flags: { shutdown_timeout_ms: '200' } })
+    const half = await startHalfRequest(receiver.url)
+    receiver.kill('SIGTERM')
+    expect(await receiver.exited).toBe(1)
+    await half.closed
+  })
+
+  it('ends at once on a second signal', async () => {
+    const receiver = await start()
+    await startHalfRequest(receiver.url)
+    receiver.kill('SIGTERM')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    receiver.kill('SIGTERM')
+    expect(await receiver.exited).toBe(1)
+  })
+
+  it('refuses a database that another process owns', async () => {
+    const cwd = await makeFolder()
+    await start({ cwd })
+    await expect(start({ cwd })).rejects.toThrow(/EVT_STORE_LOCKED.*events\.db/s)
+  })
+
+  it('refuses a taken port', async () => {
+    const first = await start()
+    await expect(start({ flags: { server_url: first.url } })).rejects.toThrow(/server_url.*taken/)
+  })
+
+  it('warns when the OTLP port is taken, and refuses to start when it was asked for by name', async () => {
+    const other = createServer().listen(4318, '127.0.0.1')
+    cleanups.push(() => other.close())
+    // Taken by us or by somebody else: taken it is.
+    await Promise.race([once(other, 'listening'), once(other, 'error')])
+    const receiver = await start({ flags: { otlp_port: '4318' } }).catch((error: Error) => error)
+    expect(String(receiver)).toMatch(/otlp_port.*taken/)
+
+    const { otlp_port: _, ...flags } = { otlp_port: '', server_url: 'http://127.0.0.1:0/' }
+    const child = spawn(
+      process.execPath,
+      [launcher, 'serve', ...Object.entries(flags).map(([k, v]) => `--${k}=${v}`)],
+      {
+        cwd: await makeFolder(),
+        env: { PATH: process.env.PATH },
+      },
+    )
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        output += chunk
+      })
+    }
+    while (!output.includes('the receiver listens')) await new Promise((resolve) => setTimeout(resolve, 50))
+    child.kill('SIGTERM')
+    const [code] = await once(child, 'exit')
+    expect(output).toContain('"level":40')
+    expect(output).toContain('no second listener')
+    expect(code).toBe(0)
+  })
+
+  it('lists every wrong setting, and never what may be a password', async () => {
+    const { code, stderr } = await run([
+      'serve',
+      '--otlp_port=x',
+      '--document_db_url=postgres://me:hunter2@db',
+    ])
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/EVT_CONFIG/)
+    expect(stderr).toMatch(/--otlp_port/)
+    expect(stderr).toMatch(/--document_db_url/)
+    expect(stderr).not.toContain('hunter2')
+  })
+
+  it('answers --help, --version and a wrong command line', async () => {
+    expect((await run(['--help'])).stdout).toMatch(/madsci-events COMMAND/)
+    expect((await run(['--version'])).stdout).toMatch(/^\d+\.\d+\.\d+\n$/)
+    expect((await run(['dance'])).code).toBe(2)
+    expect((await run(['serve', '--colour=red'])).code).toBe(2)
+    expect((await run([])).code).toBe(2)
+  })
+})
+
+describe('madsci-events demo', () => {
+  it('moves its figures, and ends cleanly with every event stored', async () => {
+    const receiver = await start({ command: 'demo' })
+    const deadline = Date.now() + 20_000
+    while (!/stored [1-9]\d\d? /.test(receiver.stdout) && Date.now() < deadline) {
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    receiver.kill('SIGINT')
+    expect(await receiver.exited).toBe(0)
+    const last = [...receiver.stdout.matchAll(/emitted (\d+) {2}stored (\d+)/g)].at(-1)!
+    expect(Number(last[1])).toBeGreaterThan(10)
+    expect(last[2]).toBe(last[1])
+  })
+})

@@ -1,0 +1,34 @@
+// Does any of a thousand kills lose or double an acknowledged event? `npm run soak [-- cycles [store]]`
+import { runKillCycles } from '../support/kill-cycle.ts'
+import { findMongo } from '../support/mongod.ts'
+
+const cycles = Number(process.argv[2] ?? 1000)
+const only = process.argv[3]
+let failed = false
+for (const store of ['sqlite', 'mongodb'] as const) {
+  if (only !== undefined && only !== store) continue
+  const mongo = await findMongo()
+  if (store === 'mongodb' && !('kind' in mongo && mongo.kind === 'binary')) {
+    console.log(
+      `${store}: skipped: ${'skip' in mongo ? mongo.skip : 'only a mongod of our own can be killed'}`,
+    )
+    continue
+  }
+  const report = await runKillCycles({
+    store,
+    cycles,
+    onCycle(cycle, oracle) {
+      if (cycle % 50 === 0) console.log(`${store}: cycle ${cycle}, ${oracle.acknowledged.size} acknowledged`)
+    },
+  })
+  const { lost, altered, foreign, surprises } = report
+  const bad = lost.length + altered.length + foreign.length + surprises.length
+  if (bad > 0 || report.totalEvents !== report.stored) failed = true
+  console.log(
+    `${store}: ${report.receiverKills} receiver kills, ${report.mongodKills} mongod kills, ${report.acknowledged} acknowledged, ` +
+      `${report.stored} stored, ${report.retryCount} retries; ${lost.length} lost, ${altered.length} altered, ` +
+      `${foreign.length} doubled or foreign, ${surprises.length} surprises`,
+  )
+  for (const line of [...lost, ...altered, ...foreign, ...surprises].slice(0, 20)) console.log(`  ${line}`)
+}
+process.exit(failed ? 1 : 0)
