@@ -68,7 +68,12 @@ export async function startOtlpEndpoint(options: OtlpEndpointOptions = {}): Prom
     if (delayMs > 0) await new Promise((resolve) => setTimeout(resolve, delayMs))
     if (status === 'cut') request.socket.destroy()
     else if (status !== 'hang') {
-      response.writeHead(status, { 'content-type': received.headers['content-type'], ...headers }).end(body)
+      response
+        .writeHead(status, {
+          'content-type': received.headers['content-type'] ?? 'application/json',
+          ...headers,
+        })
+        .end(body)
     }
   }
   const listener = (request: IncomingMessage, response: import('node:http').ServerResponse) => {

@@ -29,7 +29,7 @@ export const eventInput = z
     archived: z.boolean().optional(),
     archived_at: time.nullish(),
   })
-  .meta({ id: 'EventInput' })
+  .meta({ id: 'NewEvent' })
 
 export const eventOutput = z
   .object({

@@ -82,7 +82,11 @@ function wrap(app: FastifyInstance): HttpServer {
       const address = app.addresses()[0]
       return typeof address === 'object' ? address.port : port
     },
-    close: () => app.close(),
+    async close() {
+      // A connection whose request ends now stays open for a next one, which would only be refused.
+      const timer = setInterval(() => app.server.closeIdleConnections(), 50)
+      await app.close().finally(() => clearInterval(timer))
+    },
     destroy: () => app.server.closeAllConnections(),
   }
 }
