@@ -4,9 +4,9 @@ import { findMongo } from '../support/mongod.ts'
 
 function expectNothingLost(report: KillReport): void {
   expect(report.surprises).toEqual([])
-  expect(report.lost).toEqual([])
-  expect(report.altered).toEqual([])
-  expect(report.foreign).toEqual([])
+  expect(report.lost.slice(0, 5)).toEqual([])
+  expect(report.altered.slice(0, 2)).toEqual([])
+  expect(report.foreign.slice(0, 5)).toEqual([])
   expect(report.totalEvents).toBe(report.stored)
   // A run in which nothing was acknowledged, or nobody had to try again, would prove nothing.
   expect(report.acknowledged).toBeGreaterThan(report.cycles * 50)

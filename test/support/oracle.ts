@@ -104,7 +104,7 @@ export function startOracle(options: OracleOptions): Oracle {
   async function runBatch(): Promise<void> {
     while (!stopping) {
       const events = Array.from({ length: options.batchEvents }, makeEvent)
-      if (await deliver('v1/logs', encodeLogs(events), 'application/x-protobuf')) {
+      if (await deliver('v1/logs', encodeLogs(events, { resource: {} }), 'application/x-protobuf')) {
         for (const event of events) acknowledged.set(event.event_id, toEventJson(event))
       }
     }
