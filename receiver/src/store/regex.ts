@@ -52,10 +52,10 @@ function translate(source: string, options: string): string {
       out += dotAll ? '[\\s\\S]' : '[^\\n]'
       i++
     } else if (char === '^') {
-      out += multiline ? '(?<![^\\n])' : '(?<![\\s\\S])'
+      out += multiline ? '(?:^|(?<=\\n)(?!$))' : '^'
       i++
     } else if (char === '$') {
-      out += multiline ? '(?![^\\n])' : '(?=\\n?(?![\\s\\S]))'
+      out += multiline ? '(?:$|(?=\\n))' : '(?=\\n?$)'
       i++
     } else if (extended && /\s/.test(char)) i++
     else if (extended && char === '#') {
@@ -86,9 +86,9 @@ function readEscape(source: string, start: number, inClass: boolean): { text: st
   const whole = (pattern: RegExp) => pattern.exec(source.slice(start))?.[0]
   if (char === 's') return { text: inClass ? classSpace : `[${classSpace}]`, end }
   if (char === 'S' && !inClass) return { text: `[^${classSpace}]`, end }
-  if (char === 'A' && !inClass) return { text: '(?<![\\s\\S])', end }
-  if (char === 'z' && !inClass) return { text: '(?![\\s\\S])', end }
-  if (char === 'Z' && !inClass) return { text: '(?=\\n?(?![\\s\\S]))', end }
+  if (char === 'A' && !inClass) return { text: '^', end }
+  if (char === 'z' && !inClass) return { text: '$', end }
+  if (char === 'Z' && !inClass) return { text: '(?=\\n?$)', end }
   if ('dDwWnrtf'.includes(char)) return { text: `\\${char}`, end }
   if ((char === 'b' || char === 'B') && !inClass) return { text: `\\${char}`, end }
   if (char >= '1' && char <= '9' && !inClass) return { text: `\\${char}`, end }
