@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream'
+import { setImmediate } from 'node:timers/promises'
 import type { FastifyReply } from 'fastify'
 import type { StoredEvent } from '../store/event-store.ts'
 
@@ -36,6 +37,8 @@ export async function sendEvents(
           if (next.value.length === 0) continue
           yield comma + encode(next.value)
           comma = ','
+          // Small requests come in between.
+          await setImmediate()
         }
         yield '}'
       } finally {

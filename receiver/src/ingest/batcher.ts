@@ -22,6 +22,9 @@ interface Call {
   reject: (error: unknown) => void
 }
 
+// A commit costs as much for one event as for fifty: fewer events wait for the commit that runs, and then go together.
+const besideEvents = 50
+
 /**
  * Group commit: calls that arrive while a write is running share the next write.
  *
@@ -41,7 +44,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let idle: (() => void)[] = []
 
   function start(): void {
-    while (waiting.length > 0 && running < options.concurrency) {
+    while (waiting.length > 0 && running < options.concurrency && (running === 0 || isWorthIt())) {
       const calls = takeCalls()
       running++
       void writeCalls(calls).finally(() => {
@@ -53,6 +56,15 @@ export function createBatcher(options: BatcherOptions): Batcher {
       for (const resolve of idle) resolve()
       idle = []
     }
+  }
+
+  function isWorthIt(): boolean {
+    let count = 0
+    for (const { events } of waiting) {
+      count += events.length
+      if (count >= besideEvents) return true
+    }
+    return false
   }
 
   function takeCalls(): Call[] {

@@ -1,3 +1,4 @@
+import { setPriority } from 'node:os'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 import { EventError } from '@madsci-events/sdk/event'
 import type { StoredEvent } from './event-store.ts'
@@ -17,7 +18,13 @@ export type FromQueryThread<Command> =
 /** Chunks that a thread sends before its reader asks for more: one is read while the other is used. */
 export const chunksAhead = 2
 /** A chunk ends with the first of these. */
-export const chunkLimit = { events: 200, characters: 2 * 1024 * 1024 }
+export const chunkLimit = { events: 50, characters: 256 * 1024 }
+
+/** For the thread itself: whoever waits for a commit or a single event goes first. */
+export function yieldToOthers(): void {
+  // Linux counts priorities by thread, and 0 is the caller; elsewhere this would slow the whole process.
+  if (process.platform === 'linux') setPriority(0, 10)
+}
 
 export interface QueryThreadOptions {
   file: URL

@@ -1,4 +1,4 @@
-import { type Event, isObject, type Value } from './event.ts'
+import type { Event, Value } from './event.ts'
 
 /** What a document may be at most, in both stores, so that both refuse the same events. */
 export const maxDepth = 180
@@ -22,27 +22,61 @@ export function findDefect(event: Event): string | undefined {
 
 function walk(value: Value, path: string, depth: number, budget: { bytes: number }): string | undefined {
   budget.bytes -= 8
-  if (typeof value === 'string') {
-    if (!value.isWellFormed()) return `${path} holds a lone surrogate`
+  switch (typeof value) {
+    case 'string':
+      if (!value.isWellFormed()) return `${path} holds a lone surrogate`
+      budget.bytes -= value.length
+      break
+    case 'bigint':
+      if (value > maxInt || value < minInt) return `${path} holds an integer beyond 64 bits`
+      break
+    case 'object':
+      if (value !== null) {
+        const defect = walkObject(value, path, depth, budget)
+        if (defect) return defect
+      }
+  }
+  return budget.bytes < 0 ? `the event is larger than ${maxEventBytes} bytes` : undefined
+}
+
+function walkObject(
+  value: Value[] | Uint8Array | { [key: string]: Value },
+  path: string,
+  depth: number,
+  budget: { bytes: number },
+): string | undefined {
+  if (value instanceof Uint8Array) {
     budget.bytes -= value.length
-  } else if (typeof value === 'bigint') {
-    if (value > maxInt || value < minInt) return `${path} holds an integer beyond 64 bits`
-  } else if (value instanceof Uint8Array) budget.bytes -= value.length
-  else if (Array.isArray(value)) {
-    if (depth === 0) return `${path} is nested deeper than ${maxDepth}`
+    return undefined
+  }
+  if (depth === 0) return `${path} is nested deeper than ${maxDepth}`
+  if (Array.isArray(value)) {
     for (const member of value) {
       const defect = walk(member, path, depth - 1, budget)
       if (defect) return defect
     }
-  } else if (isObject(value)) {
-    if (depth === 0) return `${path} is nested deeper than ${maxDepth}`
-    for (const key of Object.keys(value)) {
-      if (key.includes('\0')) return `${path} holds a key with a NUL character`
-      if (!key.isWellFormed()) return `${path} holds a key with a lone surrogate`
-      budget.bytes -= key.length
-      const defect = walk(value[key]!, path, depth - 1, budget)
-      if (defect) return defect
-    }
+    return undefined
   }
-  return budget.bytes < 0 ? `the event is larger than ${maxEventBytes} bytes` : undefined
+  for (const key in value) {
+    if (!isSoundKey(key))
+      return `${path} holds a key with a ${key.includes('\0') ? 'NUL character' : 'lone surrogate'}`
+    budget.bytes -= key.length
+    const defect = walk(value[key]!, path, depth - 1, budget)
+    if (defect) return defect
+  }
+  return undefined
+}
+
+// The same names come in every event: a look into the set is cheaper than a look at each character.
+const soundKeys = new Set<string>()
+const maxSoundKeys = 5000
+
+function isSoundKey(key: string): boolean {
+  if (soundKeys.has(key)) return true
+  if (key.includes('\0') || !key.isWellFormed()) return false
+  if (key.length <= 64) {
+    if (soundKeys.size >= maxSoundKeys) soundKeys.clear()
+    soundKeys.add(key)
+  }
+  return true
 }

@@ -1,7 +1,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
 import type { StoredEvent } from '../event-store.ts'
-import { chunkLimit, chunksAhead, type FromQueryThread, type ToQueryThread } from '../query-thread.ts'
+import {
+  chunkLimit,
+  chunksAhead,
+  type FromQueryThread,
+  type ToQueryThread,
+  yieldToOthers,
+} from '../query-thread.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
 
@@ -17,6 +23,7 @@ export interface FindWorkerData {
 }
 
 const port = parentPort!
+yieldToOthers()
 const { url, clientOptions, databaseName, collectionName } = workerData as FindWorkerData
 const client = new MongoClient(url, clientOptions)
 /** A query under way. */
@@ -114,7 +121,7 @@ function createCursor({ filter, sort, limit, offset, timeoutMs }: FindCommand): 
   const cursor = client
     .db(databaseName)
     .collection(collectionName)
-    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: chunkLimit.events * 5 })
+    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: 1000 })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   if (offset > 0) cursor.skip(offset)
   if (limit > 0) cursor.limit(limit)

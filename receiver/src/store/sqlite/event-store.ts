@@ -1,6 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Log } from '../../log.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
@@ -11,7 +11,7 @@ import { type FindCommand, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import { lockFile } from './lock.ts'
 import { toStoredEvent } from './row.ts'
-import { upgradeSchema } from './schema.ts'
+import { deletedEventsSql, lastSeqSql, upgradeSchema } from './schema.ts'
 import { createWriter } from './write.ts'
 
 export interface SqliteStoreOptions {
@@ -63,7 +63,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   })
   const byId = reading.prepare('SELECT document, exact FROM events WHERE id = ?')
   const bySeq = reading.prepare('SELECT seq, id FROM events WHERE seq > ? ORDER BY seq LIMIT ?')
-  const tally = reading.prepare('SELECT value FROM tally WHERE name = ?')
+  const lastSeq = reading.prepare(lastSeqSql)
+  const deletedEvents = reading.prepare(deletedEventsSql)
+  const readValue = (statement: StatementSync) => (statement.get() as { value: number }).value
 
   async function guarded<T>(read: () => T): Promise<T> {
     try {
@@ -77,7 +79,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     try {
       // Only a commit shows that a full disk has room again.
       if (writer.trouble !== undefined) await within(writer.probe(), healthTimeoutMs)
-      return { connected: true, totalEvents: (tally.get('total_events') as { value: number }).value }
+      return { connected: true, totalEvents: readValue(lastSeq) - readValue(deletedEvents) }
     } catch (cause) {
       const reason = toStoreError(cause).message
       log.warn({ reason }, 'the store is not healthy')
@@ -104,7 +106,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         const rows = bySeq.all(toSeq(cursor), limit) as { seq: number; id: string }[]
         return { ids: rows.map(({ id }) => id), cursor: String(rows.at(-1)?.seq ?? toSeq(cursor)) }
       }),
-    commitCursor: () => guarded(() => String((tally.get('last_seq') as { value: number }).value)),
+    commitCursor: () => guarded(() => String(readValue(lastSeq))),
     health,
     async close() {
       await queries.close()

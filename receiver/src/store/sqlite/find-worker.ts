@@ -3,7 +3,13 @@ import { setImmediate } from 'node:timers'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { StoredEvent } from '../event-store.ts'
 import { createMatcher } from '../matcher.ts'
-import { chunkLimit, chunksAhead, type FromQueryThread, type ToQueryThread } from '../query-thread.ts'
+import {
+  chunkLimit,
+  chunksAhead,
+  type FromQueryThread,
+  type ToQueryThread,
+  yieldToOthers,
+} from '../query-thread.ts'
 import { parseSelector } from '../selector.ts'
 import { openReadable } from './connection.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
@@ -25,6 +31,7 @@ const rowsAtOnce = 2000
 const rowsBetweenLooks = 32
 
 const port = parentPort!
+yieldToOthers()
 const { path, turn } = workerData as FindWorkerData
 let database: DatabaseSync | undefined
 

@@ -4,8 +4,9 @@ import { EventError } from '@madsci-events/sdk/event'
 /**
  * Each step makes the next schema version (`PRAGMA user_version`) of the one before; published steps never change.
  *
- *  - `seq` is the order of commit. It is given by hand and kept in `tally`, so that no number comes twice, not even
- *    after the newest events were deleted.
+ *  - `seq` is the order of commit, without gaps. It is given by hand, so that no number comes twice, not even after the
+ *    newest events were deleted: who deletes notes the greatest in `tally`, and how many there were, so that a commit
+ *    need not write a count.
  *  - `document` is the event as REST shows it, `exact` its exact JSON where that differs (sdk event/json.ts).
  *  - `archived_at` is milliseconds since 1970, and below all of them for "none".
  */
@@ -21,11 +22,15 @@ export const schemaSteps: readonly string[] = [
      exact TEXT
    ) STRICT;
    CREATE TABLE tally (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT;
-   INSERT INTO tally VALUES ('last_seq', 0), ('total_events', 0);
+   INSERT INTO tally VALUES ('deleted_seq', 0), ('deleted_events', 0);
    CREATE INDEX events_time ON events (event_timestamp);`,
   `CREATE INDEX events_trouble ON events (event_timestamp, log_level) WHERE log_level >= 30;
    CREATE INDEX events_archived ON events (archived_at) WHERE archived = 1;`,
 ]
+
+/** The last seq that was given. */
+export const lastSeqSql = `SELECT max(coalesce((SELECT max(seq) FROM events), 0), value) AS value FROM tally WHERE name = 'deleted_seq'`
+export const deletedEventsSql = `SELECT value FROM tally WHERE name = 'deleted_events'`
 
 /** 'MADS', so that a file of another program is not taken for ours. */
 export const applicationId = 0x4d414453

@@ -3,6 +3,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { openWritable, type Synchronous, toStoreError } from './connection.ts'
 import { noDate, type Rows } from './row.ts'
+import { lastSeqSql } from './schema.ts'
 
 /** The thread that writes: a commit waits for the disk, and nothing else should wait with it. */
 export interface WriteWorkerData {
@@ -23,7 +24,9 @@ export type FromWriter =
 interface Open {
   database: DatabaseSync
   insert: StatementSync
-  settle: StatementSync
+  lastSeq: StatementSync
+  begin: StatementSync
+  commit: StatementSync
 }
 
 const port = parentPort!
@@ -57,17 +60,19 @@ function connect(): Open {
     insert: database.prepare(
       'INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
     ),
-    settle: database.prepare("UPDATE tally SET value = value + ? WHERE name IN ('last_seq', 'total_events')"),
+    lastSeq: database.prepare(lastSeqSql),
+    begin: database.prepare('BEGIN IMMEDIATE'),
+    commit: database.prepare('COMMIT'),
   }
   return open
 }
 
 function store(rows: Rows): Uint8Array {
-  const { database, insert, settle } = connect()
+  const { begin, commit, insert, lastSeq } = connect()
   const { ids, timestamps, levels, archived, archivedAt, documents, exacts } = rows
   const isStored = new Uint8Array(ids.length)
-  database.exec('BEGIN IMMEDIATE')
-  const first = lastSeq(database) + 1
+  begin.run()
+  const first = (lastSeq.get() as { value: number }).value + 1
   let count = 0
   for (let i = 0; i < ids.length; i++) {
     const { changes } = insert.run(
@@ -85,14 +90,8 @@ function store(rows: Rows): Uint8Array {
       count++
     }
   }
-  settle.run(count)
-  database.exec('COMMIT')
+  commit.run()
   return isStored
-}
-
-function lastSeq(database: DatabaseSync): number {
-  const row = database.prepare("SELECT value FROM tally WHERE name = 'last_seq'").get()
-  return (row as { value: number }).value
 }
 
 /** After trouble nothing is known of a connection: rolled back, and opened again by the next write. */
