@@ -24,6 +24,9 @@ interface Call {
 
 // A commit costs as much for one event as for fifty: fewer events wait for the commit that runs, and then go together.
 const besideEvents = 50
+// Where a commit takes long, a small one waits for company, as with PostgreSQL's commit_delay.
+const slowCommitMs = 1.25
+const gatherMs = 1
 
 /**
  * Group commit: calls that arrive while a write is running share the next write.
@@ -43,26 +46,45 @@ export function createBatcher(options: BatcherOptions): Batcher {
   let running = 0
   let idle: (() => void)[] = []
 
+  // Who has just been answered will soon send again: so many calls are expected until that time.
+  let expectedCalls = 0
+  let expectedUntilMs = 0
+  let gathering: NodeJS.Timeout | undefined
+
   function start(): void {
-    while (waiting.length > 0 && running < options.concurrency && (running === 0 || isWorthIt())) {
+    clearTimeout(gathering)
+    while (waiting.length > 0 && mayStart()) {
       const calls = takeCalls()
+      const startedMs = performance.now()
       running++
       void writeCalls(calls).finally(() => {
         running--
+        const nowMs = performance.now()
+        expectedCalls = calls.length + waiting.length
+        expectedUntilMs = nowMs - startedMs > slowCommitMs ? nowMs + gatherMs : 0
         start()
       })
     }
-    if (running === 0) {
+    if (running === 0 && waiting.length > 0) {
+      gathering = setTimeout(start, expectedUntilMs - performance.now())
+    } else if (running === 0) {
       for (const resolve of idle) resolve()
       idle = []
     }
   }
 
+  function mayStart(): boolean {
+    if (isWorthIt()) return running < options.concurrency
+    if (running > 0) return false
+    return waiting.length >= expectedCalls || performance.now() >= expectedUntilMs
+  }
+
   function isWorthIt(): boolean {
+    const enough = Math.min(besideEvents, options.maxEvents)
     let count = 0
     for (const { events } of waiting) {
       count += events.length
-      if (count >= besideEvents) return true
+      if (count >= enough) return true
     }
     return false
   }

@@ -17,7 +17,8 @@ function createHeldWrite() {
     })
   return { write, writes }
 }
-const turn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+// Long enough for a small write that waits for company.
+const turn = () => new Promise((resolve) => setTimeout(resolve, 10))
 
 describe('batcher', () => {
   it('A call settles only after its events are committed or refused', async () => {
@@ -65,6 +66,31 @@ describe('batcher', () => {
     await turn()
     held.writes[1]!.settle(['stored'])
     expect(await second).toEqual(['stored'])
+  })
+
+  it('a small write waits for the one that runs, and after a slow one for company; a large one goes beside it', async () => {
+    const held = createHeldWrite()
+    const batcher = createBatcher({ write: held.write, concurrency: 2, maxEvents: 1000 })
+    const many = Array.from({ length: 60 }, (_, i) => event(`m${i}`))
+    const calls = [batcher.add([event('a')])]
+    await turn()
+    calls.push(batcher.add([event('b')]))
+    await turn()
+    expect(held.writes.length).toBe(1)
+    calls.push(batcher.add(many))
+    await turn()
+    expect(held.writes.map((write) => write.ids.length)).toEqual([1, 61])
+    held.writes[1]!.settle(many.concat(event('b')).map(() => 'stored'))
+    held.writes[0]!.settle(['stored'])
+    expect((await calls[0])!).toEqual(['stored'])
+    // Two calls were answered after a slow write: the first of them that comes again waits for the second.
+    const again = [batcher.add([event('c')])]
+    await new Promise((resolve) => setImmediate(resolve))
+    again.push(batcher.add([event('d')]))
+    await turn()
+    expect(held.writes.map((write) => write.ids.length)).toEqual([1, 61, 2])
+    held.writes[2]!.settle(['stored', 'stored'])
+    await Promise.all([...calls, ...again])
   })
 
   it('keeps to its concurrency, and drain waits for all', async () => {
