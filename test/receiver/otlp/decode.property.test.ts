@@ -1,0 +1,267 @@
+import { EventError, type Value } from '@madsci-events/sdk/event'
+import fc from 'fast-check'
+import protobufjs from 'protobufjs'
+import { describe, expect, it } from 'vitest'
+import { decodeJson } from '../../../receiver/src/otlp/json.ts'
+import { decodeProtobuf } from '../../../receiver/src/otlp/protobuf.ts'
+import { eventArbitrary, keyArbitrary, valueArbitrary } from '../../support/arbitrary.ts'
+import { encodeLogs } from '../../support/otlp.ts'
+
+// The messages of opentelemetry/proto/logs/v1, by the numbers of their fields, for the reference encoder (protobufjs).
+const field = (type: string, id: number, rule?: string) => ({ type, id, ...(rule && { rule }) })
+const root = protobufjs.Root.fromJSON({
+  nested: {
+    Request: { fields: { resourceLogs: field('ResourceLogs', 1, 'repeated') } },
+    ResourceLogs: {
+      fields: {
+        resource: field('Resource', 1),
+        scopeLogs: field('ScopeLogs', 2, 'repeated'),
+        schemaUrl: field('string', 3),
+      },
+    },
+    Resource: {
+      fields: { attributes: field('KeyValue', 1, 'repeated'), droppedAttributesCount: field('uint32', 2) },
+    },
+    ScopeLogs: {
+      fields: {
+        scope: field('Scope', 1),
+        logRecords: field('LogRecord', 2, 'repeated'),
+        schemaUrl: field('string', 3),
+      },
+    },
+    Scope: {
+      fields: {
+        name: field('string', 1),
+        version: field('string', 2),
+        attributes: field('KeyValue', 3, 'repeated'),
+        droppedAttributesCount: field('uint32', 4),
+      },
+    },
+    LogRecord: {
+      fields: {
+        timeUnixNano: field('fixed64', 1),
+        severityNumber: field('int32', 2),
+        severityText: field('string', 3),
+        body: field('AnyValue', 5),
+        attributes: field('KeyValue', 6, 'repeated'),
+        droppedAttributesCount: field('uint32', 7),
+        flags: field('fixed32', 8),
+        traceId: field('bytes', 9),
+        spanId: field('bytes', 10),
+        observedTimeUnixNano: field('fixed64', 11),
+        eventName: field('string', 12),
+      },
+    },
+    KeyValue: { fields: { key: field('string', 1), value: field('AnyValue', 2) } },
+    AnyValue: {
+      oneofs: {
+        value: {
+          oneof: [
+            'stringValue',
+            'boolValue',
+            'intValue',
+            'doubleValue',
+            'arrayValue',
+            'kvlistValue',
+            'bytesValue',
+          ],
+        },
+      },
+      fields: {
+        stringValue: field('string', 1),
+        boolValue: field('bool', 2),
+        intValue: field('int64', 3),
+        doubleValue: field('double', 4),
+        arrayValue: field('ArrayValue', 5),
+        kvlistValue: field('KeyValueList', 6),
+        bytesValue: field('bytes', 7),
+      },
+    },
+    ArrayValue: { fields: { values: field('AnyValue', 1, 'repeated') } },
+    KeyValueList: { fields: { values: field('KeyValue', 1, 'repeated') } },
+  },
+})
+const requestType = root.lookupType('Request')
+
+/** A Value as AnyValue: for protobufjs (`toText` off: bytes are bytes) or for JSON. */
+function toAny(value: Value, isJson: boolean): object {
+  if (value === null) return {}
+  if (typeof value === 'string') return { stringValue: value }
+  if (typeof value === 'boolean') return { boolValue: value }
+  if (typeof value === 'bigint') return { intValue: isJson ? String(value) : toLong(value) }
+  if (typeof value === 'number') {
+    if (Number.isSafeInteger(value) && !Object.is(value, -0))
+      return { intValue: isJson ? String(value) : toLong(BigInt(value)) }
+    // JSON.stringify has neither −0 nor what is not finite; protobuf's JSON takes numbers as text.
+    if (isJson && Object.is(value, -0)) return { doubleValue: '-0' }
+    return { doubleValue: isJson && !Number.isFinite(value) ? String(value) : value }
+  }
+  if (value instanceof Uint8Array)
+    return { bytesValue: isJson ? Buffer.from(value).toString('base64') : Buffer.from(value) }
+  if (Array.isArray(value)) return { arrayValue: { values: value.map((one) => toAny(one, isJson)) } }
+  return { kvlistValue: { values: toKeyValues(Object.entries(value), isJson) } }
+}
+const toKeyValues = (entries: [string, Value][], isJson: boolean) =>
+  entries.map(([key, value]) => ({ key, value: toAny(value, isJson) }))
+const toLong = (value: bigint) => ({
+  low: Number(BigInt.asIntN(32, value)),
+  high: Number(BigInt.asIntN(32, value >> 32n)),
+  unsigned: false,
+})
+
+const attributes = fc
+  .uniqueArray(fc.tuple(keyArbitrary, valueArbitrary), { maxLength: 4, selector: ([key]) => key })
+  .map((entries) => entries as [string, Value][])
+const text = fc.string({ unit: 'binary', maxLength: 8 })
+const nano = fc.bigInt({ min: 0n, max: 2n ** 63n })
+const hexId = (bytes: number) =>
+  fc.oneof(
+    fc.constant(''),
+    fc.uint8Array({ minLength: bytes, maxLength: bytes }).map((b) => Buffer.from(b).toString('hex')),
+  )
+const record = fc.record({
+  timeUnixNano: nano,
+  observedTimeUnixNano: nano,
+  severityNumber: fc.integer({ min: 0, max: 24 }),
+  severityText: text,
+  eventName: text,
+  body: fc.option(valueArbitrary, { nil: undefined }),
+  attributes,
+  droppedAttributesCount: fc.nat(5),
+  flags: fc.nat(0xffff),
+  traceId: hexId(16),
+  spanId: hexId(8),
+})
+const request = fc.array(
+  fc.record({
+    attributes,
+    droppedAttributesCount: fc.nat(3),
+    schemaUrl: text,
+    scopes: fc.array(
+      fc.record({
+        name: text,
+        version: text,
+        attributes,
+        schemaUrl: text,
+        records: fc.array(record, { maxLength: 4 }),
+      }),
+      { maxLength: 2 },
+    ),
+  }),
+  { maxLength: 3 },
+)
+type Request = typeof request extends fc.Arbitrary<infer T> ? T : never
+
+function build(input: Request, isJson: boolean): object {
+  const bytesOf = (hex: string) => (isJson ? hex : Buffer.from(hex, 'hex'))
+  const time = (value: bigint) => (isJson ? String(value) : { ...toLong(value), unsigned: true })
+  return {
+    resourceLogs: input.map(({ attributes, droppedAttributesCount, schemaUrl, scopes }) => ({
+      resource: { attributes: toKeyValues(attributes, isJson), droppedAttributesCount },
+      schemaUrl,
+      scopeLogs: scopes.map((scope) => ({
+        scope: {
+          name: scope.name,
+          version: scope.version,
+          attributes: toKeyValues(scope.attributes, isJson),
+        },
+        schemaUrl: scope.schemaUrl,
+        logRecords: scope.records.map(
+          ({ timeUnixNano, observedTimeUnixNano, body, attributes, traceId, spanId, ...rest }) => ({
+            ...rest,
+            timeUnixNano: time(timeUnixNano),
+            observedTimeUnixNano: time(observedTimeUnixNano),
+            ...(body !== undefined && { body: toAny(body, isJson) }),
+            attributes: toKeyValues(attributes, isJson),
+            traceId: bytesOf(traceId),
+            spanId: bytesOf(spanId),
+          }),
+        ),
+      })),
+    })),
+  }
+}
+
+const options = { receivedUnixNano: 1_700_000_000_000_000_000n, maxBodyBytes: 64 << 20 }
+// Not fromObject: it makes doubles of 64-bit integers.
+const encode = (input: Request) => requestType.encode(build(input, false)).finish()
+
+/** Decodes what may be anything: a refusal must be one of ours. */
+function tryDecode(decode: typeof decodeProtobuf, bytes: Uint8Array): string {
+  try {
+    decode(bytes, options)
+    return 'taken'
+  } catch (error) {
+    if (!(error instanceof EventError)) throw error
+    expect(['EVT_OTLP', 'EVT_TOO_LARGE']).toContain(error.code)
+    return error.code
+  }
+}
+
+describe('OTLP decoders', () => {
+  it('protobuf of the reference encoder ≡ JSON, record by record, ids included', () => {
+    let records = 0
+    fc.assert(
+      fc.property(request, (input) => {
+        const fromProtobuf = decodeProtobuf(encode(input), options)
+        const fromJson = decodeJson(Buffer.from(JSON.stringify(build(input, true))), options)
+        expect(fromProtobuf).toEqual(fromJson)
+        const sent = input.flatMap(({ scopes }) => scopes.flatMap((scope) => scope.records)).length
+        const refused = [...fromProtobuf.refused.values()].reduce((a, b) => a + b, 0)
+        expect(fromProtobuf.events.length + refused).toBe(sent)
+        records += sent
+      }),
+      { numRuns: 500 },
+    )
+    expect(records).toBeGreaterThan(500)
+  })
+
+  it('events come back as they were sent, in both encodings', () => {
+    fc.assert(
+      fc.property(fc.array(eventArbitrary, { maxLength: 5 }), (events) => {
+        for (const encoding of ['protobuf', 'json'] as const) {
+          const bytes = encodeLogs(events, { encoding, resource: {} })
+          const decode = encoding === 'json' ? decodeJson : decodeProtobuf
+          expect(decode(bytes, options).events).toEqual(events)
+        }
+      }),
+      { numRuns: 300 },
+    )
+  })
+
+  it('cut at every byte: refused, or the whole messages before the cut', () => {
+    const [input] = fc.sample(
+      request.filter((one) => one.length > 1 && encode(one).length > 400),
+      { numRuns: 1, seed: 7 },
+    )
+    const bytes = encode(input!)
+    const outcomes = new Set<string>()
+    for (let end = 0; end < bytes.length; end++)
+      outcomes.add(tryDecode(decodeProtobuf, bytes.subarray(0, end)))
+    expect(outcomes).toContain('EVT_OTLP')
+    const json = Buffer.from(JSON.stringify(build(input!, true)))
+    for (let end = 1; end < json.length; end++)
+      expect(tryDecode(decodeJson, json.subarray(0, end))).toBe('EVT_OTLP')
+  })
+
+  it('flipped bits and random bytes: taken or refused, never anything else', () => {
+    fc.assert(
+      fc.property(request, fc.array(fc.nat(), { minLength: 1, maxLength: 8 }), (input, flips) => {
+        for (const bytes of [Buffer.from(encode(input)), Buffer.from(JSON.stringify(build(input, true)))]) {
+          if (bytes.length === 0) continue
+          for (const flip of flips) bytes[(flip >>> 3) % bytes.length]! ^= 1 << (flip & 7)
+          tryDecode(decodeProtobuf, bytes)
+          tryDecode(decodeJson, bytes)
+        }
+      }),
+      { numRuns: 500 },
+    )
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => {
+        tryDecode(decodeProtobuf, bytes)
+        tryDecode(decodeJson, bytes)
+      }),
+      { numRuns: 1000 },
+    )
+  })
+})
