@@ -1,9 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
 import { settings } from '../receiver/src/config.ts'
 import { counters } from '../receiver/src/metric.ts'
+import { readSettings } from '../sdk/src/setting.ts'
+import { dropReasons } from '../sdk/src/tally.ts'
 import { startTestReceiver } from './support/receiver.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -29,6 +31,39 @@ function tableUnder(file: string, heading: string): string[][] {
 const code = (text: string) => `\`${text}\``
 
 describe('the READMEs say what the source says', () => {
+  it('sdk: every option with its default, every variable, every reason of a drop', () => {
+    const defaults: { [name: string]: unknown } = { ...readSettings({}), url: 'http://localhost:8001' }
+    const optionNames = [...read('sdk/src/setting.ts').matchAll(/^ {2}(\w+)\?: /gm)].map((match) => match[1]!)
+    const rows = tableUnder('sdk/README.md', 'Options')
+    expect(rows.map(([name]) => name)).toEqual(optionNames.map(code))
+    for (const [name, fallback] of rows) {
+      const value = defaults[name!.replaceAll('`', '')]
+      if (typeof value === 'number') expect(fallback, name).toBe(code(String(value)))
+    }
+    const sources = ['setting', 'agent', 'pipeline', 'exporter', 'diagnostic', 'processor'].map((name) =>
+      read(`sdk/src/${name}.ts`),
+    )
+    const used = new Set(sources.join('').match(/OTEL_[A-Z_]+[A-Z]\b/g))
+    expect(used.size).toBeGreaterThan(15)
+    for (const variable of used) expect(read('sdk/README.md')).toContain(code(variable))
+    const drops = tableUnder('sdk/README.md', 'Delivery').map(([reason]) => reason)
+    expect(drops).toEqual(dropReasons.map(code))
+  })
+
+  it('every link between the READMEs leads somewhere', () => {
+    for (const file of [
+      'README.md',
+      'sdk/README.md',
+      'receiver/README.md',
+      'test/README.md',
+      'docker/README.md',
+      'collector/README.md',
+    ]) {
+      for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)/g))
+        expect(existsSync(join(root, dirname(file), target!)), `${file}: ${target}`).toBe(true)
+    }
+  })
+
   it('receiver: every setting with default, unit, variables and meaning', () => {
     const rows = Object.entries(settings).map(([name, { fallback, unit, variables, about }]) => [
       code(name),
