@@ -110,7 +110,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
   app.post('/events/query', { schema: schemas.queryEvents }, async (request, reply) =>
     withBody(request, async (body) => {
       if (body === null) throw invalid([missing(['body'])])
-      const selector = parseSelector(body)
+      const selector = parseSelector(body, parse.fromNaive ? { fromNaive: parse.fromNaive } : {})
       const events = store.find({
         selector,
         archived: 'include',

@@ -17,6 +17,8 @@ const comparisons = {
   $lte: (order: number) => order <= 0,
 }
 
+const booleans = new Set(['$and', '$or', '$not'])
+
 function refuse(why: string): EventError {
   return new EventError('EVT_SELECTOR', `${why} (in $expr)`)
 }
@@ -37,13 +39,14 @@ export function parseExpression(input: Value): Expression {
     throw refuse('an object with one operator is expected; others stand within $literal')
   const value = input[kind]!
   if (kind === '$literal') return { kind: 'literal', value }
+  if (!booleans.has(kind) && !Object.hasOwn(comparisons, kind))
+    throw refuse(`the operator ${kind.slice(0, 100)} is not accepted`)
   const operands = (Array.isArray(value) ? value : [value]).map(parseExpression)
   if (kind === '$and' || kind === '$or') return { kind, operands }
   if (kind === '$not') {
     if (operands.length !== 1) throw refuse('$not takes one operand')
     return { kind, operands }
   }
-  if (!Object.hasOwn(comparisons, kind)) throw refuse(`the operator ${kind.slice(0, 100)} is not accepted`)
   if (operands.length !== 2) throw refuse(`${kind} takes two operands`)
   return { kind: kind as keyof typeof comparisons, operands: [operands[0]!, operands[1]!] }
 }
