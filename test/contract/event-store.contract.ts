@@ -26,7 +26,7 @@ export interface Backend {
   stop(): Promise<void>
 }
 
-const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
+export const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
 
 export const makeEvent = (id: string, fields: Partial<Event> = {}): Event => ({
   ...fromDocument({ _id: id, event_timestamp: '2026-11-23T19:25:51.286773Z', event_data: { message: id } }),

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId } from '@madsci-events/sdk/event'
-import { afterEach, describe, expect, it } from 'vitest'
-import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
+import { afterEach, describe, expect, it, type TestContext } from 'vitest'
+import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../support/mongod.ts'
 import { type ReceiverProcess, spawnReceiver } from '../support/process.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -76,6 +76,16 @@ function fill(folder: string): () => void {
   return () => rmSync(path)
 }
 
+/** A mongod that the test may kill and stop; without one the test is skipped. */
+async function startOwnMongod(context: TestContext): Promise<Mongod> {
+  const mongo = await findMongo()
+  if ('skip' in mongo) return context.skip(mongo.skip)
+  if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be killed or stopped')
+  const mongod = await startMongod()
+  cleanups.push(() => mongod.stop())
+  return mongod
+}
+
 describe('trouble below the receiver is 503, and heals without hands', () => {
   it('SQLite: a disk that is full, and freed', async (context) => {
     const disk = mountSmallDisk()
@@ -98,11 +108,7 @@ describe('trouble below the receiver is 503, and heals without hands', () => {
   })
 
   it('MongoDB: a database that dies, stays away and comes back', async (context) => {
-    const mongo = await findMongo()
-    if ('skip' in mongo) return context.skip(mongo.skip)
-    if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be killed')
-    const mongod = await startMongod()
-    cleanups.push(() => mongod.stop())
+    const mongod = await startOwnMongod(context)
     const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
     const event = () => ({ event_id: createEventId() })
     const before = await postUntil(receiver, 200, event)
@@ -127,11 +133,7 @@ describe('trouble below the receiver is 503, and heals without hands', () => {
   })
 
   it('MongoDB: a receiver that starts before its database', async (context) => {
-    const mongo = await findMongo()
-    if ('skip' in mongo) return context.skip(mongo.skip)
-    if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be killed')
-    const mongod = await startMongod()
-    cleanups.push(() => mongod.stop())
+    const mongod = await startOwnMongod(context)
     await mongod.kill()
     const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
     expect((await post(receiver, {})).status).toBe(503)
@@ -140,11 +142,7 @@ describe('trouble below the receiver is 503, and heals without hands', () => {
   })
 
   it('MongoDB: a database that hangs', async (context) => {
-    const mongo = await findMongo()
-    if ('skip' in mongo) return context.skip(mongo.skip)
-    if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be stopped')
-    const mongod = await startMongod()
-    cleanups.push(() => mongod.stop())
+    const mongod = await startOwnMongod(context)
     const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
     await postUntil(receiver, 200, () => ({}))
     process.kill(mongod.pid!, 'SIGSTOP')

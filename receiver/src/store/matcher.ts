@@ -67,10 +67,8 @@ function toCheck(test: FieldTest): Check {
     case '$lt':
     case '$lte':
       return toComparison(test.kind, test.value)
-    case '$in': {
-      const checks = toMembership(test.values)
-      return checks
-    }
+    case '$in':
+      return toMembership(test.values)
     case '$regex':
       return (value) => typeof value === 'string' && test.regex.test(value)
     case '$exists':

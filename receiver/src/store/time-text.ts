@@ -1,3 +1,5 @@
+import { fromTimestamp } from '@madsci-events/sdk/event'
+
 /**
  * One instant has several texts in a database: ours naive, ours with `Z`, and the original's, which leaves a zero
  * fraction out. Sorted as text: without fraction < naive < `Z`.
@@ -19,6 +21,12 @@ export function toAllTexts(text: string): string[] {
   const lowest = toLowestText(text)
   const texts = [naive, `${naive}Z`]
   return lowest === naive ? texts : [lowest, `${lowest}Z`, ...texts]
+}
+
+/** The instant as both stores keep `archived_at`: milliseconds since 1970; undefined for text that is no canonical time. */
+export function toDateMs(text: string): bigint | undefined {
+  const nano = fromTimestamp(text)
+  return nano === undefined ? undefined : nano / 1_000_000n - (nano % 1_000_000n < 0n ? 1n : 0n)
 }
 
 /** UTC without offset, as the original shows `archived_at`: six digits, or none when the fraction is zero. */

@@ -1,4 +1,5 @@
-import { type Event, findDefect, fromTimestamp, maxDepth, type Value } from '@madsci-events/sdk/event'
+import { type Event, findDefect, maxDepth, type Value } from '@madsci-events/sdk/event'
+import { toDateMs } from '../time-text.ts'
 
 /**
  * Events → BSON documents of MADSci's form, one after the other in one buffer that is used again and again.
@@ -254,11 +255,10 @@ class Writer {
       this.raw(field.noArchivedAt)
       return
     }
-    const nano = fromTimestamp(text)
-    if (nano === undefined) this.value('archived_at', text, 1)
+    const ms = toDateMs(text)
+    if (ms === undefined) this.value('archived_at', text, 1)
     else {
       this.key(bsonType.date, 'archived_at')
-      const ms = nano / 1_000_000n - (nano % 1_000_000n < 0n ? 1n : 0n)
       this.position = this.buffer.writeBigInt64LE(ms, this.position)
     }
   }

@@ -1,6 +1,7 @@
 import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { Db } from 'mongodb'
 import type { Log } from '../../log.ts'
+import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
 import { type Connection, databaseOfUrl, openConnection } from './connection.ts'
 import { decodeStoredEvent } from './decode.ts'
@@ -176,21 +177,15 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   }
 
   async function health(): Promise<StoreHealth> {
-    let timer: NodeJS.Timeout | undefined
-    const tooLate = new Promise<never>((_, reject) => {
-      timer = setTimeout(
-        () => reject(new EventError('EVT_STORE_UNAVAILABLE', 'MongoDB: no answer')),
-        healthTimeoutMs,
-      )
-    })
     try {
       const count = guarded(() => db.collection(collectionName).estimatedDocumentCount())
       count.catch(() => {})
-      return { connected: true, totalEvents: await Promise.race([count, tooLate]) }
+      return {
+        connected: true,
+        totalEvents: await withDeadline(count, healthTimeoutMs, 'MongoDB: no answer'),
+      }
     } catch (error) {
       return { connected: false, totalEvents: null, reason: (error as Error).message }
-    } finally {
-      clearTimeout(timer)
     }
   }
 

@@ -121,7 +121,7 @@ function createCursor({ filter, sort, limit, offset, timeoutMs }: FindCommand): 
   const cursor = client
     .db(databaseName)
     .collection(collectionName)
-    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: 200 })
+    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: chunkLimit.events * 4 })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   if (offset > 0) cursor.skip(offset)
   if (limit > 0) cursor.limit(limit)

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Log } from '../../log.ts'
+import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { createQueryThread } from '../query-thread.ts'
 import { workerUrl } from '../worker-url.ts'
@@ -78,7 +79,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   async function health(): Promise<StoreHealth> {
     try {
       // Only a commit shows that a full disk has room again.
-      if (writer.trouble !== undefined) await within(writer.probe(), healthTimeoutMs)
+      if (writer.trouble !== undefined)
+        await withDeadline(writer.probe(), healthTimeoutMs, 'SQLite: no answer')
       return { connected: true, totalEvents: readValue(lastSeq) - readValue(deletedEvents) }
     } catch (cause) {
       const reason = toStoreError(cause).message
@@ -135,16 +137,4 @@ function open<T>(path: string, make: () => T): T {
 function toSeq(cursor: string): number {
   if (!/^\d{0,16}$/.test(cursor)) throw new EventError('EVT_INVALID', 'this is no cursor of this store')
   return Number(cursor)
-}
-
-async function within<T>(work: Promise<T>, timeoutMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new EventError('EVT_STORE_UNAVAILABLE', 'SQLite: no answer')), timeoutMs)
-  })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

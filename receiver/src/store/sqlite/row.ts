@@ -1,7 +1,6 @@
 import {
   type Event,
   fromExactJson,
-  fromTimestamp,
   isPlain,
   parseJson,
   toDocument,
@@ -11,7 +10,7 @@ import {
 } from '@madsci-events/sdk/event'
 import type { StoredEvent } from '../event-store.ts'
 import type { MatchDocument } from '../matcher.ts'
-import { toDateText } from '../time-text.ts'
+import { toDateMs, toDateText } from '../time-text.ts'
 
 /** The columns of `events` behind seq, each as a list: what a write sends to its thread. */
 export interface Rows {
@@ -41,7 +40,8 @@ export const createRows = (): Rows => ({
 
 /** Adds the event, or says why it cannot be kept. */
 export function addRow(rows: Rows, event: Event): string | undefined {
-  const archivedAt = toMs(event.archived_at)
+  const date = event.archived_at === null ? undefined : toDateMs(event.archived_at)
+  const archivedAt = date === undefined ? undefined : Number(date)
   const document = toDocument(event)
   // A date, as MongoDB keeps it: milliseconds.
   if (archivedAt !== undefined) document.archived_at = toDateText(archivedAt)
@@ -56,13 +56,6 @@ export function addRow(rows: Rows, event: Event): string | undefined {
   rows.documents.push(json)
   rows.exacts.push(plain ? undefined : toExactJson(document))
   return undefined
-}
-
-function toMs(text: string | null): number | undefined {
-  if (text === null) return undefined
-  const nano = fromTimestamp(text)
-  if (nano === undefined) return undefined
-  return Number(nano / 1_000_000n - (nano % 1_000_000n < 0n ? 1n : 0n))
 }
 
 export function toStoredEvent(id: string, json: string, exact: string | null): StoredEvent {

@@ -17,9 +17,8 @@ export interface ToWriter {
   rows: Rows
 }
 
-export type FromWriter =
-  | { write: number /** 1 for each row that was stored, 0 for a duplicate. */; isStored: Uint8Array }
-  | { write: number; failed: string }
+/** `isStored`: 1 for each row that was stored, 0 for a duplicate. */
+export type FromWriter = { write: number; isStored: Uint8Array } | { write: number; failed: string }
 
 interface Open {
   database: DatabaseSync

@@ -1,35 +1,16 @@
-import {
-  type Event,
-  fromDocument,
-  fromExactJson,
-  parseJson,
-  toDocument,
-  type Value,
-} from '@madsci-events/sdk/event'
+import { toDocument, type Value } from '@madsci-events/sdk/event'
 import { Binary, Double, Int32, Long, MongoClient, ObjectId } from 'mongodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
-import type { EventStore, FindQuery, StoredEvent } from '../../../../receiver/src/store/event-store.ts'
+import type { EventStore, FindQuery } from '../../../../receiver/src/store/event-store.ts'
 import { findMadsciDatabase } from '../../../../receiver/src/store/mongo/detect.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
 import { parseSelector } from '../../../../receiver/src/store/selector.ts'
+import { collect, everything, makeEvent, readDocument } from '../../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
 
 const source = await findMongo()
 const reason = 'skip' in source ? source.skip : ''
-
-const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
-const event = (id: string, fields: Partial<Event> = {}): Event => ({
-  ...fromDocument({ _id: id, event_timestamp: '2026-11-23T19:25:51.286773Z', event_data: { message: id } }),
-  ...fields,
-})
-async function collect(store: EventStore, query: Partial<FindQuery> = {}): Promise<StoredEvent[]> {
-  const events: StoredEvent[] = []
-  for await (const chunk of store.find({ ...everything, ...query })) events.push(...chunk)
-  return events
-}
-const readValue = (stored: StoredEvent): Value =>
-  stored.exact === undefined ? parseJson(stored.json) : fromExactJson(stored.exact)
 
 describe('MongoDB store', () => {
   let mongod: Mongod
@@ -61,7 +42,7 @@ describe('MongoDB store', () => {
       g: Number.NaN,
       h: 2 ** 53,
     }
-    const one = event('types', {
+    const one = makeEvent('types', {
       event_data: data,
       archived: true,
       archived_at: '2026-11-23T19:29:12.877000Z',
@@ -88,7 +69,7 @@ describe('MongoDB store', () => {
     })
     const stored = (await store.get('types'))!
     expect(stored.json).toContain('"archived_at":"2026-11-23T19:29:12.877000"')
-    expect((readValue(stored) as { event_data: Value }).event_data).toEqual(data)
+    expect((readDocument(stored) as { event_data: Value }).event_data).toEqual(data)
   })
 
   it('reads documents of the original as they are, without filling in what is not there', async () => {
@@ -110,9 +91,15 @@ describe('MongoDB store', () => {
   })
 
   it('tells duplicates, refusals and stored events of one write apart', async () => {
-    const huge = event('huge', { event_data: 'x'.repeat(17 * 1024 * 1024) })
-    const nul = event('nul', { event_data: { 'a\0b': 1 } })
-    const outcomes = await store.write([event('o1'), huge, event('o1', { log_level: 50 }), nul, event('o2')])
+    const huge = makeEvent('huge', { event_data: 'x'.repeat(17 * 1024 * 1024) })
+    const nul = makeEvent('nul', { event_data: { 'a\0b': 1 } })
+    const outcomes = await store.write([
+      makeEvent('o1'),
+      huge,
+      makeEvent('o1', { log_level: 50 }),
+      nul,
+      makeEvent('o2'),
+    ])
     expect(outcomes).toEqual([
       'stored',
       { refused: expect.stringContaining('the event is larger') },
@@ -120,16 +107,16 @@ describe('MongoDB store', () => {
       { refused: expect.stringContaining('NUL') },
       'stored',
     ])
-    expect(await store.write([event('o2'), event('o3')])).toEqual(['duplicate', 'stored'])
+    expect(await store.write([makeEvent('o2'), makeEvent('o3')])).toEqual(['duplicate', 'stored'])
     expect((await store.get('o1'))?.json).toContain('"log_level":20')
   })
 
   it('splits what no single message can carry', async () => {
     const events = Array.from({ length: 8 }, (_, i) =>
-      event(`big${i}`, { event_data: 'y'.repeat(9_000_000) }),
+      makeEvent(`big${i}`, { event_data: 'y'.repeat(9_000_000) }),
     )
     expect(await store.write(events)).toEqual(events.map(() => 'stored'))
-    const many = Array.from({ length: 12_000 }, (_, i) => event(`many${i}`))
+    const many = Array.from({ length: 12_000 }, (_, i) => makeEvent(`many${i}`))
     expect((await store.write(many)).every((one) => one === 'stored')).toBe(true)
     await client
       .db(databaseName)
@@ -140,10 +127,10 @@ describe('MongoDB store', () => {
   it('finds by level, time, archive and selector, in order, with limit and offset', async () => {
     const base = { event_type: 'test' } as const
     await store.write([
-      event('f1', { ...base, event_timestamp: '2020-01-01T00:00:00.000000', log_level: 10 }),
-      event('f2', { ...base, event_timestamp: '2020-01-01T00:00:00.000000Z', log_level: 20 }),
-      event('f3', { ...base, event_timestamp: '2020-01-01T00:00:01.000000Z', log_level: 30 }),
-      event('f4', { ...base, event_timestamp: '2020-01-01T00:00:02.000000', archived: true }),
+      makeEvent('f1', { ...base, event_timestamp: '2020-01-01T00:00:00.000000', log_level: 10 }),
+      makeEvent('f2', { ...base, event_timestamp: '2020-01-01T00:00:00.000000Z', log_level: 20 }),
+      makeEvent('f3', { ...base, event_timestamp: '2020-01-01T00:00:01.000000Z', log_level: 30 }),
+      makeEvent('f4', { ...base, event_timestamp: '2020-01-01T00:00:02.000000', archived: true }),
     ])
     const of = async (query: Partial<FindQuery>) =>
       (await collect(store, { selector: parseSelector({ event_type: 'test' }), ...query })).map(
@@ -163,7 +150,9 @@ describe('MongoDB store', () => {
   })
 
   it('ends a query after its time limit with the right error', async () => {
-    await store.write(Array.from({ length: 3000 }, (_, i) => event(`t${i}`, { event_data: 'a'.repeat(400) })))
+    await store.write(
+      Array.from({ length: 3000 }, (_, i) => makeEvent(`t${i}`, { event_data: 'a'.repeat(400) })),
+    )
     const slow = { event_data: { $regex: '(a+)+b$' } }
     await expect(collect(store, { selector: parseSelector(slow), timeoutMs: 1 })).rejects.toMatchObject({
       code: 'EVT_QUERY_TIMEOUT',
@@ -231,7 +220,7 @@ describe('MongoDB store', () => {
     const note = (fields: object, message: string) => lines.push(JSON.stringify(fields) + message)
     const url = 'mongodb://user:geheim@127.0.0.1:1/x'
     const away = await openMongoStore({ url, log: { info: note, warn: note, error: note } })
-    const error = await away.write([event('a')]).catch((cause: Error) => cause)
+    const error = await away.write([makeEvent('a')]).catch((cause: Error) => cause)
     expect(error).toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
     expect(lines.length).toBeGreaterThan(0)
     await away.close()
