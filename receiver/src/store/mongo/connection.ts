@@ -1,6 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { type Db, MongoClient, type MongoClientOptions, MongoError, MongoNetworkError } from 'mongodb'
 import { createThrottle, type Log } from '../../log.ts'
+import { withDeadline } from '../deadline.ts'
 
 export interface ConnectionOptions {
   url: string
@@ -29,6 +30,7 @@ export interface Connection {
 
 const probeIntervalMs = 500
 const refusedProbeIntervalMs = 10_000
+const establishTimeoutMs = 30_000
 
 /** Short timeouts: a dead database becomes a 503 within seconds. What the URL sets itself stays as it is. */
 export function toClientOptions(url: string, options: MongoClientOptions = {}): MongoClientOptions {
@@ -68,6 +70,21 @@ export function createClient(url: string, options: MongoClientOptions = {}): Mon
   }
 }
 
+const callTimeoutMs = 12_000
+let callDeadline: { signal: AbortSignal; untilMs: number } | undefined
+
+/**
+ * Option of a command: it ends within 12 to 13 seconds. A command that the driver (7.9) writes to a socket between its
+ * end and the event that tells of it would wait for ever, and keep its place in the pool; no timeout of the driver's
+ * settings holds there. Commands of one second share a timer.
+ */
+export function callLimit(): { signal: AbortSignal } {
+  const nowMs = performance.now()
+  if (!callDeadline || nowMs > callDeadline.untilMs)
+    callDeadline = { signal: AbortSignal.timeout(callTimeoutMs + 1000), untilMs: nowMs + 1000 }
+  return callDeadline
+}
+
 const awayCodeNames = new Set([
   'InterruptedAtShutdown',
   'InterruptedDueToReplStateChange',
@@ -92,6 +109,7 @@ const awayCodeNames = new Set([
 
 /** True when other calls would fail as well. */
 function isAway(cause: unknown): boolean {
+  if ((cause as Error | undefined)?.name === 'TimeoutError') return true
   if (!(cause instanceof MongoError)) return false
   if (cause instanceof MongoNetworkError || cause.name.includes('ServerSelection')) return true
   return awayCodeNames.has(String((cause as { codeName?: unknown }).codeName))
@@ -131,11 +149,7 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
 
   async function attempt(): Promise<void> {
     try {
-      // A failed connect leaves a closed client behind; only connect() opens it again.
-      await client.connect()
-      if (!isSetUp) await options.setup(db)
-      isSetUp = true
-      await options.probe(db)
+      await withDeadline(establish(), establishTimeoutMs, 'MongoDB: no answer')
       if (isClosed) return
       trouble = undefined
       log.info({ database: db.databaseName }, 'the database is there')
@@ -145,6 +159,14 @@ export async function openConnection(options: ConnectionOptions): Promise<Connec
       throttle(trouble.code, () => log.warn({ reason: trouble?.message }, 'the database cannot be used'))
       schedule()
     }
+  }
+
+  async function establish(): Promise<void> {
+    // A failed connect leaves a closed client behind; only connect() opens it again.
+    await client.connect()
+    if (!isSetUp) await options.setup(db)
+    isSetUp = true
+    await options.probe(db)
   }
 
   async function close(): Promise<void> {

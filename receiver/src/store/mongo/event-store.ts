@@ -3,7 +3,7 @@ import type { Db } from 'mongodb'
 import type { Log } from '../../log.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
-import { type Connection, databaseOfUrl, openConnection } from './connection.ts'
+import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
 import { decodeStoredEvent } from './decode.ts'
 import { createEventEncoder, type EventEncoder } from './encode.ts'
 import { createFinder } from './find.ts'
@@ -31,6 +31,7 @@ export interface MongoStoreOptions {
 const maxRunDocuments = 10_000
 const maxRunIdCharacters = 4 * 1024 * 1024
 const healthTimeoutMs = 1500
+const followTimeoutMs = 30_000
 const indexWaitMs = 1000
 
 /**
@@ -106,6 +107,9 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     }
   }
 
+  const bounded = <T>(call: () => Promise<T>): Promise<T> =>
+    guarded(() => withDeadline(call(), followTimeoutMs, 'MongoDB: no answer'))
+
   async function write(events: readonly Event[]): Promise<WriteOutcome[]> {
     const outcomes: WriteOutcome[] = new Array(events.length)
     const encoder = encoders.pop() ?? createEventEncoder()
@@ -172,7 +176,10 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
 
   async function get(id: string): Promise<StoredEvent | undefined> {
     const collection = db.collection<{ _id: string }>(collectionName)
-    const document = (await collection.findOne({ _id: id }, { raw: true })) as unknown as Uint8Array | null
+    const document = (await collection.findOne(
+      { _id: id },
+      { raw: true, ...callLimit() },
+    )) as unknown as Uint8Array | null
     return document ? decodeStoredEvent(document) : undefined
   }
 
@@ -198,8 +205,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       connection.assertUp()
       yield* finder.find(query)
     },
-    commitsSince: (cursor, limit) => guarded(() => follower.commitsSince(cursor, limit)),
-    commitCursor: () => guarded(() => follower.commitCursor()),
+    commitsSince: (cursor, limit) => bounded(() => follower.commitsSince(cursor, limit)),
+    commitCursor: () => bounded(() => follower.commitCursor()),
     health,
     async close() {
       await finder.close()

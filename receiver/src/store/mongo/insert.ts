@@ -8,6 +8,7 @@ import {
   MongoServerError,
 } from 'mongodb'
 import type { WriteOutcome } from '../event-store.ts'
+import { callLimit } from './connection.ts'
 
 /** Acknowledged only when a majority has it in its journal: an acknowledged event must not die with mongod. */
 export const durable = { w: 'majority', j: true, wtimeout: 8000 } as const
@@ -80,12 +81,13 @@ export function createInserter(
   }
 
   async function send(db: Db, run: DocumentRun): Promise<Document> {
-    return db.command({
+    const command = {
       insert: collectionName,
       ordered: false,
       writeConcern: durable,
       documents: toDocuments(run),
-    })
+    }
+    return db.command(command, callLimit())
   }
 
   async function insert(db: Db, run: DocumentRun): Promise<InsertReply> {

@@ -1,6 +1,7 @@
 import { createEventId } from '@madsci-events/sdk/event'
 import { type Db, type Document, MongoServerError } from 'mongodb'
 import type { Log } from '../../log.ts'
+import { callLimit } from './connection.ts'
 import { duplicateKey, durable, mayRetry } from './insert.ts'
 
 /**
@@ -58,7 +59,7 @@ export function createJournal(collectionName: string, log: Log): Journal {
     if (absent.length > 0 || doubtful.length > 0) await mend(db)
     const n = ++last
     const entry = { _id: { r: receiverId, n }, at: new Date(), ids }
-    const send = () => db.command({ insert: name, documents: [entry], writeConcern })
+    const send = () => db.command({ insert: name, documents: [entry], writeConcern }, callLimit())
     try {
       const reply: Document = await send().catch((error) => {
         if (mayRetry(error)) return send()
@@ -74,20 +75,29 @@ export function createJournal(collectionName: string, log: Log): Journal {
     }
   }
 
+  async function update(
+    db: Db,
+    changes: { n: number; $set: Partial<JournalEntry>; upsert?: boolean }[],
+  ): Promise<void> {
+    const updates = changes.map(({ n, $set, upsert = false }) => ({
+      q: { _id: { r: receiverId, n } },
+      u: { $set },
+      upsert,
+    }))
+    const reply: Document = await db.command({ update: name, updates, writeConcern: { w: 1 } }, callLimit())
+    const error = reply.writeErrors?.[0] ?? reply.writeConcernError
+    if (error) throw new MongoServerError(error)
+  }
+
   async function mend(db: Db): Promise<void> {
     const [empty, open] = [absent, doubtful]
     absent = []
     doubtful = []
-    const update = (n: number, $set: Partial<JournalEntry>, upsert: boolean) => ({
-      updateOne: { filter: { _id: { r: receiverId, n } }, update: { $set }, upsert },
-    })
     try {
-      await db
-        .collection<JournalEntry>(name)
-        .bulkWrite([
-          ...empty.map((n) => update(n, { at: new Date(), ids: [] }, true)),
-          ...open.map((n) => update(n, { doubtful: true }, false)),
-        ])
+      await update(db, [
+        ...empty.map((n) => ({ n, $set: { at: new Date(), ids: [] }, upsert: true })),
+        ...open.map((n) => ({ n, $set: { doubtful: true } })),
+      ])
     } catch (error) {
       absent.push(...empty)
       doubtful.push(...open)
@@ -103,9 +113,7 @@ export function createJournal(collectionName: string, log: Log): Journal {
     },
     async settle(db, { n }, out) {
       try {
-        await db
-          .collection<JournalEntry>(name)
-          .updateOne({ _id: { r: receiverId, n } }, { $set: { out } }, { writeConcern: { w: 1 } })
+        await update(db, [{ n, $set: { out } }])
       } catch (error) {
         log.warn({ reason: (error as Error).message }, 'a journal entry could not be settled')
       }
