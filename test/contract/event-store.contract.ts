@@ -1,4 +1,5 @@
 import {
+  createEventId,
   type Event,
   fromDocument,
   fromExactJson,
@@ -253,6 +254,75 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
         .toEqual([expect.stringMatching(/stored|duplicate/)])
       expect(await store.get('p8-a')).toBeDefined()
       expect(await store.health()).toMatchObject({ connected: true })
+    })
+
+    it('11. archive and purge go in bounded commits while writes go on; the first date stays', async () => {
+      const at = (day: number) => `2020-01-${String(day).padStart(2, '0')}T00:00:00.000000Z`
+      const events = Array.from({ length: 28 }, (_, i) =>
+        makeEvent(`p11-${i}`, {
+          event_timestamp: at(i + 1),
+          log_level: i % 2 === 0 ? 20 : 40,
+          event_type: i % 4 === 0 ? 'node_start' : 'log_info',
+          event_data: { n: 2n ** 60n + BigInt(i), archived: false },
+        }),
+      )
+      await store.write(events)
+      const sum = async (counts: AsyncIterable<number>) => {
+        let total = 0
+        let steps = 0
+        for await (const count of counts) {
+          expect(count).toBeLessThanOrEqual(4)
+          total += count
+          steps++
+        }
+        return { total, steps }
+      }
+      const options = { batchSize: 4 }
+      const startMs = Date.now()
+      expect((await sum(store.archive({ ids: ['p11-1', 'p11-1', 'nobody'] }, options))).total).toBe(1)
+      expect((await sum(store.archive({ ids: ['p11-1'] }, options))).total).toBe(0)
+      // A write between two commits neither waits nor is lost.
+      const writing = store.write([makeEvent('p11-new', { event_timestamp: at(3) })])
+      const typed = { before: at(9), types: ['node_start'], maxLevel: 30 }
+      expect((await sum(store.archive(typed, options))).total).toBe(2)
+      await writing
+      const rest = await sum(store.archive({ before: at(15) }, options))
+      expect(rest.total).toBeGreaterThanOrEqual(14 - 3 + 1)
+      expect(rest.steps).toBeGreaterThan(2)
+      const archived = await collect(store, {
+        archived: 'only',
+        selector: parseSelector({ _id: { $regex: '^p11-' } }),
+      })
+      expect(archived.map(({ id }) => id).sort()).toEqual(
+        [...Array.from({ length: 14 }, (_, i) => `p11-${i}`), 'p11-new'].sort(),
+      )
+      const one = readDocument((await store.get('p11-0'))!) as { [key: string]: Value }
+      expect(one).toMatchObject({ archived: true, event_data: { n: 2n ** 60n, archived: false } })
+      const archivedMs = Date.parse(`${one.archived_at}Z`)
+      expect(archivedMs).toBeGreaterThanOrEqual(startMs - 1)
+      expect(archivedMs).toBeLessThanOrEqual(Date.now())
+
+      const { totalEvents: before } = await store.health()
+      expect((await sum(store.purge(startMs - 1000, options))).total).toBe(0)
+      expect((await sum(store.purge(Date.now() + 1, options))).total).toBeGreaterThanOrEqual(15)
+      expect(await store.get('p11-0')).toBeUndefined()
+      expect(await store.get('p11-20')).toBeDefined()
+      const { totalEvents: after } = await store.health()
+      expect(before! - after!).toBeGreaterThanOrEqual(15)
+      // An id that was purged is free again, and comes after all others in the order of commit.
+      const cursor = await store.commitCursor()
+      expect(await store.write([makeEvent('p11-0')])).toEqual(['stored'])
+      expect(await allCommits(store, cursor)).toContain('p11-0')
+    })
+
+    it('12. locate tells stored ids from others, and places them in the order of commit', async () => {
+      const ids = [createEventId(), createEventId(), createEventId()]
+      for (const id of ids) await store.write([makeEvent(id)])
+      const found = await store.locate([...ids, createEventId()])
+      expect([...found.keys()].sort()).toEqual([...ids].sort())
+      expect(new Set(found.values()).size).toBe(3)
+      for (const place of found.values()) expect(place).not.toBe('')
+      expect((await store.locate([])).size).toBe(0)
     })
 
     it('10. health tells the number of events at once', async () => {

@@ -26,6 +26,8 @@ export interface FindQuery {
   archived: 'include' | 'exclude' | 'only'
   /** By event_timestamp; 'none' promises nothing. */
   order: 'newest' | 'oldest' | 'none'
+  /** Greatest event_timestamp, as text that is taken as it stands: where a page with a cursor begins. */
+  upTo?: string
   /** 0 = no limit. */
   limit: number
   offset: number
@@ -39,6 +41,16 @@ export interface StoreHealth {
   totalEvents: number | null
   /** Why it is not connected. */
   reason?: string
+}
+
+/** Which events to archive: these, or those strictly before a canonical time and of these types and levels. */
+export type ArchiveSelection =
+  | { ids: readonly string[] }
+  | { before: string; types?: readonly string[]; maxLevel?: number }
+
+export interface BatchOptions {
+  /** Events of one commit at most. */
+  batchSize: number
 }
 
 /** Events in the order of their commit, from after a cursor on. */
@@ -60,6 +72,8 @@ export interface CommitPage {
  *  8. Trouble is EVT_STORE_UNAVAILABLE (retry), never a half-told success; it heals without hands.
  *  9. An older schema is upgraded in place; a newer one is refused with EVT_SCHEMA_VERSION.
  * 10. health answers in constant time, and within two seconds when the database is away.
+ * 11. archive and purge go in bounded commits while writes go on; what is archived keeps its first date.
+ * 12. locate tells stored ids from others, and places them in the order of commit.
  */
 export interface EventStore {
   readonly kind: 'sqlite' | 'mongodb' | 'null'
@@ -74,6 +88,15 @@ export interface EventStore {
   commitsSince(cursor: string, limit: number): Promise<CommitPage>
   /** The cursor of now: what is stored later comes after it. */
   commitCursor(): Promise<string>
+  /**
+   * For each stored id where it lies in the order of commit: text that grows with it among the events of one receiver,
+   * '' where that cannot be told any more. Ids that are not stored have no entry.
+   */
+  locate(ids: readonly string[]): Promise<Map<string, string>>
+  /** Sets `archived`, and `archived_at` to now, on events that are not archived. Gives their number after each commit. */
+  archive(selection: ArchiveSelection, options: BatchOptions): AsyncIterable<number>
+  /** Deletes events that were archived before that time, ms since 1970. Gives their number after each commit. */
+  purge(beforeMs: number, options: BatchOptions): AsyncIterable<number>
   health(): Promise<StoreHealth>
   close(): Promise<void>
 }

@@ -14,6 +14,9 @@ export function createNullStore(): EventStore {
     async *find() {},
     commitsSince: async (cursor) => ({ ids: [], cursor }),
     commitCursor: async () => '',
+    locate: async () => new Map(),
+    async *archive() {},
+    async *purge() {},
     health: async () => ({ connected: true, totalEvents }),
     close: async () => {},
   }

@@ -1,4 +1,4 @@
-import { monotonicFactory } from 'ulid'
+import { decodeTime, monotonicFactory } from 'ulid'
 
 const next = monotonicFactory()
 const ulidPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/
@@ -35,4 +35,9 @@ export function ulidFrom(timeMs: number, bytes: Uint8Array): string {
       alphabet[e & 31]!
   }
   return text
+}
+
+/** When a ULID was made, ms since 1970; undefined for other ids. */
+export function timeOfUlid(text: string): number | undefined {
+  return isUlid(text) ? decodeTime(text) : undefined
 }

@@ -10,6 +10,7 @@ import { createFinder } from './find.ts'
 import { createFollower } from './follow.ts'
 import { createInserter, type Inserter, type InsertReply } from './insert.ts'
 import { createJournal, toRanges } from './journal.ts'
+import { createKeeper } from './keep.ts'
 import { ensureIndexes, ensureSchema, metaName } from './schema.ts'
 
 export interface MongoStoreOptions {
@@ -107,6 +108,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     }
   }
 
+  const keeper = createKeeper(db, collectionName, guarded)
   const bounded = <T>(call: () => Promise<T>): Promise<T> =>
     guarded(() => withDeadline(call(), followTimeoutMs, 'MongoDB: no answer'))
 
@@ -207,6 +209,9 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     },
     commitsSince: (cursor, limit) => bounded(() => follower.commitsSince(cursor, limit)),
     commitCursor: () => bounded(() => follower.commitCursor()),
+    locate: (ids) => bounded(() => follower.locate(ids)),
+    archive: (selection, { batchSize }) => keeper.archive(selection, batchSize),
+    purge: (beforeMs, { batchSize }) => keeper.purge(beforeMs, batchSize),
     health,
     async close() {
       await finder.close()

@@ -49,6 +49,7 @@ function toFilter(query: FindQuery): Document {
   const range: Document = {}
   if (query.startTime !== undefined) range.$gte = toLowestText(query.startTime)
   if (query.endTime !== undefined) range.$lte = toHighestText(query.endTime)
+  if (query.upTo !== undefined && !(range.$lte < query.upTo)) range.$lte = query.upTo
   if (Object.keys(range).length > 0) parts.push({ event_timestamp: range })
   if (query.archived === 'exclude') parts.push({ archived: { $ne: true } })
   else if (query.archived === 'only') parts.push({ archived: true })

@@ -1,3 +1,4 @@
+import { timeOfUlid } from '@madsci-events/sdk/event'
 import { type Collection, type Db, MaxKey } from 'mongodb'
 import type { Log } from '../../log.ts'
 import type { CommitPage } from '../event-store.ts'
@@ -28,10 +29,12 @@ export interface FollowerOptions {
 export interface Follower {
   commitsSince(cursor: string, limit: number): Promise<CommitPage>
   commitCursor(): Promise<string>
+  locate(ids: readonly string[]): Promise<Map<string, string>>
 }
 
 // What is older than that is settled, whatever clocks say.
 const settledMs = 3_600_000
+const locateTimeMs = 2000
 const maxLate = 200
 const maxRemembered = 50_000
 // Entries read at once, for each receiver.
@@ -256,7 +259,30 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
     return encodeCursor(position)
   }
 
-  return { commitsSince, commitCursor }
+  /** By the journal: entries since the oldest of the ids were made, as far as their ULIDs tell. */
+  async function locate(ids: readonly string[]): Promise<Map<string, string>> {
+    const found = new Map<string, string>()
+    for (const id of await storedOf([...ids])) found.set(id, '')
+    if (found.size === 0) return found
+    const oldestMs = Math.min(...[...found.keys()].map((id) => timeOfUlid(id) ?? 0))
+    const since = new Date(Math.max(0, oldestMs - settledMs))
+    const entries = journal
+      .find({ at: { $gte: since }, ids: { $in: [...found.keys()] } }, { maxTimeMS: locateTimeMs })
+      .sort({ at: 1 })
+    try {
+      for await (const { _id, ids: listed, out = [] } of entries) {
+        listed.forEach((id, index) => {
+          if (found.get(id) === '' && !isWithin(out, index)) found.set(id, `${_id.r}:${_id.n}:${index}`)
+        })
+      }
+    } catch (error) {
+      // Too far back to look it up; that it is stored is known all the same.
+      if ((error as { code?: unknown }).code !== 50) throw error
+    }
+    return found
+  }
+
+  return { commitsSince, commitCursor, locate }
 }
 
 /** Ids that were passed over, and where. */

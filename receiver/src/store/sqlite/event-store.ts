@@ -10,6 +10,7 @@ import { workerUrl } from '../worker-url.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
+import type { Place } from './keep.ts'
 import { lockFile } from './lock.ts'
 import { toStoredEvent } from './row.ts'
 import { deletedEventsSql, lastSeqSql, upgradeSchema } from './schema.ts'
@@ -64,6 +65,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   })
   const byId = reading.prepare('SELECT document, exact FROM events WHERE id = ?')
   const bySeq = reading.prepare('SELECT seq, id FROM events WHERE seq > ? ORDER BY seq LIMIT ?')
+  const seqOf = reading.prepare('SELECT seq FROM events WHERE id = ?')
   const lastSeq = reading.prepare(lastSeqSql)
   const deletedEvents = reading.prepare(deletedEventsSql)
   const readValue = (statement: StatementSync) => (statement.get() as { value: number }).value
@@ -109,6 +111,46 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         return { ids: rows.map(({ id }) => id), cursor: String(rows.at(-1)?.seq ?? toSeq(cursor)) }
       }),
     commitCursor: () => guarded(() => String(readValue(lastSeq))),
+    locate: (ids) =>
+      guarded(() => {
+        const found = new Map<string, string>()
+        for (const id of ids) {
+          const row = seqOf.get(id) as { seq: number } | undefined
+          if (row) found.set(id, String(row.seq))
+        }
+        return found
+      }),
+    async *archive(selection, { batchSize }) {
+      const atMs = Date.now()
+      if ('ids' in selection) {
+        for (let start = 0; start < selection.ids.length; start += batchSize) {
+          const ids = selection.ids.slice(start, start + batchSize)
+          const task = {
+            kind: 'archive',
+            selection: { ids },
+            after: undefined,
+            rows: batchSize,
+            atMs,
+          } as const
+          yield (await writer.keep(task)).changed
+        }
+        return
+      }
+      let after: Place | undefined
+      do {
+        const kept = await writer.keep({ kind: 'archive', selection, after, rows: batchSize, atMs })
+        after = kept.next
+        yield kept.changed
+      } while (after)
+    },
+    async *purge(beforeMs, { batchSize }) {
+      let next: Place | undefined
+      do {
+        const kept = await writer.keep({ kind: 'purge', beforeMs, rows: batchSize })
+        next = kept.next
+        yield kept.changed
+      } while (next)
+    },
     health,
     async close() {
       await queries.close()

@@ -2,6 +2,7 @@ import { statSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { openWritable, type Synchronous, toStoreError } from './connection.ts'
+import { type KeepResult, type KeepTask, runTask } from './keep.ts'
 import { noDate, type Rows } from './row.ts'
 import { lastSeqSql } from './schema.ts'
 
@@ -12,13 +13,13 @@ export interface WriteWorkerData {
 }
 
 /** No rows: shows only whether a commit works. */
-export interface ToWriter {
-  write: number
-  rows: Rows
-}
+export type ToWriter = { write: number; rows: Rows } | { write: number; task: KeepTask }
 
 /** `isStored`: 1 for each row that was stored, 0 for a duplicate. */
-export type FromWriter = { write: number; isStored: Uint8Array } | { write: number; failed: string }
+export type FromWriter =
+  | { write: number; isStored: Uint8Array }
+  | { write: number; kept: KeepResult }
+  | { write: number; failed: string }
 
 interface Open {
   database: DatabaseSync
@@ -33,10 +34,11 @@ const { path, synchronous } = workerData as WriteWorkerData
 const expectedFile = fileNumber()
 let open: Open | undefined
 
-port.on('message', ({ write, rows }: ToWriter) => {
+port.on('message', (message: ToWriter) => {
+  const { write } = message
   let reply: FromWriter
   try {
-    reply = { write, isStored: store(rows) }
+    reply = 'rows' in message ? { write, isStored: store(message.rows) } : { write, kept: keep(message.task) }
   } catch (error) {
     close()
     reply = { write, failed: toStoreError(error).message }
@@ -91,6 +93,14 @@ function store(rows: Rows): Uint8Array {
   }
   commit.run()
   return isStored
+}
+
+function keep(task: KeepTask): KeepResult {
+  const { begin, commit, database } = connect()
+  begin.run()
+  const result = runTask(database, task)
+  commit.run()
+  return result
 }
 
 /** After trouble nothing is known of a connection: rolled back, and opened again by the next write. */

@@ -3,11 +3,13 @@ import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { WriteOutcome } from '../event-store.ts'
 import { workerUrl } from '../worker-url.ts'
 import type { Synchronous } from './connection.ts'
+import type { KeepResult, KeepTask } from './keep.ts'
 import { addRow, createRows, type Rows } from './row.ts'
 import type { FromWriter, ToWriter, WriteWorkerData } from './write-worker.ts'
 
 export interface Writer {
   write(events: readonly Event[]): Promise<WriteOutcome[]>
+  keep(task: KeepTask): Promise<KeepResult>
   /** An empty commit: throws EVT_STORE_UNAVAILABLE when no other would succeed. */
   probe(): Promise<void>
   /** Why the last commit failed; undefined after one that did not. */
@@ -16,8 +18,10 @@ export interface Writer {
   close(): Promise<void>
 }
 
+type Done = Exclude<FromWriter, { failed: string }>
+
 interface Waiting {
-  resolve: (isStored: Uint8Array) => void
+  resolve: (done: Done) => void
   reject: (error: EventError) => void
 }
 
@@ -42,7 +46,7 @@ export function createWriter(options: { path: string; synchronous: Synchronous }
         call?.reject(new EventError('EVT_STORE_UNAVAILABLE', message.failed))
       } else {
         trouble = undefined
-        call?.resolve(message.isStored)
+        call?.resolve(message)
       }
       if (waiting.size === 0) wakeClose()
     })
@@ -60,14 +64,14 @@ export function createWriter(options: { path: string; synchronous: Synchronous }
     return started
   }
 
-  function send(rows: Rows): Promise<Uint8Array> {
+  function send(work: { rows: Rows } | { task: KeepTask }): Promise<Done> {
     if (isClosed) return Promise.reject(new EventError('EVT_CLOSING'))
     worker ??= start()
     const sending = worker
     const write = ++lastWrite
     return new Promise((resolve, reject) => {
       waiting.set(write, { resolve, reject })
-      const message: ToWriter = { write, rows }
+      const message: ToWriter = { write, ...work }
       sending.postMessage(message)
     })
   }
@@ -80,13 +84,18 @@ export function createWriter(options: { path: string; synchronous: Synchronous }
         const refused = addRow(rows, events[i]!)
         if (refused !== undefined) outcomes[i] = { refused }
       }
-      const isStored = await send(rows)
+      const done = await send({ rows })
+      const isStored = 'isStored' in done ? done.isStored : []
       let row = 0
       for (let i = 0; i < events.length; i++) outcomes[i] ??= isStored[row++] === 1 ? 'stored' : 'duplicate'
       return outcomes
     },
     async probe() {
-      await send(createRows())
+      await send({ rows: createRows() })
+    },
+    async keep(task) {
+      const done = await send({ task })
+      return 'kept' in done ? done.kept : { changed: 0, next: undefined }
     },
     get trouble() {
       return trouble

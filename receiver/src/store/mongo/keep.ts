@@ -1,0 +1,111 @@
+import { type Db, type Document, MongoServerError } from 'mongodb'
+import type { ArchiveSelection } from '../event-store.ts'
+import { toLowestText } from '../time-text.ts'
+import { callLimit } from './connection.ts'
+import { durable } from './insert.ts'
+
+/** Archive and purge, each step one bounded command. */
+export interface Keeper {
+  archive(selection: ArchiveSelection, batchSize: number): AsyncIterable<number>
+  purge(beforeMs: number, batchSize: number): AsyncIterable<number>
+}
+
+/** `guard` turns the driver's errors into ours. */
+export function createKeeper(
+  db: Db,
+  collectionName: string,
+  guard: <T>(call: () => Promise<T>) => Promise<T>,
+): Keeper {
+  const events = db.collection<{ _id: string; event_timestamp: string }>(collectionName)
+
+  async function mark(ids: readonly string[], atMs: number): Promise<number> {
+    const update = {
+      q: { _id: { $in: ids }, archived: { $ne: true } },
+      u: { $set: { archived: true, archived_at: new Date(atMs) } },
+      multi: true,
+    }
+    const command = { update: collectionName, updates: [update], writeConcern: durable }
+    return toCount(await db.command(command, callLimit()), 'nModified')
+  }
+
+  async function remove(ids: readonly string[], q: Document): Promise<number> {
+    const command = {
+      delete: collectionName,
+      deletes: [{ q: { ...q, _id: { $in: ids } }, limit: 0 }],
+      writeConcern: durable,
+    }
+    return toCount(await db.command(command, callLimit()), 'n')
+  }
+
+  return {
+    async *archive(selection, batchSize) {
+      const atMs = Date.now()
+      if ('ids' in selection) {
+        for (let start = 0; start < selection.ids.length; start += batchSize) {
+          const ids = selection.ids.slice(start, start + batchSize)
+          yield await guard(() => mark(ids, atMs))
+        }
+        return
+      }
+      const { before, types, maxLevel } = selection
+      const wanted: Document = { archived: { $ne: true } }
+      if (types) wanted.event_type = { $in: [...types] }
+      if (maxLevel !== undefined) wanted.log_level = { $lte: maxLevel }
+      // What is archived already is passed over once, not in each batch.
+      let from = ''
+      for (;;) {
+        const filter = { ...wanted, event_timestamp: { $gte: from, $lt: toLowestText(before) } }
+        const page = await guard(() =>
+          events
+            .find(filter as Document, { projection: { event_timestamp: 1 }, ...callLimit() })
+            .sort({ event_timestamp: 1 })
+            .limit(batchSize)
+            .toArray(),
+        )
+        if (page.length === 0) return
+        yield await guard(() =>
+          mark(
+            page.map(({ _id }) => _id),
+            atMs,
+          ),
+        )
+        from = page.at(-1)!.event_timestamp
+        if (page.length < batchSize) return
+      }
+    },
+    async *purge(beforeMs, batchSize) {
+      const before = new Date(beforeMs)
+      const gone = {
+        archived: true,
+        // A date that came with the event is text where the original stored it.
+        $or: [
+          { archived_at: { $lt: before } },
+          { archived_at: { $type: 'string', $lt: before.toISOString().slice(0, -1) } },
+        ],
+      }
+      for (;;) {
+        const page = await guard(() =>
+          events
+            .find(gone as Document, { projection: { _id: 1 }, ...callLimit() })
+            .limit(batchSize)
+            .toArray(),
+        )
+        if (page.length === 0) return
+        yield await guard(() =>
+          remove(
+            page.map(({ _id }) => _id),
+            gone,
+          ),
+        )
+        if (page.length < batchSize) return
+      }
+    },
+  }
+}
+
+/** Throws what the reply says went wrong. */
+function toCount(reply: Document, name: 'n' | 'nModified'): number {
+  const error = reply.writeErrors?.[0] ?? reply.writeConcernError
+  if (error) throw new MongoServerError(error)
+  return Number(reply[name])
+}

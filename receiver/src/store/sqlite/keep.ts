@@ -1,0 +1,128 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { fromExactJson, parseJson, toExactJson, toJson, type Value } from '@madsci-events/sdk/event'
+import type { ArchiveSelection } from '../event-store.ts'
+import { toDateText, toLowestText } from '../time-text.ts'
+import { noDate } from './row.ts'
+import { lastSeqSql } from './schema.ts'
+
+/** One bounded commit of the thread that writes. */
+export type KeepTask =
+  | { kind: 'archive'; selection: ArchiveSelection; after: Place | undefined; rows: number; atMs: number }
+  | { kind: 'purge'; beforeMs: number; rows: number }
+
+/** Behind which row the next commit goes on. */
+export interface Place {
+  timestamp: string
+  seq: number
+}
+
+export interface KeepResult {
+  changed: number
+  /** Undefined when nothing is left. */
+  next: Place | undefined
+}
+
+interface Candidate {
+  seq: number
+  timestamp: string
+  archived: number
+  document: string
+  exact: string | null
+}
+
+/** Within a transaction of the caller. */
+export function runTask(database: DatabaseSync, task: KeepTask): KeepResult {
+  return task.kind === 'archive' ? archive(database, task) : purge(database, task)
+}
+
+const columns = 'seq, event_timestamp AS timestamp, archived, document, exact'
+
+function archive(database: DatabaseSync, task: Extract<KeepTask, { kind: 'archive' }>): KeepResult {
+  const candidates = 'ids' in task.selection ? listed(database, task.selection.ids) : older(database, task)
+  const update = database.prepare(
+    'UPDATE events SET archived = 1, archived_at = ?, document = ?, exact = ? WHERE seq = ?',
+  )
+  let changed = 0
+  for (const { seq, archived, document, exact } of candidates) {
+    if (archived === 1) continue
+    const marked = (value: Value): Value => ({
+      ...(value as { [key: string]: Value }),
+      archived: true,
+      archived_at: toDateText(task.atMs),
+    })
+    update.run(
+      task.atMs,
+      toJson(marked(parseJson(document))),
+      exact && toExactJson(marked(fromExactJson(exact))),
+      seq,
+    )
+    changed++
+  }
+  const last = candidates.at(-1)
+  const isWhole = 'ids' in task.selection || candidates.length < task.rows
+  return { changed, next: isWhole ? undefined : last }
+}
+
+function listed(database: DatabaseSync, ids: readonly string[]): Candidate[] {
+  const one = database.prepare(`SELECT ${columns} FROM events WHERE id = ?`)
+  return [...new Set(ids)].flatMap((id) => (one.get(id) as unknown as Candidate | undefined) ?? [])
+}
+
+function older(
+  database: DatabaseSync,
+  { selection, after, rows }: Extract<KeepTask, { kind: 'archive' }>,
+): Candidate[] {
+  if ('ids' in selection) return []
+  const { before, types, maxLevel } = selection
+  const terms = ['event_timestamp < ?']
+  const parameters: (string | number)[] = [toLowestText(before)]
+  if (after) {
+    terms.push('event_timestamp >= ?', '(event_timestamp > ? OR seq > ?)')
+    parameters.push(after.timestamp, after.timestamp, after.seq)
+  }
+  const wanted = ['archived = 0']
+  if (maxLevel !== undefined) {
+    wanted.push('log_level <= ?')
+    parameters.push(maxLevel)
+  }
+  if (types) {
+    wanted.push(`document ->> '$.event_type' IN (${types.map(() => '?').join(', ')})`)
+    parameters.push(...types)
+  }
+  // A row that is not wanted counts for the bound as well, so that no commit walks over the whole table.
+  return database
+    .prepare(
+      `SELECT ${columns.replace('archived', `NOT (${wanted.join(' AND ')}) AS archived`)}
+       FROM events INDEXED BY events_time WHERE ${terms.join(' AND ')} ORDER BY event_timestamp, seq LIMIT ?`,
+    )
+    .all(...reorder(parameters, terms, wanted), rows) as unknown as Candidate[]
+}
+
+/** The conditions of the column list come first in the statement. */
+function reorder(
+  parameters: (string | number)[],
+  terms: readonly string[],
+  wanted: readonly string[],
+): (string | number)[] {
+  const countMarks = (texts: readonly string[]) => texts.join(' ').split('?').length - 1
+  const inTerms = countMarks(terms)
+  return [...parameters.slice(inTerms, inTerms + countMarks(wanted)), ...parameters.slice(0, inTerms)]
+}
+
+function purge(database: DatabaseSync, task: Extract<KeepTask, { kind: 'purge' }>): KeepResult {
+  // The greatest seq must not come twice, also when the newest events go.
+  const { value: lastSeq } = database.prepare(lastSeqSql).get() as { value: number }
+  const { changes } = database
+    .prepare(
+      `DELETE FROM events WHERE seq IN (
+         SELECT seq FROM events INDEXED BY events_archived
+         WHERE archived = 1 AND archived_at < ? AND archived_at > ${noDate} LIMIT ?)`,
+    )
+    .run(task.beforeMs, task.rows)
+  const changed = Number(changes)
+  if (changed > 0) {
+    database.prepare("UPDATE tally SET value = ? WHERE name = 'deleted_seq'").run(lastSeq)
+    database.prepare("UPDATE tally SET value = value + ? WHERE name = 'deleted_events'").run(changed)
+  }
+  return { changed, next: changed < task.rows ? undefined : { timestamp: '', seq: 0 } }
+}
