@@ -278,16 +278,21 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
         return { total, steps }
       }
       const options = { batchSize: 4 }
+      const isArchived = async (id: string) =>
+        (readDocument((await store.get(id))!) as { [key: string]: Value }).archived
       const startMs = Date.now()
       expect((await sum(store.archive({ ids: ['p11-1', 'p11-1', 'nobody'] }, options))).total).toBe(1)
       expect((await sum(store.archive({ ids: ['p11-1'] }, options))).total).toBe(0)
       // A write between two commits neither waits nor is lost.
       const writing = store.write([makeEvent('p11-new', { event_timestamp: at(3) })])
       const typed = { before: at(9), types: ['node_start'], maxLevel: 30 }
-      expect((await sum(store.archive(typed, options))).total).toBe(2)
+      // Other tests' events may be as old.
+      expect((await sum(store.archive(typed, options))).total).toBeGreaterThanOrEqual(2)
+      expect((await isArchived('p11-0')) && (await isArchived('p11-4'))).toBe(true)
+      expect((await isArchived('p11-2')) || (await isArchived('p11-8'))).toBe(false)
       await writing
       const rest = await sum(store.archive({ before: at(15) }, options))
-      expect(rest.total).toBeGreaterThanOrEqual(14 - 3 + 1)
+      expect(rest.total).toBeGreaterThanOrEqual(14 - 4 + 1)
       expect(rest.steps).toBeGreaterThan(2)
       const archived = await collect(store, {
         archived: 'only',
@@ -303,7 +308,8 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
       expect(archivedMs).toBeLessThanOrEqual(Date.now())
 
       const { totalEvents: before } = await store.health()
-      expect((await sum(store.purge(startMs - 1000, options))).total).toBe(0)
+      await sum(store.purge(startMs - 1000, options))
+      expect(await store.get('p11-0')).toBeDefined()
       expect((await sum(store.purge(Date.now() + 1, options))).total).toBeGreaterThanOrEqual(15)
       expect(await store.get('p11-0')).toBeUndefined()
       expect(await store.get('p11-20')).toBeDefined()
