@@ -63,6 +63,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       maxBodyBytes,
       requestTimeoutMs,
       queryTimeoutMs,
+      archiveBatchSize: 1000,
       parse,
       version,
     }

@@ -15,10 +15,10 @@ export interface SendEventsOptions {
  */
 export async function sendEvents(
   reply: FastifyReply,
-  events: AsyncIterable<StoredEvent[]>,
+  events: AsyncIterable<StoredEvent[]> | Iterable<StoredEvent[]>,
   { toText = (event) => event.json }: SendEventsOptions = {},
 ): Promise<FastifyReply> {
-  const chunks = events[Symbol.asyncIterator]()
+  const chunks = (Symbol.asyncIterator in events ? events : Readable.from(events))[Symbol.asyncIterator]()
   const encode = (chunk: StoredEvent[]) =>
     chunk.map((event) => `${JSON.stringify(event.id)}:${toText(event)}`).join(',')
   reply.header('content-type', 'application/json')

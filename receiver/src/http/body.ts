@@ -2,12 +2,27 @@ import { isUtf8 } from 'node:buffer'
 import { EventError, missing, parseJson, type Value } from '@madsci-events/sdk/event'
 import type { FastifyRequest } from 'fastify'
 import type { Ticket } from '../ingest/gate.ts'
+import type { Ingest } from '../ingest/ingest.ts'
 
 const jsonType = /^application\/(?:[\w.-]+\+)?json\s*(?:;|$)/i
 
 export interface ReadJsonOptions {
   ticket: Ticket
   maxBodyBytes: number
+}
+
+/** Reads a JSON body within the gate; the ticket is held until `use` has settled. */
+export async function withBody<T>(
+  request: FastifyRequest,
+  { ingest, maxBodyBytes }: { ingest: Pick<Ingest, 'enter'>; maxBodyBytes: number },
+  use: (body: Value) => Promise<T>,
+): Promise<T> {
+  const ticket = ingest.enter(Number(request.headers['content-length'] ?? 0))
+  try {
+    return await use(await readJson(request, { ticket, maxBodyBytes }))
+  } finally {
+    ticket.release()
+  }
 }
 
 /**

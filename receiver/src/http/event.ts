@@ -10,14 +10,16 @@ import {
   toEventJson,
   type Value,
 } from '@madsci-events/sdk/event'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { type Ingest, toRefusal } from '../ingest/ingest.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { sendEvents } from './answer.ts'
-import { readJson } from './body.ts'
+import { withBody } from './body.ts'
+import { parseLiteral } from './literal.ts'
+import { decodePageCursor, encodePageCursor, maxPageEvents, nextPage, timestampOf } from './page.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
 
@@ -33,23 +35,13 @@ export interface EventDoorOptions {
 
 /** MADSci's event routes: POST /event, GET /event/{event_id}, GET /events, POST /events/query. */
 export function registerEvents(app: FastifyInstance, options: EventDoorOptions): void {
-  const { ingest, store, metric, log, maxBodyBytes, queryTimeoutMs, parse } = options
+  const { ingest, store, metric, log, queryTimeoutMs, parse } = options
   const throttle = createThrottle()
   const bound = (time: string | undefined) =>
     time !== undefined && parse.fromNaive && !time.endsWith('Z') ? parse.fromNaive(time) : time
 
-  /** Reads a JSON body within the gate; the ticket is held until `use` has settled. */
-  async function withBody<T>(request: FastifyRequest, use: (body: Value) => Promise<T>): Promise<T> {
-    const ticket = ingest.enter(Number(request.headers['content-length'] ?? 0))
-    try {
-      return await use(await readJson(request, { ticket, maxBodyBytes }))
-    } finally {
-      ticket.release()
-    }
-  }
-
   app.post('/event', { schema: schemas.postEvent }, (request, reply) =>
-    withBody(request, async (body) => {
+    withBody(request, options, async (body) => {
       metric.add('events_received', 1)
       try {
         const event = parseEvent(body, parse)
@@ -87,6 +79,8 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
 
   app.get('/events', { schema: schemas.getEvents }, async (request, reply) => {
     const parameters = createParameters(request.query)
+    const cursor = parameters.text('cursor')
+    if (cursor !== undefined) return sendPage(request, reply, cursor)
     const number = parameters.integer('number', 100, 0)
     const offset = parameters.integer('offset', 0, 0)
     const level = parameters.level('level', 0)
@@ -107,25 +101,68 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     return sendEvents(reply, events, { toText: toWholeJson })
   })
 
-  app.post('/events/query', { schema: schemas.queryEvents }, async (request, reply) =>
-    withBody(request, async (body) => {
+  /** A page that begins behind the last event of the one before, at the same cost at any depth. */
+  async function sendPage(
+    request: FastifyRequest,
+    reply: FastifyReply,
+    cursor: string,
+  ): Promise<FastifyReply> {
+    const parameters = createParameters(request.query)
+    const number = parameters.integer('number', 100, 1, maxPageEvents)
+    const level = parameters.level('level', 0)
+    const startTime = bound(parameters.time('start_time'))
+    const endTime = bound(parameters.time('end_time'))
+    const archived = parameters.boolean('include_archived', false)
+    parameters.check()
+    const begin = cursor === '' ? { upTo: undefined, offset: 0 } : decodePageCursor(cursor)
+    const events: StoredEvent[] = []
+    for await (const chunk of store.find({
+      minLevel: level,
+      ...(startTime !== undefined && { startTime }),
+      ...(endTime !== undefined && { endTime }),
+      ...(begin.upTo !== undefined && { upTo: begin.upTo }),
+      archived: archived ? 'include' : 'exclude',
+      order: 'newest',
+      limit: number,
+      offset: begin.offset,
+      timeoutMs: queryTimeoutMs,
+    }))
+      events.push(...chunk)
+    if (events.length === number) {
+      const next = encodePageCursor(nextPage(begin, events.map(timestampOf)))
+      const url = new URL(request.url, 'http://localhost')
+      url.searchParams.set('cursor', next)
+      reply.header('x-next-cursor', next).header('link', `<${url.pathname}${url.search}>; rel="next"`)
+    }
+    return sendEvents(reply, [events], { toText: toWholeJson })
+  }
+
+  const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
+  app.post('/events/query', { schema: schemas.queryEvents }, async (request, reply) => {
+    const text = createParameters(request.query).text('selector')
+    const find = (input: Value) =>
+      sendEvents(
+        reply,
+        store.find({
+          selector: parseSelector(input, selectorOptions),
+          archived: 'include',
+          order: 'none',
+          limit: 0,
+          offset: 0,
+          timeoutMs: queryTimeoutMs,
+        }),
+      )
+    // The Python client sends the selector so, as Python writes a dict.
+    if (text !== undefined && !Number(request.headers['content-length'])) return find(parseLiteral(text))
+    return withBody(request, options, async (body) => {
       if (body === null) throw invalid([missing(['body'])])
-      const selector = parseSelector(body, parse.fromNaive ? { fromNaive: parse.fromNaive } : {})
-      const events = store.find({
-        selector,
-        archived: 'include',
-        order: 'none',
-        limit: 0,
-        offset: 0,
-        timeoutMs: queryTimeoutMs,
-      })
-      return sendEvents(reply, events)
-    }),
-  )
+      return find(body)
+    })
+  })
 }
 
 /** GET /events fills what documents of other programs lack. */
-function toWholeJson(event: StoredEvent): string {
+export function toWholeJson(event: StoredEvent): string {
   if (!event.partial) return event.json
   const document = parseJson(event.json)
   return isObject(document) ? toEventJson(fromDocument(document)) : event.json

@@ -2,7 +2,8 @@ import { type Detail, invalid, parseBoolean, parseLevel, parseTimestamp } from '
 
 /** Query parameters as the original reads them (FastAPI): the last of equal names counts, unknown ones are ignored. */
 export interface Parameters {
-  integer(name: string, fallback: number, least: number): number
+  integer(name: string, fallback: number, least: number, most?: number): number
+  text(name: string): string | undefined
   /** Least log_level: any integer, or the name of a level. */
   level(name: string, fallback: number): number
   /** Canonical timestamp; undefined when absent. */
@@ -22,7 +23,8 @@ export function createParameters(query: unknown): Parameters {
     details.push({ type, loc: ['query', name], msg, input, ...(ctx && { ctx }) })
 
   return {
-    integer(name, fallback, least) {
+    text: textOf,
+    integer(name, fallback, least, most = Number.MAX_SAFE_INTEGER) {
       const text = textOf(name)
       if (text === undefined) return fallback
       const value = toInteger(text)
@@ -44,6 +46,8 @@ export function createParameters(query: unknown): Parameters {
         fail('greater_than_equal', name, `Input should be greater than or equal to ${least}`, text, {
           ge: least,
         })
+      } else if (value > most) {
+        fail('less_than_equal', name, `Input should be less than or equal to ${most}`, text, { le: most })
       } else return value
       return fallback
     },

@@ -110,14 +110,87 @@ export const schemas = {
       start_time: time.optional().describe('not before; a time without zone counts as UTC'),
       end_time: time.optional().describe('not after'),
       include_archived: z.boolean().default(false),
+      cursor: z
+        .string()
+        .optional()
+        .describe(
+          'a page that costs the same at any depth: empty for the first, then what x-next-cursor said; without offset, number from 1 to 10,000',
+        ),
     }),
     response: { 200: events, 400: detail, 422: detailList, 503: trouble[503] },
   },
   queryEvents: {
     operationId: 'query_events',
     summary: 'Events that match a MongoDB selector, archived ones included, in no promised order',
+    querystring: z.object({
+      selector: z.string().optional().describe('instead of a body: JSON, or a dict as Python writes it'),
+    }),
     body: z.record(z.string(), z.json()),
     response: { 200: events, 400: detail, 422: detail, ...trouble },
+  },
+  archiveEvents: {
+    operationId: 'archive_events',
+    summary: 'Archive events: the given ones, or those strictly before a time. With both, the ids count.',
+    body: z.object({
+      event_ids: z.array(z.string()).nullish(),
+      before_date: time.nullish().describe('a time without zone counts as UTC'),
+      batch_size: z.int().min(1).max(100_000).nullish().describe('events of one commit at most'),
+    }),
+    response: {
+      200: z.object({ archived_count: z.int(), message: z.string() }),
+      400: detail,
+      422: detailList,
+      ...trouble,
+    },
+  },
+  getArchived: {
+    operationId: 'get_archived_events',
+    summary: 'Archived events, last archived first',
+    querystring: z.object({
+      number: z.int().min(0).default(100).describe('at most so many; 0 = no limit'),
+      offset: z.int().min(0).default(0).describe('so many are passed over'),
+    }),
+    response: { 200: events, 400: detail, 422: detailList, 503: trouble[503] },
+  },
+  purgeArchived: {
+    operationId: 'purge_archived_events',
+    summary: 'Delete for good what was archived longer ago than that',
+    querystring: z.object({ older_than_days: z.int().min(0).max(1_000_000).default(365) }),
+    response: {
+      200: z.object({ deleted_count: z.int(), message: z.string() }),
+      422: detailList,
+      503: trouble[503],
+    },
+  },
+  receipts: {
+    operationId: 'get_receipts',
+    summary:
+      'Which events are stored, and where they lie in the order of commit (null: too far back to tell)',
+    body: z.object({ event_ids: z.array(z.string()).max(10_000) }),
+    response: {
+      200: z.object({
+        stored: z.record(z.string(), z.object({ commit: z.string().nullable() })),
+        missing: z.array(z.string()),
+      }),
+      400: detail,
+      422: detailList,
+      ...trouble,
+    },
+  },
+  streamEvents: {
+    operationId: 'stream_events',
+    summary:
+      'New events as server-sent events, from their commit on; goes on behind Last-Event-ID, where the last page of events may come again',
+    querystring: z.object({
+      level: z.union([z.int(), levelName]).default(0).describe('least log_level'),
+      start_time: time.optional().describe('not before; a time without zone counts as UTC'),
+      end_time: time.optional().describe('not after'),
+      include_archived: z.boolean().default(false),
+      selector: z.string().optional().describe('a MongoDB selector, as JSON'),
+      last_event_id: z.string().optional().describe('the header Last-Event-ID, for whom cannot set it'),
+    }),
+    produces: ['text/event-stream'],
+    response: { 200: z.string().describe('text/event-stream'), 400: detail, 422: detailList, ...trouble },
   },
   getHealth: {
     operationId: 'health',

@@ -4,11 +4,14 @@ import type { Ingest } from '../ingest/ingest.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
+import { registerArchive } from './archive.ts'
 import { registerErrors } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
 import { registerOpenApi } from './openapi.ts'
+import { registerReceipts } from './receipt.ts'
+import { registerStream } from './stream.ts'
 
 export interface HttpOptions {
   ingest: Ingest
@@ -18,6 +21,7 @@ export interface HttpOptions {
   maxBodyBytes: number
   requestTimeoutMs: number
   queryTimeoutMs: number
+  archiveBatchSize: number
   parse: ParseEventOptions
   title: string
   description: string | undefined
@@ -41,6 +45,9 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   await registerOpenApi(app, options)
   registerLogs(app, options)
   registerEvents(app, options)
+  registerArchive(app, options)
+  registerReceipts(app, options)
+  registerStream(app, options)
   registerHealth(app, options)
   return wrap(app)
 }

@@ -56,6 +56,8 @@ export interface BatchOptions {
 /** Events in the order of their commit, from after a cursor on. */
 export interface CommitPage {
   ids: string[]
+  /** For each id the cursor behind it, from stores that can tell. */
+  cursors?: string[]
   /** Ask with this next time. Opaque text. */
   cursor: string
 }

@@ -108,7 +108,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     commitsSince: (cursor, limit) =>
       guarded(() => {
         const rows = bySeq.all(toSeq(cursor), limit) as { seq: number; id: string }[]
-        return { ids: rows.map(({ id }) => id), cursor: String(rows.at(-1)?.seq ?? toSeq(cursor)) }
+        return {
+          ids: rows.map(({ id }) => id),
+          cursors: rows.map(({ seq }) => String(seq)),
+          cursor: String(rows.at(-1)?.seq ?? toSeq(cursor)),
+        }
       }),
     commitCursor: () => guarded(() => String(readValue(lastSeq))),
     locate: (ids) =>

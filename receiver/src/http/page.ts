@@ -1,0 +1,49 @@
+import { EventError, isObject, parseJson } from '@madsci-events/sdk/event'
+import type { StoredEvent } from '../store/event-store.ts'
+
+export const maxPageEvents = 10_000
+
+/** Where a page of GET /events begins: at this event_timestamp, behind so many events that have it. */
+export interface PageStart {
+  upTo: string | undefined
+  offset: number
+}
+
+/** The stored text of event_timestamp, as it stands. */
+export function timestampOf(event: StoredEvent): string {
+  // The first such key of our documents is the event's own; event_data comes later.
+  const own = event.partial ? undefined : /"event_timestamp":"([^"\\]*)"/.exec(event.json)?.[1]
+  if (own !== undefined) return own
+  const document = parseJson(event.json)
+  return isObject(document) ? String(document.event_timestamp) : ''
+}
+
+/** Behind a full page with these timestamps. */
+export function nextPage(start: PageStart, timestamps: readonly string[]): PageStart {
+  const last = timestamps.at(-1)!
+  let ties = 0
+  while (ties < timestamps.length && timestamps.at(-1 - ties) === last) ties++
+  const isOneTie = ties === timestamps.length && start.upTo === last
+  return { upTo: last, offset: isOneTie ? start.offset + ties : ties }
+}
+
+export function encodePageCursor({ upTo, offset }: PageStart): string {
+  return Buffer.from(JSON.stringify([upTo, offset])).toString('base64url')
+}
+
+/** Throws EVT_INVALID for text that is no cursor. */
+export function decodePageCursor(text: string): PageStart {
+  try {
+    const parts = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown[]
+    const [upTo, offset] = parts
+    if (typeof upTo === 'string' && Number.isSafeInteger(offset) && (offset as number) >= 0)
+      return { upTo, offset: offset as number }
+  } catch {
+    // said below
+  }
+  throw new EventError('EVT_INVALID', 'Invalid cursor', {
+    detail: [
+      { type: 'value_error', loc: ['query', 'cursor'], msg: 'Value error, Invalid cursor', input: text },
+    ],
+  })
+}

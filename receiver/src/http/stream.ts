@@ -1,0 +1,127 @@
+import { once } from 'node:events'
+import type { ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { EventError, type ParseEventOptions, type Value } from '@madsci-events/sdk/event'
+import type { FastifyInstance } from 'fastify'
+import type { Log } from '../log.ts'
+import type { EventStore, FindQuery, StoredEvent } from '../store/event-store.ts'
+import { parseSelector } from '../store/selector.ts'
+import { parseLiteral } from './literal.ts'
+import { createParameters } from './parameter.ts'
+import { schemas } from './schema.ts'
+
+export interface StreamDoorOptions {
+  store: EventStore
+  log: Log
+  queryTimeoutMs: number
+  parse: ParseEventOptions
+}
+
+const maxStreams = 200
+const pageEvents = 200
+const pollMs = 200
+const heartbeatMs = 15_000
+
+/**
+ * GET /events/stream: events as server-sent events, from their commit on. Each reader goes along the order of commit at its
+ * own pace, so a slow one waits for itself alone, and sees what other receivers of the same database store. Source: HTML
+ * standard, server-sent events.
+ */
+export function registerStream(app: FastifyInstance, options: StreamDoorOptions): void {
+  const { store, log, queryTimeoutMs, parse } = options
+  const closing = new AbortController()
+  let open = 0
+  app.addHook('preClose', async () => closing.abort())
+
+  app.get('/events/stream', { schema: schemas.streamEvents }, async (request, reply) => {
+    const parameters = createParameters(request.query)
+    const bound = (time: string | undefined) =>
+      time !== undefined && parse.fromNaive && !time.endsWith('Z') ? parse.fromNaive(time) : time
+    const startTime = bound(parameters.time('start_time'))
+    const endTime = bound(parameters.time('end_time'))
+    const minLevel = parameters.level('level', 0)
+    const archived = parameters.boolean('include_archived', false)
+    const selectorText = parameters.text('selector')
+    const header = request.headers['last-event-id']
+    const since = (Array.isArray(header) ? header.at(-1) : header) ?? parameters.text('last_event_id')
+    parameters.check()
+    const wanted = selectorText === undefined ? undefined : parseLiteral(selectorText)
+    // Read for its errors: once the answer has begun there is no other way to tell them.
+    if (wanted !== undefined) parseSelector(wanted)
+    let cursor = since ?? (await store.commitCursor())
+    if (since !== undefined) await store.commitsSince(since, 1)
+    if (closing.signal.aborted) throw new EventError('EVT_CLOSING')
+    if (open >= maxStreams) throw new EventError('EVT_OVERLOAD', `${maxStreams} streams are open`)
+
+    async function read(ids: readonly string[]): Promise<Map<string, StoredEvent>> {
+      const ours: Value = { _id: { $in: [...ids] } }
+      const query: FindQuery = {
+        selector: parseSelector(
+          wanted === undefined ? ours : { $and: [ours, wanted] },
+          parse.fromNaive ? { fromNaive: parse.fromNaive } : {},
+        ),
+        minLevel,
+        ...(startTime !== undefined && { startTime }),
+        ...(endTime !== undefined && { endTime }),
+        archived: archived ? 'include' : 'exclude',
+        order: 'none',
+        limit: 0,
+        offset: 0,
+        timeoutMs: queryTimeoutMs,
+      }
+      const found = new Map<string, StoredEvent>()
+      for await (const chunk of store.find(query)) for (const event of chunk) found.set(event.id, event)
+      return found
+    }
+
+    reply.hijack()
+    const response = reply.raw
+    open++
+    const gone = new AbortController()
+    const signal = AbortSignal.any([gone.signal, closing.signal])
+    response.on('close', () => gone.abort())
+    response.on('error', () => gone.abort())
+    try {
+      response.writeHead(200, {
+        'content-type': 'text/event-stream; charset=utf-8',
+        'cache-control': 'no-store',
+        'x-accel-buffering': 'no',
+      })
+      await write(response, `retry: 2000\nid: ${cursor}\n\n`, signal)
+      let silentMs = 0
+      while (!signal.aborted) {
+        const page = await store.commitsSince(cursor, pageEvents)
+        if (page.ids.length === 0) {
+          cursor = page.cursor
+          await sleep(pollMs, undefined, { signal })
+          silentMs += pollMs
+          if (silentMs < heartbeatMs) continue
+          await write(response, ':\n\n', signal)
+          silentMs = 0
+          continue
+        }
+        const found = await read(page.ids)
+        let text = ''
+        page.ids.forEach((id, index) => {
+          const event = found.get(id)
+          const place = page.cursors?.[index]
+          if (event) text += `${place === undefined ? '' : `id: ${place}\n`}data: ${event.json}\n\n`
+        })
+        cursor = page.cursor
+        // Without data: it only moves the place to which a reader comes back.
+        await write(response, `${text}id: ${cursor}\n\n`, signal)
+        silentMs = 0
+      }
+    } catch (error) {
+      // A reader that has left, or trouble of the store: it comes back to where it was.
+      if (!signal.aborted) log.warn({ reason: (error as Error).message }, 'a stream of events was ended')
+    } finally {
+      open--
+      response.end()
+    }
+  })
+}
+
+async function write(response: ServerResponse, text: string, signal: AbortSignal): Promise<void> {
+  if (!response.write(text)) await once(response, 'drain', { signal })
+}
