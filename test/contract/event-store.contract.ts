@@ -1,3 +1,6 @@
+import { mkdtemp, rm, stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import {
   createEventId,
   type Event,
@@ -285,7 +288,11 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
       expect((await sum(store.archive({ ids: ['p11-1'] }, options))).total).toBe(0)
       // A write between two commits neither waits nor is lost.
       const writing = store.write([makeEvent('p11-new', { event_timestamp: at(3) })])
-      const typed = { before: at(9), types: ['node_start'], maxLevel: 30 }
+      const typed = {
+        before: at(9),
+        match: { types: ['node_start'] },
+        except: [{ types: ['log_info'] }, { maxLevel: 10 }],
+      }
       // Other tests' events may be as old.
       expect((await sum(store.archive(typed, options))).total).toBeGreaterThanOrEqual(2)
       expect((await isArchived('p11-0')) && (await isArchived('p11-4'))).toBe(true)
@@ -329,6 +336,25 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
       expect(new Set(found.values()).size).toBe(3)
       for (const place of found.values()) expect(place).not.toBe('')
       expect((await store.locate([])).size).toBe(0)
+    })
+
+    it('13. copyTo holds what was committed before, also under load', async () => {
+      const { totalEvents } = await store.health()
+      const folder = await mkdtemp(join(tmpdir(), 'madsci-copy-'))
+      let isCopying = true
+      const load = (async () => {
+        for (let i = 0; isCopying; i++) await store.write([makeEvent(`p13-${i}`), makeEvent(`p13-x${i}`)])
+      })()
+      try {
+        const copy = await store.copyTo(folder)
+        expect(copy.events).toBeGreaterThanOrEqual(totalEvents!)
+        expect(copy.files.length).toBeGreaterThan(0)
+        for (const file of copy.files) expect((await stat(join(folder, file))).size).toBeGreaterThan(0)
+      } finally {
+        isCopying = false
+        await load
+        await rm(folder, { recursive: true })
+      }
     })
 
     it('10. health tells the number of events at once', async () => {

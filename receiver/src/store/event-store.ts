@@ -43,10 +43,23 @@ export interface StoreHealth {
   reason?: string
 }
 
-/** Which events to archive: these, or those strictly before a canonical time and of these types and levels. */
+/** Events of one of these types (any if not given) and at most this log_level (any if not given). */
+export interface EventMatch {
+  types?: readonly string[]
+  maxLevel?: number
+}
+
+/** Which events to archive: these, or those strictly before a canonical time that match, but for the exceptions. */
 export type ArchiveSelection =
   | { ids: readonly string[] }
-  | { before: string; types?: readonly string[]; maxLevel?: number }
+  | { before: string; match?: EventMatch; except?: readonly EventMatch[] }
+
+/** A copy of all events, for a backup. */
+export interface StoreCopy {
+  /** Paths below the folder of the copy. */
+  files: string[]
+  events: number
+}
 
 export interface BatchOptions {
   /** Events of one commit at most. */
@@ -76,6 +89,7 @@ export interface CommitPage {
  * 10. health answers in constant time, and within two seconds when the database is away.
  * 11. archive and purge go in bounded commits while writes go on; what is archived keeps its first date.
  * 12. locate tells stored ids from others, and places them in the order of commit.
+ * 13. copyTo holds what was committed before, also under load.
  */
 export interface EventStore {
   readonly kind: 'sqlite' | 'mongodb' | 'null'
@@ -99,6 +113,8 @@ export interface EventStore {
   archive(selection: ArchiveSelection, options: BatchOptions): AsyncIterable<number>
   /** Deletes events that were archived before that time, ms since 1970. Gives their number after each commit. */
   purge(beforeMs: number, options: BatchOptions): AsyncIterable<number>
+  /** Writes everything that was committed before the call into files below an empty folder, and reads it over once. */
+  copyTo(folder: string): Promise<StoreCopy>
   health(): Promise<StoreHealth>
   close(): Promise<void>
 }

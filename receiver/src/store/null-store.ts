@@ -17,6 +17,7 @@ export function createNullStore(): EventStore {
     locate: async () => new Map(),
     async *archive() {},
     async *purge() {},
+    copyTo: async () => ({ files: [], events: 0 }),
     health: async () => ({ connected: true, totalEvents }),
     close: async () => {},
   }

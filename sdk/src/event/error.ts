@@ -26,6 +26,7 @@ export const errorTable = {
   },
   EVT_UNREACHABLE: { status: 503, retry: true, message: 'The receiver cannot be reached' },
   EVT_REFUSED: { status: 422, retry: false, message: 'The receiver refused events' },
+  EVT_BACKUP: { status: 500, retry: false, message: 'Failed to create backup' },
   EVT_CONFIG: { status: 500, retry: false, message: 'The settings are wrong' },
   EVT_INTERNAL: { status: 500, retry: false, message: 'Internal Server Error' },
 } as const

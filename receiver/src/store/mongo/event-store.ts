@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
 import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
+import { copyCollection } from './copy.ts'
 import { decodeStoredEvent } from './decode.ts'
 import { createEventEncoder, type EventEncoder } from './encode.ts'
 import { createFinder } from './find.ts'
@@ -212,6 +213,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     locate: (ids) => bounded(() => follower.locate(ids)),
     archive: (selection, { batchSize }) => keeper.archive(selection, batchSize),
     purge: (beforeMs, { batchSize }) => keeper.purge(beforeMs, batchSize),
+    copyTo: (folder) => guarded(() => copyCollection(folder, { url, databaseName, collectionName })),
     health,
     async close() {
       await finder.close()

@@ -1,5 +1,5 @@
 import { type Db, type Document, MongoServerError } from 'mongodb'
-import type { ArchiveSelection } from '../event-store.ts'
+import type { ArchiveSelection, EventMatch } from '../event-store.ts'
 import { toLowestText } from '../time-text.ts'
 import { callLimit } from './connection.ts'
 import { durable } from './insert.ts'
@@ -47,10 +47,9 @@ export function createKeeper(
         }
         return
       }
-      const { before, types, maxLevel } = selection
-      const wanted: Document = { archived: { $ne: true } }
-      if (types) wanted.event_type = { $in: [...types] }
-      if (maxLevel !== undefined) wanted.log_level = { $lte: maxLevel }
+      const { before, match = {}, except = [] } = selection
+      const wanted: Document = { archived: { $ne: true }, ...toCondition(match) }
+      if (except.length > 0) wanted.$nor = except.map(toCondition)
       // What is archived already is passed over once, not in each batch.
       let from = ''
       for (;;) {
@@ -100,6 +99,13 @@ export function createKeeper(
         if (page.length < batchSize) return
       }
     },
+  }
+}
+
+function toCondition({ types, maxLevel }: EventMatch): Document {
+  return {
+    ...(types && { event_type: { $in: [...types] } }),
+    ...(maxLevel !== undefined && { log_level: { $lte: maxLevel } }),
   }
 }
 

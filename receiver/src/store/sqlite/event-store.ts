@@ -1,13 +1,15 @@
 import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Log } from '../../log.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
+import { runJob } from '../job.ts'
 import { createQueryThread } from '../query-thread.ts'
 import { workerUrl } from '../worker-url.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
+import type { CopyWorkerData } from './copy-worker.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import type { Place } from './keep.ts'
@@ -154,6 +156,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         next = kept.next
         yield kept.changed
       } while (next)
+    },
+    async copyTo(folder) {
+      const file = 'events.db'
+      const data: CopyWorkerData = { path, target: join(folder, file) }
+      const { events } = await runJob<{ events: number }>(workerUrl('./sqlite/copy-worker'), data)
+      return { files: [file], events }
     },
     health,
     async close() {

@@ -1,6 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { fromExactJson, parseJson, toExactJson, toJson, type Value } from '@madsci-events/sdk/event'
-import type { ArchiveSelection } from '../event-store.ts'
+import type { ArchiveSelection, EventMatch } from '../event-store.ts'
 import { toDateText, toLowestText } from '../time-text.ts'
 import { noDate } from './row.ts'
 import { lastSeqSql } from './schema.ts'
@@ -73,40 +73,40 @@ function older(
   { selection, after, rows }: Extract<KeepTask, { kind: 'archive' }>,
 ): Candidate[] {
   if ('ids' in selection) return []
-  const { before, types, maxLevel } = selection
+  const { before, match = {}, except = [] } = selection
   const terms = ['event_timestamp < ?']
-  const parameters: (string | number)[] = [toLowestText(before)]
+  const bounds: (string | number)[] = [toLowestText(before)]
   if (after) {
     terms.push('event_timestamp >= ?', '(event_timestamp > ? OR seq > ?)')
-    parameters.push(after.timestamp, after.timestamp, after.seq)
+    bounds.push(after.timestamp, after.timestamp, after.seq)
   }
-  const wanted = ['archived = 0']
-  if (maxLevel !== undefined) {
-    wanted.push('log_level <= ?')
-    parameters.push(maxLevel)
-  }
-  if (types) {
-    wanted.push(`document ->> '$.event_type' IN (${types.map(() => '?').join(', ')})`)
-    parameters.push(...types)
-  }
+  const texts: (string | number)[] = []
+  const wanted = [
+    'archived = 0',
+    matchSql(match, texts),
+    ...except.map((one) => `NOT (${matchSql(one, texts)})`),
+  ]
   // A row that is not wanted counts for the bound as well, so that no commit walks over the whole table.
   return database
     .prepare(
       `SELECT ${columns.replace('archived', `NOT (${wanted.join(' AND ')}) AS archived`)}
        FROM events INDEXED BY events_time WHERE ${terms.join(' AND ')} ORDER BY event_timestamp, seq LIMIT ?`,
     )
-    .all(...reorder(parameters, terms, wanted), rows) as unknown as Candidate[]
+    .all(...texts, ...bounds, rows) as unknown as Candidate[]
 }
 
-/** The conditions of the column list come first in the statement. */
-function reorder(
-  parameters: (string | number)[],
-  terms: readonly string[],
-  wanted: readonly string[],
-): (string | number)[] {
-  const countMarks = (texts: readonly string[]) => texts.join(' ').split('?').length - 1
-  const inTerms = countMarks(terms)
-  return [...parameters.slice(inTerms, inTerms + countMarks(wanted)), ...parameters.slice(0, inTerms)]
+/** Adds its parameters to the list. */
+function matchSql({ types, maxLevel }: EventMatch, parameters: (string | number)[]): string {
+  const terms = ['1']
+  if (maxLevel !== undefined) {
+    terms.push('log_level <= ?')
+    parameters.push(maxLevel)
+  }
+  if (types) {
+    terms.push(`document ->> '$.event_type' IN (${types.map(() => '?').join(', ')})`)
+    parameters.push(...types)
+  }
+  return terms.join(' AND ')
 }
 
 function purge(database: DatabaseSync, task: Extract<KeepTask, { kind: 'purge' }>): KeepResult {

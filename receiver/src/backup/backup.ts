@@ -1,0 +1,219 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { EventError } from '@madsci-events/sdk/event'
+import type { Log } from '../log.ts'
+import type { EventStore } from '../store/event-store.ts'
+
+export interface BackupOptions {
+  store: Pick<EventStore, 'copyTo' | 'kind'>
+  log: Log
+  /** Absolute. */
+  folder: string
+  databaseName: string
+  /** The oldest beyond this number are deleted. */
+  maxCount: number
+  now?: () => Date
+}
+
+export interface BackupEntry {
+  path: string
+  /** Naive local time, as the original writes it. */
+  created_at: string
+  size_bytes: number
+  is_valid: boolean
+}
+
+export interface Backups {
+  /** Gives the path. One at a time: a second call waits for the first. */
+  create(description?: string | null): Promise<string>
+  /** Newest first. */
+  list(): Promise<BackupEntry[]>
+}
+
+/** What lies in backup_metadata.json; the names are MADSci's, `store`, `events` and `files` ours. */
+export interface BackupMetadata {
+  timestamp: string
+  database_version: null
+  backup_size: number
+  checksum: string
+  database_name: string
+  collections_count: number
+  store: string
+  events: number
+  files: string[]
+}
+
+const checksumFile = 'backup.checksum'
+const metadataFile = 'backup_metadata.json'
+const partial = '.partial'
+
+/**
+ * Copies of the store in folders of MADSci's form:
+ *
+ *     <folder>/<database>_backup_<local time>_<description>/
+ *         events.db                       SQLite, or
+ *         <database>/<collection>.bson    MongoDB, as mongodump writes it
+ *         backup.checksum                 SHA-256 over the data files in the order of their names
+ *         backup_metadata.json
+ *
+ * A folder has its name only when it is whole.
+ */
+export function createBackups(options: BackupOptions): Backups {
+  const { store, log, folder, databaseName, maxCount, now = () => new Date() } = options
+  let last: Promise<unknown> = Promise.resolve()
+  const verdicts = new Map<string, { stamp: string; isValid: boolean }>()
+
+  async function make(description: string): Promise<string> {
+    const date = now()
+    const name = `${databaseName}_backup_${toNameTime(date)}_${description}`
+    const path = join(folder, name)
+    const unfinished = path + partial
+    await mkdir(folder, { recursive: true })
+    await removeUnfinished()
+    try {
+      await mkdir(unfinished)
+      const { files, events } = await store.copyTo(unfinished)
+      const sizes = await Promise.all(files.map(async (file) => (await stat(join(unfinished, file))).size))
+      const metadata: BackupMetadata = {
+        timestamp: toLocalTime(date),
+        database_version: null,
+        backup_size: sizes.reduce((sum, size) => sum + size, 0),
+        checksum: await hashFiles(unfinished, files),
+        database_name: databaseName,
+        collections_count: 1,
+        store: store.kind,
+        events,
+        files,
+      }
+      await writeFile(join(unfinished, checksumFile), metadata.checksum, { flush: true })
+      await writeFile(join(unfinished, metadataFile), `${JSON.stringify(metadata, null, 2)}\n`, {
+        flush: true,
+      })
+      await rename(unfinished, path)
+      log.info({ path, events, bytes: metadata.backup_size }, 'a backup was made')
+    } catch (cause) {
+      await rm(unfinished, { recursive: true, force: true })
+      if (cause instanceof EventError) throw cause
+      throw new EventError('EVT_BACKUP', `Failed to create backup: ${(cause as Error).message}`, { cause })
+    }
+    await rotate()
+    return path
+  }
+
+  async function removeUnfinished(): Promise<void> {
+    for (const name of await readdir(folder)) {
+      if (name.startsWith(`${databaseName}_backup_`) && name.endsWith(partial))
+        await rm(join(folder, name), { recursive: true, force: true })
+    }
+  }
+
+  async function rotate(): Promise<void> {
+    for (const { path } of (await list()).slice(maxCount)) {
+      await rm(path, { recursive: true, force: true })
+      log.info({ path }, 'an old backup was deleted')
+    }
+  }
+
+  async function list(): Promise<BackupEntry[]> {
+    await mkdir(folder, { recursive: true })
+    const entries: BackupEntry[] = []
+    for (const name of await readdir(folder)) {
+      const path = join(folder, name)
+      const metadata = name.endsWith(partial) ? undefined : await readMetadata(path).catch(() => undefined)
+      if (!metadata) continue
+      entries.push({
+        path,
+        created_at: metadata.timestamp,
+        size_bytes: metadata.backup_size,
+        is_valid: await isValid(path),
+      })
+    }
+    return entries.sort((a, b) => (a.created_at < b.created_at ? 1 : -1))
+  }
+
+  /** Hashed again only when the files have changed. */
+  async function isValid(path: string): Promise<boolean> {
+    try {
+      const stamps = await Promise.all(
+        (await dataFiles(path)).map(async (file) => {
+          const { size, mtimeMs } = await stat(join(path, file))
+          return `${file} ${size} ${mtimeMs}`
+        }),
+      )
+      const stamp = stamps.join('\n')
+      const known = verdicts.get(path)
+      if (known?.stamp === stamp) return known.isValid
+      const isSound = await verifyBackup(path).then(
+        () => true,
+        () => false,
+      )
+      verdicts.set(path, { stamp, isValid: isSound })
+      return isSound
+    } catch {
+      return false
+    }
+  }
+
+  return {
+    create(description) {
+      const next = last.then(() => make(toFileName(description)))
+      last = next.catch(() => {})
+      return next
+    },
+    list,
+  }
+}
+
+/** Throws EVT_INVALID when the folder is no whole backup. Reads every byte. */
+export async function verifyBackup(path: string): Promise<BackupMetadata> {
+  const metadata = await readMetadata(path).catch((cause) => {
+    throw new EventError('EVT_INVALID', `${path} is no backup: ${(cause as Error).message}`, { cause })
+  })
+  const expected = (await readFile(join(path, checksumFile), 'utf8').catch(() => '')).trim()
+  const found = await hashFiles(path, await dataFiles(path))
+  // The original hashes its .bson files; ours all data files, of which there are more.
+  const bson = (await dataFiles(path)).filter((file) => file.endsWith('.bson'))
+  if (found !== expected && (bson.length === 0 || (await hashFiles(path, bson)) !== expected))
+    throw new EventError('EVT_INVALID', `${path} is damaged: its checksum is ${found}, not ${expected}`)
+  return metadata
+}
+
+async function readMetadata(path: string): Promise<BackupMetadata> {
+  return JSON.parse(await readFile(join(path, metadataFile), 'utf8')) as BackupMetadata
+}
+
+async function dataFiles(path: string): Promise<string[]> {
+  const names = await readdir(path, { recursive: true, withFileTypes: true })
+  return names
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name).slice(path.length + 1))
+    .filter((name) => name !== checksumFile && name !== metadataFile)
+}
+
+async function hashFiles(path: string, files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256')
+  for (const file of [...files].sort()) {
+    if (file.endsWith('.metadata.json')) continue
+    for await (const chunk of createReadStream(join(path, file))) hash.update(chunk as Buffer)
+  }
+  return hash.digest('hex')
+}
+
+/** Nothing that leaves the folder. */
+function toFileName(description: string | null | undefined): string {
+  const name = (description ?? '').replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 80)
+  return name.replace(/^_+|_+$/g, '') || 'manual_backup'
+}
+
+const two = (number: number) => String(number).padStart(2, '0')
+
+function toLocalTime(date: Date): string {
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+  const time = `${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())}`
+  return `${day}T${time}.${String(date.getMilliseconds()).padStart(3, '0')}000`
+}
+
+const toNameTime = (date: Date) =>
+  toLocalTime(date).replace('T', '_').replace('.', '_').replaceAll(/[-:]/g, '')

@@ -1,0 +1,48 @@
+import { Cron } from 'croner'
+import type { Log } from '../log.ts'
+import type { Backups } from './backup.ts'
+
+export interface ScheduleOptions {
+  /** Five fields of cron, or @hourly, @daily, @weekly, @monthly, in local time. */
+  pattern: string
+  backups: Backups
+  log: Log
+}
+
+export interface Schedule {
+  /** When the next backup is due; undefined when never. */
+  next(): Date | undefined
+  close(): Promise<void>
+}
+
+/**
+ * Backups at the times of the pattern. One that was due while no receiver ran is made at the start, so that the schedule
+ * holds also for a machine that is off at night.
+ */
+export function startSchedule({ pattern, backups, log }: ScheduleOptions): Schedule {
+  let making: Promise<void> = Promise.resolve()
+  const make = () => {
+    making = backups.create('scheduled').then(
+      () => {},
+      (error) => log.error({ reason: (error as Error).message }, 'a scheduled backup failed'),
+    )
+    return making
+  }
+  const job = new Cron(pattern, { protect: true, unref: true }, make)
+  making = catchUp()
+
+  async function catchUp(): Promise<void> {
+    const newest = (await backups.list().catch(() => []))[0]
+    if (newest === undefined) return
+    const due = new Cron(pattern, { paused: true }).nextRun(new Date(newest.created_at))
+    if (due && due.getTime() <= Date.now()) await make()
+  }
+
+  return {
+    next: () => job.nextRun() ?? undefined,
+    async close() {
+      job.stop()
+      await making
+    },
+  }
+}

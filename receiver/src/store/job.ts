@@ -1,0 +1,18 @@
+import { Worker, type WorkerOptions } from 'node:worker_threads'
+
+/** Runs a thread that does one thing and posts its result, or `{failed}`. */
+export function runJob<Result>(
+  file: URL,
+  workerData: NonNullable<WorkerOptions['workerData']>,
+): Promise<Result> {
+  return new Promise((resolve, reject) => {
+    const worker = new Worker(file, { workerData })
+    worker.once('message', (message: Result | { failed: string }) => {
+      if (typeof message === 'object' && message !== null && 'failed' in message)
+        reject(new Error(message.failed))
+      else resolve(message)
+    })
+    worker.once('error', reject)
+    worker.once('exit', () => reject(new Error('the thread ended without a result')))
+  })
+}

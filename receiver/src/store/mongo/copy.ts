@@ -1,0 +1,31 @@
+import { mkdir, open } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { StoreCopy } from '../event-store.ts'
+import { runJob } from '../job.ts'
+import { workerUrl } from '../worker-url.ts'
+import { readBsonFile } from './bson-file.ts'
+import { toClientOptions } from './connection.ts'
+import type { CopyWorkerData } from './copy-worker.ts'
+
+export interface CopySource {
+  url: string
+  databaseName: string
+  collectionName: string
+}
+
+/** `<database>/<collection>.bson` and its metadata, as mongodump writes them. */
+export async function copyCollection(folder: string, source: CopySource): Promise<StoreCopy> {
+  const { databaseName, collectionName } = source
+  await mkdir(join(folder, databaseName), { recursive: true })
+  const files = [`${databaseName}/${collectionName}.bson`, `${databaseName}/${collectionName}.metadata.json`]
+  const [dataFile, metadataFile] = files.map((file) => join(folder, file)) as [string, string]
+  const clientOptions = toClientOptions(source.url, { maxPoolSize: 2, socketTimeoutMS: 0 })
+  const data: CopyWorkerData = { ...source, clientOptions, dataFile, metadataFile }
+  const { events } = await runJob<{ events: number }>(workerUrl('./mongo/copy-worker'), data)
+  let count = 0
+  for await (const chunk of readBsonFile(dataFile)) count += chunk.length
+  if (count !== events) throw new Error(`the copy holds ${count} of ${events} events`)
+  const file = await open(dataFile, 'r')
+  await file.sync().finally(() => file.close())
+  return { files, events }
+}

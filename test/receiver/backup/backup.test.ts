@@ -1,0 +1,96 @@
+import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import { createBackups, verifyBackup } from '../../../receiver/src/backup/backup.ts'
+import { startSchedule } from '../../../receiver/src/backup/schedule.ts'
+import { silentLog } from '../../../receiver/src/log.ts'
+import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
+import { makeEvent } from '../../contract/event-store.contract.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function start(maxCount = 10, now?: () => Date) {
+  const root = await mkdtemp(join(tmpdir(), 'madsci-backup-'))
+  const store = await openSqliteStore({ path: join(root, 'events.db'), log: silentLog })
+  cleanups.push(async () => {
+    await store.close()
+    await rm(root, { recursive: true })
+  })
+  await store.write([makeEvent('a'), makeEvent('b')])
+  const folder = join(root, 'backups')
+  const options = { store, log: silentLog, folder, databaseName: 'madsci_events', maxCount }
+  return { store, folder, backups: createBackups({ ...options, ...(now && { now }) }) }
+}
+
+describe('backups', () => {
+  it('have the form of the original, and verify', async () => {
+    const { folder, backups } = await start()
+    const path = await backups.create('before the move')
+    expect(path).toMatch(/madsci_events_backup_\d{8}_\d{6}_\d{6}_before_the_move$/)
+    expect((await readdir(path)).sort()).toEqual(['backup.checksum', 'backup_metadata.json', 'events.db'])
+    const metadata = await verifyBackup(path)
+    expect(metadata).toMatchObject({ database_name: 'madsci_events', events: 2, store: 'sqlite' })
+    expect((await readFile(join(path, 'backup.checksum'), 'utf8')).trim()).toBe(metadata.checksum)
+    const listed = await backups.list()
+    expect(listed).toEqual([
+      { path, created_at: metadata.timestamp, size_bytes: metadata.backup_size, is_valid: true },
+    ])
+    expect(await readdir(folder)).toHaveLength(1)
+    // A byte more, and it is no longer what it was.
+    await appendFile(join(path, 'events.db'), 'x')
+    expect((await backups.list())[0]!.is_valid).toBe(false)
+    await expect(verifyBackup(path)).rejects.toMatchObject({ code: 'EVT_INVALID' })
+  })
+
+  it('never leave the folder, whatever the description', async () => {
+    const { folder, backups } = await start()
+    for (const description of [
+      '../../outside',
+      '/etc/x',
+      '..',
+      '',
+      null,
+      'a\0b',
+      '\u00e4 \u00f6'.repeat(60),
+    ]) {
+      const path = await backups.create(description)
+      expect(path.slice(folder.length + 1)).not.toMatch(/[/\\]/)
+      expect(path.startsWith(folder)).toBe(true)
+    }
+    expect(await readdir(folder)).toHaveLength(7)
+  })
+
+  it('keep the newest, and clear away what a killed process left', async () => {
+    let ms = Date.parse('2026-01-01T00:00:00Z')
+    const { folder, backups } = await start(3, () => {
+      ms += 1000
+      return new Date(ms)
+    })
+    await mkdir(join(folder, 'madsci_events_backup_20250101_000000_000000_x.partial'), { recursive: true })
+    await writeFile(join(folder, 'notes.txt'), 'not ours')
+    const paths = []
+    for (let i = 0; i < 5; i++) paths.push(await backups.create())
+    expect((await backups.list()).map(({ path }) => path)).toEqual(paths.slice(2).reverse())
+    expect((await readdir(folder)).length).toBe(4)
+  })
+
+  it('that were due while nothing ran are made at the start', async () => {
+    const { backups } = await start(10, () => new Date(Date.now() - 3 * 86_400_000))
+    await backups.create()
+    const schedule = startSchedule({ pattern: '@daily', backups, log: silentLog })
+    await schedule.close()
+    expect(await backups.list()).toHaveLength(2)
+  })
+
+  it('follow the clock', async () => {
+    const { backups } = await start()
+    const schedule = startSchedule({ pattern: '* * * * * *', backups, log: silentLog })
+    expect(schedule.next()!.getTime()).toBeLessThanOrEqual(Date.now() + 1000)
+    while ((await backups.list()).length < 2) await new Promise((resolve) => setTimeout(resolve, 100))
+    await schedule.close()
+  })
+})
