@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
+import { createBackups } from './backup/backup.ts'
 import type { Config } from './config.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
@@ -68,8 +69,19 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       version,
     }
 
+    const backupDir = resolve(options.workingDirectory, '.madsci/backups/events')
+    const backups = createBackups({
+      store,
+      log,
+      folder: backupDir,
+      databaseName: config.databaseName,
+      maxCount: 10,
+    })
     const main = await createHttpServer({
       ...door,
+      backups,
+      backupEnabled: false,
+      backupDir,
       title: config.managerName,
       description: config.managerDescription,
     })

@@ -192,6 +192,35 @@ export const schemas = {
     produces: ['text/event-stream'],
     response: { 200: z.string().describe('text/event-stream'), 400: detail, 422: detailList, ...trouble },
   },
+  createBackup: {
+    operationId: 'create_backup',
+    summary: 'Copy all events into a new folder below backup_dir; answered when the copy is whole',
+    body: z.object({ description: z.string().nullish() }).nullish(),
+    response: {
+      200: z.object({ backup_path: z.string(), status: z.literal('completed') }),
+      400: detail,
+      422: detailList,
+      500: detail,
+      ...trouble,
+    },
+  },
+  getBackupStatus: {
+    summary: 'The backups that there are, newest first, each checked against its checksum',
+    response: {
+      200: z.object({
+        backup_enabled: z.boolean(),
+        backup_dir: z.string(),
+        available_backups: z.array(
+          z.object({
+            path: z.string(),
+            created_at: z.string(),
+            size_bytes: z.int(),
+            is_valid: z.boolean(),
+          }),
+        ),
+      }),
+    },
+  },
   getHealth: {
     operationId: 'health',
     summary: 'Whether the receiver can store; always 200',

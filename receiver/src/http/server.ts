@@ -1,10 +1,12 @@
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, fastify } from 'fastify'
+import type { Backups } from '../backup/backup.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { registerArchive } from './archive.ts'
+import { registerBackup } from './backup.ts'
 import { registerErrors } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerHealth } from './health.ts'
@@ -22,6 +24,9 @@ export interface HttpOptions {
   requestTimeoutMs: number
   queryTimeoutMs: number
   archiveBatchSize: number
+  backups: Backups
+  backupEnabled: boolean
+  backupDir: string
   parse: ParseEventOptions
   title: string
   description: string | undefined
@@ -48,6 +53,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerArchive(app, options)
   registerReceipts(app, options)
   registerStream(app, options)
+  registerBackup(app, options)
   registerHealth(app, options)
   return wrap(app)
 }
