@@ -31,10 +31,11 @@ const imports = new Map(sources.map((file) => [file, importsOf(file)]))
 /** The rooms of the receiver, and what each may know. A file at the top of src/ is a room of its name. */
 const rooms: { [room: string]: string[] } = {
   main: ['cli'],
-  cli: ['receiver', 'config', 'demo', 'log'],
+  cli: ['receiver', 'config', 'demo', 'transfer', 'backup', 'store', 'log'],
   demo: [],
   receiver: ['config', 'http', 'ingest', 'store', 'retention', 'backup', 'metric', 'log'],
   http: ['otlp', 'ingest', 'store', 'backup', 'metric', 'log'],
+  transfer: ['store', 'otlp'],
   retention: ['store', 'log'],
   backup: ['store', 'log'],
   ingest: ['store'],

@@ -1,17 +1,20 @@
 import { readFileSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
-import { createBackups } from './backup/backup.ts'
+import { createBackups, verifyBackup } from './backup/backup.ts'
 import type { Config } from './config.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
-import type { EventStore } from './store/event-store.ts'
+import type { EventSource, EventStore } from './store/event-store.ts'
+import { readBsonFile } from './store/mongo/bson-file.ts'
 import { findMadsciDatabase } from './store/mongo/detect.ts'
 import { openMongoStore } from './store/mongo/event-store.ts'
+import { createFinder } from './store/mongo/find.ts'
 import { createNullStore } from './store/null-store.ts'
 import { openSqliteStore } from './store/sqlite/event-store.ts'
+import { openSqliteSource } from './store/sqlite/source.ts'
 
 /** The version of this package. */
 export const version: string = JSON.parse(
@@ -114,7 +117,28 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
   }
 }
 
-async function openStore(
+/**
+ * A database or a backup to read from: `sqlite:PATH`, `mongodb://…`, or the folder of a backup.
+ * Throws EVT_CONFIG and EVT_INVALID for what is neither.
+ */
+export async function openSource(
+  from: string,
+  { databaseName, collectionName }: Pick<Config, 'databaseName' | 'collectionName'>,
+  workingDirectory: string,
+): Promise<EventSource> {
+  if (/^mongodb(\+srv)?:/.test(from)) return createFinder({ url: from, databaseName, collectionName })
+  if (from.startsWith('sqlite:')) return openSqliteSource(resolve(workingDirectory, from.slice(7)))
+  const folder = resolve(workingDirectory, from)
+  const { files } = await verifyBackup(folder)
+  const data = files.find((file) => file.endsWith('.db') || file.endsWith('.bson'))
+  if (data === undefined) throw new EventError('EVT_INVALID', `${folder} holds no events`)
+  const path = join(folder, data)
+  if (data.endsWith('.db')) return openSqliteSource(path)
+  return { find: () => readBsonFile(path), close: async () => {} }
+}
+
+/** Throws EVT_STORE_LOCKED for an SQLite file that a receiver owns. */
+export async function openStore(
   config: Config,
   { log, workingDirectory }: StartOptions,
 ): Promise<{ store: EventStore; storeText: string }> {

@@ -177,7 +177,7 @@ export async function verifyBackup(path: string): Promise<BackupMetadata> {
   const bson = (await dataFiles(path)).filter((file) => file.endsWith('.bson'))
   if (found !== expected && (bson.length === 0 || (await hashFiles(path, bson)) !== expected))
     throw new EventError('EVT_INVALID', `${path} is damaged: its checksum is ${found}, not ${expected}`)
-  return metadata
+  return { ...metadata, files: await dataFiles(path) }
 }
 
 async function readMetadata(path: string): Promise<BackupMetadata> {

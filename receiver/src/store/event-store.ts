@@ -75,6 +75,12 @@ export interface CommitPage {
   cursor: string
 }
 
+/** A store that is only read. */
+export interface EventSource {
+  find(query: FindQuery): AsyncIterable<StoredEvent[]>
+  close(): Promise<void>
+}
+
 /**
  * Where events rest. Promises, each with a test of the same name in test/contract/event-store.contract.ts:
  *  1. write resolves only after a durable commit; after a kill every stored event is there.

@@ -1,0 +1,219 @@
+import { once } from 'node:events'
+import { createWriteStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { finished } from 'node:stream/promises'
+import { createZoneConverter, EventError, parseLevel, parseTimestamp } from '@madsci-events/sdk/event'
+import { verifyBackup } from '../backup/backup.ts'
+import { type Config, readConfig } from '../config.ts'
+import { openSource, openStore } from '../receiver.ts'
+import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
+import { parseSelector } from '../store/selector.ts'
+import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
+import { type Repair, repairs } from '../transfer/heal.ts'
+import { type ImportChunk, type ImportReport, importEvents } from '../transfer/import.ts'
+import { fromLines, fromStored } from '../transfer/source.ts'
+import type { CommandCall } from './call.ts'
+import { createLog } from './serve.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Commands that open the database themselves. */
+
+const wrong = (message: string) => new EventError('EVT_CONFIG', message)
+const text = (value: string | true | undefined) => (value === undefined ? undefined : String(value))
+
+/** A line that is written over while a terminal watches. */
+function createProgress({ stderr }: Terminal, total: number | undefined) {
+  let lastMs = 0
+  return {
+    show(count: number) {
+      const nowMs = Date.now()
+      if (!stderr.isTTY || nowMs - lastMs < 100) return
+      lastMs = nowMs
+      const share = total ? Math.min(1, count / total) : undefined
+      const bar =
+        share === undefined
+          ? ''
+          : `[${'#'.repeat(Math.round(share * 30)).padEnd(30)}] ${Math.round(share * 100)} %  `
+      stderr.write(`\r${bar}${count} events `)
+    },
+    end() {
+      if (stderr.isTTY) stderr.write('\r\x1b[K')
+    },
+  }
+}
+
+function toQuery({ options }: CommandCall): FindQuery {
+  const level = options.level === undefined ? 0 : parseLevel(options.level)
+  if (level === undefined) throw wrong(`--level is no level: '${options.level}'`)
+  const time = (name: string) => {
+    if (options[name] === undefined) return undefined
+    const parsed = parseTimestamp(options[name])
+    if ('reason' in parsed) throw wrong(`--${name} is no time: ${parsed.reason}`)
+    return parsed.text
+  }
+  const [startTime, endTime] = [time('start_time'), time('end_time')]
+  return {
+    minLevel: level,
+    ...(startTime !== undefined && { startTime }),
+    ...(endTime !== undefined && { endTime }),
+    archived: 'include',
+    order: 'none',
+    limit: 0,
+    offset: 0,
+    timeoutMs: 0,
+  }
+}
+
+export async function exportEvents(call: CommandCall, terminal: Terminal): Promise<number> {
+  const config = readConfig({ environment: terminal.environment, flags: call.flags })
+  const format = (text(call.options.format) ?? 'ndjson') as ExportFormat
+  if (!exportFormats.includes(format)) throw wrong(`--format must be one of ${exportFormats.join(', ')}`)
+  const query = toQuery(call)
+  const from = text(call.options.from) ?? config.documentDbUrl
+  const source = await openSource(from, config, terminal.workingDirectory)
+  const [file] = call.arguments
+  const output =
+    file === undefined
+      ? undefined
+      : createWriteStream(resolve(terminal.workingDirectory, file), { flush: true })
+  const progress = createProgress(terminal, undefined)
+  let count = 0
+  try {
+    for await (const piece of toExport(source.find(query), format, (more) => {
+      count += more
+    })) {
+      if (terminal.stopping.aborted) return 1
+      if (!output) await write(terminal, piece)
+      else if (!output.write(piece)) await once(output, 'drain')
+      progress.show(count)
+    }
+    output?.end()
+    if (output) await finished(output)
+    progress.end()
+    terminal.stderr.write(`${count} events were exported\n`)
+    return 0
+  } finally {
+    await source.close()
+  }
+}
+
+/** Waits while the reader of standard output does. */
+async function write({ stdout }: Terminal, piece: string): Promise<void> {
+  if (stdout.write(piece) === false) await once(stdout as unknown as NodeJS.EventEmitter, 'drain')
+}
+
+export async function importFrom(call: CommandCall, terminal: Terminal): Promise<number> {
+  const from = call.arguments[0]!
+  const config = readConfig({ environment: terminal.environment, flags: call.flags })
+  const zone = text(call.options.zone)
+  let fromNaive: ((naive: string) => string) | undefined
+  try {
+    if (zone !== undefined) fromNaive = createZoneConverter(zone)
+  } catch {
+    throw wrong(`--zone must be an IANA time zone, like Europe/Berlin: '${zone}'`)
+  }
+  const input = await openInput(from, call, config, terminal)
+  const notes = call.options.report
+    ? createWriteStream(resolve(terminal.workingDirectory, String(call.options.report)))
+    : undefined
+  const progress = createProgress(terminal, undefined)
+  try {
+    const report = await withStore(config, terminal, (store) =>
+      importEvents(input.chunks, {
+        store,
+        heal: { promote: call.options.promote === true, ...(fromNaive && { fromNaive }) },
+        signal: terminal.stopping,
+        onProgress: ({ read }) => progress.show(read),
+        onNote: (note) => notes?.write(`${JSON.stringify(note)}\n`),
+      }),
+    )
+    progress.end()
+    terminal.stdout.write(call.options.json ? `${JSON.stringify(report)}\n` : toReport(report))
+    return report.isWhole && report.refused === 0 ? 0 : 1
+  } finally {
+    notes?.end()
+    await input.close()
+  }
+}
+
+async function openInput(
+  from: string,
+  { options }: CommandCall,
+  config: Config,
+  { workingDirectory }: Terminal,
+): Promise<{ chunks: AsyncIterable<ImportChunk>; close(): Promise<void> }> {
+  const path = resolve(workingDirectory, from)
+  const isFile =
+    !/^(mongodb(\+srv)?|sqlite):/.test(from) && (await stat(path).catch(() => undefined))?.isFile()
+  if (isFile) return { chunks: fromLines(path, { text: options.text === true }), close: async () => {} }
+  const source = await openSource(from, config, workingDirectory)
+  return { chunks: fromStored(source.find(everything)), close: () => source.close() }
+}
+
+const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
+
+async function withStore<T>(
+  config: Config,
+  terminal: Terminal,
+  use: (store: EventStore) => Promise<T>,
+): Promise<T> {
+  const log = createLog({ ...config, logLevel: config.given.has('log_level') ? config.logLevel : 'warn' })
+  const { store } = await openStore(config, { log, workingDirectory: terminal.workingDirectory })
+  try {
+    return await use(store)
+  } finally {
+    await store.close()
+  }
+}
+
+function toReport(report: ImportReport): string {
+  const lines = [
+    `${report.read} read: ${report.stored} stored, ${report.duplicate} there already, ${report.refused} refused`,
+    ...Object.entries(report.repairs).map(([name, count]) => `  ${count} × ${repairs[name as Repair]}`),
+  ]
+  if (!report.isWhole) lines.push('stopped before the end; run it again to go on')
+  return `${lines.join('\n')}\n`
+}
+
+export async function restore(call: CommandCall, terminal: Terminal): Promise<number> {
+  const folder = resolve(terminal.workingDirectory, call.arguments[0]!)
+  const config = readConfig({ environment: terminal.environment, flags: call.flags })
+  const metadata = await verifyBackup(folder)
+  const progress = createProgress(terminal, metadata.events)
+  const result = await withStore(config, terminal, async (store) => {
+    const source = await openSource(folder, config, terminal.workingDirectory)
+    try {
+      const report = await importEvents(fromStored(source.find(everything)), {
+        store,
+        signal: terminal.stopping,
+        onProgress: ({ read }) => progress.show(read),
+      })
+      return { ...report, missing: await countMissing(source, store) }
+    } finally {
+      await source.close()
+    }
+  })
+  progress.end()
+  // The original's backups do not say how many events they hold.
+  const isComplete = metadata.events === undefined || metadata.events === result.read
+  const isGood = result.isWhole && result.missing === 0 && result.refused === 0 && isComplete
+  terminal.stdout.write(
+    call.options.json
+      ? `${JSON.stringify({ ...result, expected: metadata.events ?? null })}\n`
+      : `${toReport(result)}${isGood ? 'every id of the backup is in the database' : `${result.missing} ids of the backup are missing; ${metadata.events ?? '?'} events were expected`}\n`,
+  )
+  return isGood ? 0 : 1
+}
+
+/** Asks the store for every id of the source. */
+async function countMissing(source: EventSource, store: EventStore): Promise<number> {
+  let missing = 0
+  for await (const chunk of source.find(everything)) {
+    const ids = chunk.map(({ id }) => id)
+    const selector = parseSelector({ _id: { $in: [...new Set(ids)] } })
+    missing += new Set(ids).size
+    for await (const found of store.find({ ...everything, selector })) missing -= found.length
+  }
+  return missing
+}

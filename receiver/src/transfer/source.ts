@@ -1,0 +1,121 @@
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { createInterface } from 'node:readline'
+import {
+  createEventId,
+  type Event,
+  fromDocument,
+  fromExactJson,
+  isObject,
+  parseTimestamp,
+  setKey,
+  ulidFrom,
+  type Value,
+} from '@madsci-events/sdk/event'
+import type { StoredEvent } from '../store/event-store.ts'
+import { toEvent } from './export.ts'
+import type { ImportChunk } from './import.ts'
+
+const chunkLines = 500
+
+/** Stored events of another database or a backup. */
+export async function* fromStored(chunks: AsyncIterable<StoredEvent[]>): AsyncGenerator<ImportChunk> {
+  for await (const chunk of chunks)
+    yield chunk.map((stored) => ({ event: toEvent(stored), where: stored.id }))
+}
+
+export interface TextLines {
+  /** Takes lines that are no JSON as well: they have no id, so what had arrived before is then there twice. */
+  text: boolean
+}
+
+/**
+ * Lines of a file: NDJSON of `export`, or the log of MADSci's Python client, where typed events stand as JSON and messages
+ * as text:
+ *
+ *     2026-11-24T13:46:09.460594Z [warning  ] three                 event_type=log_warning
+ *     {"event_id":"01M8…","event_type":"node_start","log_level":20, …}
+ */
+export async function* fromLines(path: string, { text }: TextLines): AsyncGenerator<ImportChunk> {
+  const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
+  let chunk: ImportChunk = []
+  let number = 0
+  const seen = new Map<string, number>()
+  for await (const line of lines) {
+    number++
+    const where = `${path}:${number}`
+    const item = line.trim() === '' ? undefined : parseLine(line, text, seen)
+    if (item === undefined) continue
+    chunk.push(typeof item === 'string' ? { refused: item, where } : { event: item, where })
+    if (chunk.length < chunkLines) continue
+    yield chunk
+    chunk = []
+  }
+  if (chunk.length > 0) yield chunk
+}
+
+/** Undefined for a line to be passed over, text for why it is refused. */
+function parseLine(line: string, text: boolean, seen: Map<string, number>): Event | string | undefined {
+  if (line.startsWith('{')) {
+    try {
+      const document = fromExactJson(line)
+      if (!isObject(document)) return 'no object'
+      const { event_id: eventId, _id: id = eventId ?? createEventId(), ...fields } = document
+      if (typeof document.event_timestamp !== 'string') return 'no event_timestamp'
+      return fromDocument({ _id: id, ...fields })
+    } catch (error) {
+      return `no JSON: ${(error as Error).message.slice(0, 200)}`
+    }
+  }
+  if (!text) return 'a line of text, without an id'
+  return parseTextLine(line, seen)
+}
+
+const textLine = /^(\S+)\s+\[(\w+)\s*\]\s?(.*)$/s
+const levelOf: { [name: string]: Event['log_level'] } = {
+  debug: 10,
+  info: 20,
+  warning: 30,
+  error: 40,
+  critical: 50,
+}
+
+function parseTextLine(line: string, seen: Map<string, number>): Event | string {
+  const [, stamp = '', levelName = '', rest = ''] = textLine.exec(line) ?? []
+  const time = parseTimestamp(stamp)
+  const level = levelOf[levelName]
+  if ('reason' in time || level === undefined)
+    return 'neither JSON nor a line of the log of the Python client'
+  const pairs =
+    /^(.*?)((?:\s+\w+=(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|\S+))*)\s*$/s.exec(rest)
+  const data: { [key: string]: Value } = { message: (pairs?.[1] ?? rest).trim() }
+  for (const [, key, value] of (pairs?.[2] ?? '').matchAll(
+    /(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|\S+)/g,
+  ))
+    setKey(data, key!, toValue(value!))
+  // The same line at the same time is another event; the same file read again gives the same ids.
+  const count = (seen.get(line) ?? 0) + 1
+  seen.set(line, count)
+  if (seen.size > 100_000) seen.clear()
+  const hash = createHash('sha256').update(`${line}\n${count}`).digest()
+  const { event_type: type, ...others } = data
+  const alert = others.alert === true
+  delete others.alert
+  return fromDocument({
+    _id: ulidFrom(Date.parse(time.text.endsWith('Z') ? time.text : `${time.text}Z`), hash.subarray(0, 10)),
+    event_type: typeof type === 'string' ? type : `log_${levelName}`,
+    log_level: level,
+    alert,
+    event_timestamp: time.text,
+    source: {},
+    event_data: others,
+  })
+}
+
+function toValue(text: string): Value {
+  if (text === 'True') return true
+  if (text === 'False') return false
+  if (text === 'None') return null
+  if (/^-?\d{1,15}(\.\d+)?$/.test(text)) return Number(text)
+  return /^(['"]).*\1$/s.test(text) ? text.slice(1, -1) : text
+}

@@ -1,0 +1,264 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createEventId } from '@madsci-events/sdk/event'
+import { afterEach, describe, expect, it } from 'vitest'
+import { runCommand } from '../../../receiver/src/cli/command.ts'
+import { silentLog } from '../../../receiver/src/log.ts'
+import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
+import { collect, makeEvent } from '../../contract/event-store.contract.ts'
+import { findMongo, freshDatabaseName, startMongod } from '../../support/mongod.ts'
+import { startTestReceiver } from '../../support/receiver.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+async function makeFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'madsci-command-'))
+  cleanups.push(() => rm(folder, { recursive: true }))
+  return folder
+}
+
+async function run(folder: string, args: string[], stopping = new AbortController()) {
+  let stdout = ''
+  let stderr = ''
+  const code = await runCommand(args, {
+    environment: {},
+    workingDirectory: folder,
+    stdout: {
+      write: (text) => {
+        stdout += text
+      },
+    },
+    stderr: {
+      write: (text) => {
+        stderr += text
+      },
+    },
+    stopping: stopping.signal,
+  })
+  return { code, stdout, stderr }
+}
+
+const awkward = [
+  makeEvent('plain', { event_data: { text: 'a "quoted", line\nbreak' } }),
+  makeEvent('exact', { event_data: { n: 2n ** 62n, bytes: new Uint8Array([0, 255]), nan: Number.NaN } }),
+  makeEvent('archived', { archived: true, archived_at: '2026-11-20T00:00:00.123000Z' }),
+  makeEvent('11', { event_timestamp: '2020-01-01T00:00:00.000000', event_data: null }),
+]
+
+async function fill(folder: string, name: string) {
+  const store = await openSqliteStore({ path: join(folder, name), log: silentLog })
+  await store.write([...awkward, ...Array.from({ length: 1500 }, (_, i) => makeEvent(`many-${i}`))])
+  await store.close()
+}
+
+async function contents(folder: string, name: string): Promise<string[]> {
+  const store = await openSqliteStore({ path: join(folder, name), log: silentLog })
+  try {
+    return (await collect(store)).map(({ json, exact }) => exact ?? json).sort()
+  } finally {
+    await store.close()
+  }
+}
+
+describe('the command line', () => {
+  it('exports everything as NDJSON, and imports it again, exactly', async () => {
+    const folder = await makeFolder()
+    await fill(folder, 'a.db')
+    const out = await run(folder, ['export', 'all.ndjson', '--document_db_url=sqlite:a.db'])
+    expect(out).toEqual({ code: 0, stdout: '', stderr: '1504 events were exported\n' })
+    const again = ['import', 'all.ndjson', '--document_db_url=sqlite:b.db', '--json']
+    const first = JSON.parse((await run(folder, again)).stdout)
+    expect(first).toEqual({ read: 1504, stored: 1504, duplicate: 0, refused: 0, repairs: {}, isWhole: true })
+    expect(await contents(folder, 'b.db')).toEqual(await contents(folder, 'a.db'))
+    expect(JSON.parse((await run(folder, again)).stdout)).toMatchObject({ stored: 0, duplicate: 1504 })
+  })
+
+  it('exports CSV and OTLP lines that others read', async () => {
+    const folder = await makeFolder()
+    await fill(folder, 'a.db')
+    const csv = await run(folder, ['export', '--format=csv', '--document_db_url=sqlite:a.db'])
+    expect(csv.stdout.split('\r\n')[0]).toBe(
+      'event_id,event_type,log_level,alert,event_timestamp,source,event_data,trace_id,span_id,archived,archived_at',
+    )
+    expect(csv.stdout.match(/\r\n/g)).toHaveLength(1505)
+    const otlp = await run(folder, ['export', '--format=otlp', '--document_db_url=sqlite:a.db'])
+    const receiver = await startTestReceiver()
+    cleanups.push(() => receiver.close())
+    for (const body of otlp.stdout.trim().split('\n')) {
+      const headers = { 'content-type': 'application/json' }
+      expect((await fetch(`${receiver.url}v1/logs`, { method: 'POST', body, headers })).status).toBe(200)
+    }
+    const health = (await (await fetch(`${receiver.url}health`)).json()) as { total_events: number }
+    expect(health.total_events).toBe(1504)
+    const exact = (await (await fetch(`${receiver.url}event/exact`)).json()) as { event_data: { n: unknown } }
+    expect(exact.event_data.n).toBeDefined()
+    expect((await run(folder, ['export', '--format=xml', '--document_db_url=sqlite:a.db'])).code).toBe(1)
+  })
+
+  it('imports the log of the Python client, heals, and reports', async () => {
+    const folder = await makeFolder()
+    const id = createEventId()
+    const node = '01JJ4S0WNGEF5FQAZG5KDGJRBV'
+    const lines = [
+      '2026-11-24T13:46:09.460594Z [warning  ] three words here               event_type=log_warning volume=3',
+      `{"event_id":"${id}","event_type":"log_info","log_level":20,"event_timestamp":"2026-07-01T12:00:00","source":{},"event_data":{"message":"go","event_type":"node_start","node_id":"${node}"}}`,
+      '{"event_id":"old","event_type":"experiment_stop","log_level":25,"event_timestamp":"2026-07-01T12:00:00Z","source":{},"event_data":{}}',
+      '{"event_id":"bad","event_type":"no_such_type","log_level":20,"event_timestamp":"2026-07-01T12:00:00Z"}',
+      '{"event_id":"torn","event_ty',
+    ]
+    await writeFile(join(folder, 'node.log'), `${lines.join('\n')}\n`)
+    const args = ['import', 'node.log', '--promote', '--zone=Europe/Berlin', '--document_db_url=sqlite:b.db']
+    const out = await run(folder, [...args, '--text', '--report=report.ndjson', '--json'])
+    expect(out.code).toBe(1)
+    expect(JSON.parse(out.stdout)).toEqual({
+      read: 5,
+      stored: 3,
+      duplicate: 0,
+      refused: 2,
+      repairs: { timestamp_form: 2, timestamp_zone: 1, type_promoted: 1, type_renamed: 1, level_unknown: 1 },
+      isWhole: true,
+    })
+    const report = (await readFile(join(folder, 'report.ndjson'), 'utf8')).trim().split('\n')
+    expect(report).toHaveLength(8)
+    const events = (await contents(folder, 'b.db')).map((one) => JSON.parse(one))
+    expect(events.find(({ _id }) => _id === id)).toMatchObject({
+      event_type: 'node_start',
+      event_timestamp: '2026-07-01T10:00:00.000000Z',
+      source: { node_id: node },
+    })
+    expect(events.find(({ _id }) => _id === 'old')).toMatchObject({
+      event_type: 'experiment_cancelled',
+      log_level: 20,
+    })
+    expect(events.find(({ log_level }) => log_level === 30)).toMatchObject({
+      event_type: 'log_warning',
+      event_data: { message: 'three words here', volume: 3 },
+    })
+    // Run again: nothing is there twice, the lines of text included.
+    expect(JSON.parse((await run(folder, [...args, '--text', '--json'])).stdout)).toMatchObject({
+      stored: 0,
+      duplicate: 3,
+    })
+    expect((await run(folder, ['import', 'node.log', '--zone=Mars/Base'])).stderr).toContain('IANA')
+  })
+
+  it('brings a MongoDB into SQLite and a backup of each store into the other', async (context) => {
+    const source = await findMongo()
+    if ('skip' in source) return context.skip(source.skip)
+    const mongod = await startMongod()
+    cleanups.push(() => mongod.stop())
+    const folder = await makeFolder()
+    await fill(folder, 'a.db')
+    const expected = await contents(folder, 'a.db')
+    const name = freshDatabaseName()
+    const mongo = [`--document_db_url=${mongod.url}`, `--database_name=${name}`]
+    expect((await run(folder, ['import', 'sqlite:a.db', ...mongo])).code).toBe(0)
+    const back = await run(folder, [
+      'import',
+      mongod.url,
+      '--document_db_url=sqlite:b.db',
+      `--database_name=${name}`,
+    ])
+    expect(back.stdout).toContain('1504 read: 1504 stored')
+    expect(await contents(folder, 'b.db')).toEqual(expected)
+
+    const receiver = await startTestReceiver({
+      flags: { document_db_url: mongod.url, database_name: name },
+    })
+    const made = await run(folder, ['backup', `--server_url=${receiver.url}`, '--description=night'])
+    expect(made.code).toBe(0)
+    const restored = await run(folder, ['restore', made.stdout.trim(), '--document_db_url=sqlite:c.db'])
+    await receiver.close()
+    expect(restored.stdout).toContain('every id of the backup is in the database')
+    expect(restored.code).toBe(0)
+    expect(await contents(folder, 'c.db')).toEqual(expected)
+  })
+
+  it('restores a backup made under load, and says when one is damaged', async () => {
+    const folder = await makeFolder()
+    const receiver = await startTestReceiver()
+    cleanups.push(() => receiver.close())
+    const ids: string[] = []
+    let isLoading = true
+    const load = (async () => {
+      while (isLoading) {
+        const body = JSON.stringify({ event_id: createEventId() })
+        const headers = { 'content-type': 'application/json' }
+        const answer = await fetch(`${receiver.url}event`, { method: 'POST', body, headers })
+        ids.push(((await answer.json()) as { _id: string })._id)
+      }
+    })()
+    while (ids.length < 300) await new Promise((resolve) => setTimeout(resolve, 5))
+    const before = ids.length
+    const made = await run(folder, ['backup', `--server_url=${receiver.url}`])
+    isLoading = false
+    await load
+    const path = made.stdout.trim()
+    const restored = await run(folder, ['restore', path, '--document_db_url=sqlite:c.db', '--json'])
+    expect(restored.code).toBe(0)
+    const inCopy = new Set((await contents(folder, 'c.db')).map((one) => JSON.parse(one)._id))
+    for (const id of ids.slice(0, before)) expect(inCopy.has(id)).toBe(true)
+    for (const id of inCopy) expect(ids).toContain(id)
+    await writeFile(join(path, 'events.db'), 'x')
+    const damaged = await run(folder, ['restore', path, '--document_db_url=sqlite:d.db'])
+    expect(damaged.code).toBe(1)
+    expect(damaged.stderr).toContain('is damaged')
+  })
+
+  it('queries and follows a running receiver', async () => {
+    const folder = await makeFolder()
+    const receiver = await startTestReceiver()
+    cleanups.push(() => receiver.close())
+    const server = `--server_url=${receiver.url}`
+    const post = (level: number, message: string) =>
+      fetch(`${receiver.url}event`, {
+        method: 'POST',
+        body: JSON.stringify({ log_level: level, event_data: { message } }),
+        headers: { 'content-type': 'application/json' },
+      })
+    await post(40, 'spilled')
+    await post(20, 'aspirated')
+    const listed = await run(folder, ['query', server, '--level=error'])
+    expect(listed.stdout).toMatch(/40 .*spilled\n$/)
+    expect(listed.stdout).not.toContain('aspirated')
+    const selected = await run(folder, ['query', '{"event_data.message": "aspirated"}', server, '--json'])
+    expect(Object.values(JSON.parse(selected.stdout))).toHaveLength(1)
+    const refused = await run(folder, ['query', '{"$where": "1"}', server])
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toContain('EVT_REFUSED')
+
+    const stopping = new AbortController()
+    const tailing = run(folder, ['tail', server, '--level=warning'], stopping)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    await post(20, 'quiet')
+    await post(30, 'loud')
+    await new Promise((resolve) => setTimeout(resolve, 1500))
+    stopping.abort()
+    const { code, stdout } = await tailing
+    expect(code).toBe(0)
+    expect(stdout).toContain('loud')
+    expect(stdout).not.toContain('quiet')
+    expect((await run(folder, ['query', '--server_url=http://127.0.0.1:9/'])).stderr).toContain(
+      'EVT_UNREACHABLE',
+    )
+  })
+
+  it('says what is wrong with a command line, with exit code 2', async () => {
+    const folder = await makeFolder()
+    for (const args of [
+      ['import'],
+      ['query', 'a', 'b'],
+      ['nothing'],
+      ['serve', '--promote'],
+      ['tail', '--nope'],
+    ])
+      expect((await run(folder, args)).code, args.join(' ')).toBe(2)
+    const help = await run(folder, ['--help'])
+    for (const name of ['query', 'tail', 'export', 'import', 'backup', 'restore'])
+      expect(help.stdout).toContain(name)
+  })
+})
