@@ -1,4 +1,17 @@
-import { EventError, isUlid } from '@madsci-events/sdk/event'
+import { EventError } from '@madsci-events/sdk/event'
+import {
+  parseDatabaseUrl,
+  parseFlag,
+  parseInteger,
+  parseName,
+  parseRetentionRules,
+  parseSchedule,
+  parseServerUrl,
+  parseUlid,
+  parseWord,
+  parseZone,
+  type RetentionRuleSetting,
+} from './config-value.ts'
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
@@ -16,6 +29,19 @@ export interface Config {
   managerName: string
   managerDescription: string | undefined
   naiveTimezone: string | undefined
+  retentionEnabled: boolean
+  softDeleteAfterDays: number
+  hardDeleteAfterDays: number
+  retentionCheckIntervalHours: number
+  archiveBatchSize: number
+  maxBatchesPerRun: number
+  failOnRetentionError: boolean
+  retentionRules: RetentionRuleSetting[]
+  backupEnabled: boolean
+  backupSchedule: string
+  /** Relative ones begin at the working directory. */
+  backupDir: string
+  backupMaxCount: number
   maxBodyBytes: number
   maxInFlightBytes: number
   maxBatchEvents: number
@@ -42,6 +68,16 @@ interface Setting<T> {
 
 const setting = <T>(one: Setting<T>): Setting<T> => one
 const variablesOf = (name: string) => [`EVENT_${name.toUpperCase()}`]
+const flag = (name: string, about: string) =>
+  setting({ variables: variablesOf(name), fallback: 'false', unit: 'yes or no', about, parse: parseFlag })
+const count = (name: string, fallback: number, least: number, unit: string, about: string) =>
+  setting({
+    variables: variablesOf(name),
+    fallback: String(fallback),
+    unit,
+    about,
+    parse: (text) => parseInteger(text, least, 1_000_000),
+  })
 
 /** Every setting, in the order of the README's table. `--name=value` on the command line wins over the environment. */
 export const settings = {
@@ -118,6 +154,65 @@ export const settings = {
     about: 'converts times without a zone from it to UTC; not set: they stay as they are and count as UTC',
     parse: parseZone,
   }),
+  retention_enabled: flag('retention_enabled', 'archives old events, and deletes what was archived long ago'),
+  soft_delete_after_days: count('soft_delete_after_days', 90, 1, 'days', 'age at which events are archived'),
+  hard_delete_after_days: count(
+    'hard_delete_after_days',
+    365,
+    1,
+    'days',
+    'how long archived events stay before they are deleted',
+  ),
+  retention_check_interval_hours: count(
+    'retention_check_interval_hours',
+    24,
+    1,
+    'hours',
+    'time between two runs of the retention; the first is at the start',
+  ),
+  archive_batch_size: count(
+    'archive_batch_size',
+    1000,
+    1,
+    'events',
+    'events of one commit of archive, purge and retention',
+  ),
+  max_batches_per_run: count(
+    'max_batches_per_run',
+    100,
+    0,
+    'commits',
+    'commits of one run of the retention; 0 = no limit, what is left waits for the next run',
+  ),
+  fail_on_retention_error: flag(
+    'fail_on_retention_error',
+    'a failed run ends the retention until the next start',
+  ),
+  retention_rules: setting({
+    variables: variablesOf('retention_rules'),
+    fallback: '[]',
+    unit: 'JSON',
+    about:
+      'list of {"event_type": […], "max_level": 20, "soft_delete_after_days": 7}: events that match rest so long instead; the first rule that matches counts',
+    parse: parseRetentionRules,
+  }),
+  backup_enabled: flag('backup_enabled', 'makes backups by the schedule'),
+  backup_schedule: setting({
+    variables: variablesOf('backup_schedule'),
+    fallback: '@daily',
+    unit: 'cron',
+    about:
+      'five fields in local time, or `@hourly`, `@daily`, `@weekly`, `@monthly`; one that was due while no receiver ran is made at the start',
+    parse: parseSchedule,
+  }),
+  backup_dir: setting({
+    variables: variablesOf('backup_dir'),
+    fallback: '.madsci/backups/events',
+    unit: 'path',
+    about: 'folder of the backups, from the working directory',
+    parse: (text) => text,
+  }),
+  backup_max_count: count('backup_max_count', 10, 1, 'backups', 'the oldest beyond this number are deleted'),
   max_body_bytes: setting({
     variables: variablesOf('max_body_bytes'),
     fallback: '67108864',
@@ -212,6 +307,18 @@ export function readConfig({ environment, flags = {} }: ReadConfigOptions): Conf
     managerName: read('manager_name'),
     managerDescription: read('manager_description'),
     naiveTimezone: read('naive_timezone'),
+    retentionEnabled: read('retention_enabled'),
+    softDeleteAfterDays: read('soft_delete_after_days'),
+    hardDeleteAfterDays: read('hard_delete_after_days'),
+    retentionCheckIntervalHours: read('retention_check_interval_hours'),
+    archiveBatchSize: read('archive_batch_size'),
+    maxBatchesPerRun: read('max_batches_per_run'),
+    failOnRetentionError: read('fail_on_retention_error'),
+    retentionRules: read('retention_rules'),
+    backupEnabled: read('backup_enabled'),
+    backupSchedule: read('backup_schedule'),
+    backupDir: read('backup_dir'),
+    backupMaxCount: read('backup_max_count'),
     maxBodyBytes: read('max_body_bytes'),
     maxInFlightBytes: read('max_in_flight_bytes'),
     maxBatchEvents: read('max_batch_events'),
@@ -223,49 +330,4 @@ export function readConfig({ environment, flags = {} }: ReadConfigOptions): Conf
   }
   if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
   return config
-}
-
-function parseServerUrl(text: string): URL {
-  const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol !== 'http:') throw new Error(`must be an http URL, like http://localhost:8001: '${text}'`)
-  return url
-}
-
-function parseDatabaseUrl(text: string): string {
-  if (/^(sqlite:.|mongodb(\+srv)?:\/\/.|null:$)/.test(text)) return text
-  // The text may hold a password: only its scheme is repeated.
-  throw new Error(`must begin with sqlite: or mongodb://, not '${text.split(':')[0]!.slice(0, 20)}'`)
-}
-
-function parseInteger(text: string, least: number, most: number): number {
-  const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : Number.NaN
-  if (!(number >= least && number <= most))
-    throw new Error(`must be an integer from ${least} to ${most}: '${text}'`)
-  return number
-}
-
-function parseWord<Word extends string>(text: string, words: readonly Word[]): Word {
-  const word = words.find((one) => one === text)
-  if (word === undefined) throw new Error(`must be one of ${words.join(', ')}: '${text}'`)
-  return word
-}
-
-function parseName(text: string): string {
-  if (!/^[^\s/\\."$*<>:|?\0]{1,60}$/.test(text)) throw new Error(`is no name for MongoDB: '${text}'`)
-  return text
-}
-
-function parseUlid(text: string): string | undefined {
-  if (text === '') return undefined
-  if (!isUlid(text)) throw new Error(`must be a ULID, upper case: '${text}'`)
-  return text
-}
-
-function parseZone(text: string): string | undefined {
-  if (text === '') return undefined
-  try {
-    return new Intl.DateTimeFormat('en', { timeZone: text }).resolvedOptions().timeZone
-  } catch {
-    throw new Error(`must be an IANA time zone, like Europe/Berlin: '${text}'`)
-  }
 }

@@ -2,11 +2,13 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
 import { createBackups, verifyBackup } from './backup/backup.ts'
+import { startSchedule } from './backup/schedule.ts'
 import type { Config } from './config.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
+import { type RetentionOptions, startRetention } from './retention/retention.ts'
 import type { EventSource, EventStore } from './store/event-store.ts'
 import { readBsonFile } from './store/mongo/bson-file.ts'
 import { findMadsciDatabase } from './store/mongo/detect.ts'
@@ -48,6 +50,8 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
   const metric = createMetric()
   const { store, storeText } = await openStore(config, options)
   const servers: HttpServer[] = []
+  // What works beside the requests.
+  const ending: { close(): Promise<void> }[] = []
   try {
     const ingest = createIngest({
       store,
@@ -67,23 +71,25 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       maxBodyBytes,
       requestTimeoutMs,
       queryTimeoutMs,
-      archiveBatchSize: 1000,
+      archiveBatchSize: config.archiveBatchSize,
       parse,
       version,
     }
 
-    const backupDir = resolve(options.workingDirectory, '.madsci/backups/events')
+    const backupDir = resolve(options.workingDirectory, config.backupDir)
     const backups = createBackups({
       store,
       log,
       folder: backupDir,
       databaseName: config.databaseName,
-      maxCount: 10,
+      maxCount: config.backupMaxCount,
     })
+    if (config.retentionEnabled) ending.push(startRetention({ ...toRetention(config), store, log }))
+    if (config.backupEnabled) ending.push(startSchedule({ pattern: config.backupSchedule, backups, log }))
     const main = await createHttpServer({
       ...door,
       backups,
-      backupEnabled: false,
+      backupEnabled: config.backupEnabled,
       backupDir,
       title: config.managerName,
       description: config.managerDescription,
@@ -106,14 +112,27 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
         const clean = await within(drained, config.shutdownTimeoutMs)
         if (!clean) for (const server of servers) server.destroy()
         await drained
+        await Promise.all(ending.map((one) => one.close()))
         await store.close()
         return clean
       },
     }
   } catch (error) {
-    await Promise.all(servers.map((server) => server.close()))
+    await Promise.all([...servers, ...ending].map((one) => one.close()))
     await store.close()
     throw error
+  }
+}
+
+function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {
+  return {
+    softDeleteAfterDays: config.softDeleteAfterDays,
+    hardDeleteAfterDays: config.hardDeleteAfterDays,
+    checkIntervalHours: config.retentionCheckIntervalHours,
+    batchSize: config.archiveBatchSize,
+    maxBatchesPerRun: config.maxBatchesPerRun,
+    rules: config.retentionRules,
+    failOnError: config.failOnRetentionError,
   }
 }
 

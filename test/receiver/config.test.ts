@@ -66,6 +66,43 @@ describe('config', () => {
     ])
   })
 
+  it('reads retention rules, and says what one looks like', () => {
+    const rules = (text: string) => ({ environment: { EVENT_RETENTION_RULES: text } })
+    const given =
+      '[{"event_type": "LOG_DEBUG", "soft_delete_after_days": 7}, {"max_level": "info", "soft_delete_after_days": 30}]'
+    expect(readConfig(rules(given)).retentionRules).toEqual([
+      { types: ['log_debug'], softDeleteAfterDays: 7 },
+      { maxLevel: 20, softDeleteAfterDays: 30 },
+    ])
+    for (const wrong of [
+      'nonsense',
+      '{}',
+      '[null]',
+      '[{"event_type": "nonsense", "soft_delete_after_days": 7}]',
+      '[{"max_level": 15, "soft_delete_after_days": 7}]',
+      '[{"soft_delete_after_days": 0}]',
+      '[{"soft_delete_after_days": 7, "nonsense": 1}]',
+    ]) {
+      const problems = problemsOf(rules(wrong))
+      expect(problems, wrong).toHaveLength(1)
+      expect(problems[0]).toContain('EVENT_RETENTION_RULES must be a list like')
+    }
+  })
+
+  it('reads yes and no as MADSci does, and refuses a schedule that is none', () => {
+    expect(readConfig({ environment: { EVENT_RETENTION_ENABLED: 'Yes' } }).retentionEnabled).toBe(true)
+    expect(readConfig({ environment: { EVENT_BACKUP_SCHEDULE: '30 2 * * 1' } }).backupSchedule).toBe(
+      '30 2 * * 1',
+    )
+    const problems = problemsOf({
+      environment: { EVENT_BACKUP_ENABLED: 'maybe', EVENT_BACKUP_SCHEDULE: 'nightly' },
+    })
+    expect(problems.map((line) => line.split(' ')[0])).toEqual([
+      'EVENT_BACKUP_ENABLED',
+      'EVENT_BACKUP_SCHEDULE',
+    ])
+  })
+
   it('never repeats what may be a password', () => {
     const problems = problemsOf({ environment: { EVENT_DB_URL: 'postgres://me:hunter2@db' } })
     expect(problems).toHaveLength(1)

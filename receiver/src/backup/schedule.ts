@@ -1,3 +1,4 @@
+import { EventError } from '@madsci-events/sdk/event'
 import { Cron } from 'croner'
 import type { Log } from '../log.ts'
 import type { Backups } from './backup.ts'
@@ -17,7 +18,7 @@ export interface Schedule {
 
 /**
  * Backups at the times of the pattern. One that was due while no receiver ran is made at the start, so that the schedule
- * holds also for a machine that is off at night.
+ * holds also for a machine that is off at night. Throws EVT_CONFIG for a pattern that is none.
  */
 export function startSchedule({ pattern, backups, log }: ScheduleOptions): Schedule {
   let making: Promise<void> = Promise.resolve()
@@ -28,7 +29,7 @@ export function startSchedule({ pattern, backups, log }: ScheduleOptions): Sched
     )
     return making
   }
-  const job = new Cron(pattern, { protect: true, unref: true }, make)
+  const job = createJob(pattern, make)
   making = catchUp()
 
   async function catchUp(): Promise<void> {
@@ -44,5 +45,14 @@ export function startSchedule({ pattern, backups, log }: ScheduleOptions): Sched
       job.stop()
       await making
     },
+  }
+}
+
+function createJob(pattern: string, make: () => Promise<void>): Cron {
+  try {
+    return new Cron(pattern, { protect: true, unref: true }, make)
+  } catch (cause) {
+    const message = `backup_schedule is no schedule: '${pattern}' (${(cause as Error).message})`
+    throw new EventError('EVT_CONFIG', message, { cause })
   }
 }
