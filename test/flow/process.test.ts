@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, realpath, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -174,6 +174,47 @@ describe('madsci-events serve', () => {
     expect((await run(['dance'])).code).toBe(2)
     expect((await run(['serve', '--colour=red'])).code).toBe(2)
     expect((await run([])).code).toBe(2)
+  })
+
+  it('keeps the life of data that its settings ask for: old events are archived, backups lie in backup_dir', async () => {
+    const cwd = await makeFolder()
+    const first = await start({ cwd })
+    for (const [id, time] of [
+      ['old', '2025-01-01T00:00:00Z'],
+      ['new', new Date().toISOString()],
+    ]) {
+      await fetch(`${first.url}event`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ event_id: id, event_timestamp: time }),
+      })
+    }
+    first.kill('SIGTERM')
+    await first.exited
+
+    const flags = { retention_enabled: 'true', backup_enabled: 'true', backup_dir: 'copies' }
+    const second = await start({ cwd, flags })
+    const read = async (path: string) => (await fetch(second.url + path)).json() as Promise<object>
+    await expect
+      .poll(async () => Object.keys(await read('events/archived')), { timeout: 10_000 })
+      .toEqual(['old'])
+    expect(Object.keys(await read('events'))).toEqual(['new'])
+    const made = await fetch(`${second.url}backup`, { method: 'POST' })
+    expect(made.status).toBe(200)
+    expect(await read('backup/status')).toMatchObject({
+      backup_enabled: true,
+      backup_dir: join(await realpath(cwd), 'copies'),
+      available_backups: [{ is_valid: true }],
+    })
+  })
+
+  it('refuses a schedule that never comes', async () => {
+    const { code, stderr } = await run(
+      ['serve', '--server_url=http://127.0.0.1:0', '--backup_enabled=true', '--backup_schedule=99 99 * * *'],
+      await makeFolder(),
+    )
+    expect(code).toBe(1)
+    expect(stderr).toContain('backup_schedule is no schedule')
   })
 })
 
