@@ -38,7 +38,7 @@ const rooms: { [room: string]: string[] } = {
   transfer: ['store', 'otlp'],
   retention: ['store', 'log'],
   backup: ['store', 'log'],
-  ingest: ['store'],
+  ingest: ['store', 'metric'],
   otlp: [],
   store: ['log'],
   config: [],

@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
 import { settings } from '../receiver/src/config.ts'
-import { counters } from '../receiver/src/metric.ts'
+import { counters, gauges, histograms } from '../receiver/src/metric.ts'
 import { readSettings } from '../sdk/src/setting.ts'
 import { dropReasons } from '../sdk/src/tally.ts'
 import { startTestReceiver } from './support/receiver.ts'
@@ -88,6 +88,11 @@ describe('the READMEs say what the source says', () => {
   it('receiver: every counter', () => {
     const rows = Object.entries(counters).map(([name, about]) => [code(name), about])
     expect(tableUnder('receiver/README.md', 'Counters')).toEqual(rows)
+  })
+
+  it('receiver: every gauge and histogram', () => {
+    const rows = Object.entries({ ...gauges, ...histograms }).map(([name, about]) => [code(name), about])
+    expect(tableUnder('receiver/README.md', 'Gauges and histograms')).toEqual(rows)
   })
 
   it('receiver: every route', async () => {

@@ -1,4 +1,7 @@
-/** What the receiver counts, and what each counter means. received = stored + duplicate + rejected, always. */
+/**
+ * What the receiver counts, and what each counter means. received = stored + duplicate + rejected + unavailable.
+ * In `/metrics` each is `madsci_<name>_total`.
+ */
 export const counters = {
   events_received: 'Events that reached the gate or were refused while decoding',
   events_stored: 'Events committed to the store',
@@ -12,10 +15,49 @@ export const counters = {
 } as const
 export type CounterName = keyof typeof counters
 
+/** Numbers of the moment, asked for when somebody reads. In `/metrics` each is `madsci_<name>`. */
+export const gauges = {
+  build_info: 'Always 1; the label says the version',
+  store_up: '1 when the store takes events',
+  store_events: 'Events in the store, archived ones too',
+  bytes_in_flight: 'Bytes of request bodies under way',
+  events_waiting: 'Events that wait for the next commit',
+  commits_running: 'Commits under way',
+  streams_open: 'Readers of /events/stream',
+} as const
+export type GaugeName = keyof typeof gauges
+
+/** How long things take, in seconds. In `/metrics` each is `madsci_<name>`. */
+export const histograms = {
+  request_duration_seconds: 'From a request to the end of its answer, by route',
+  commit_duration_seconds: 'One commit of the store',
+} as const
+export type HistogramName = keyof typeof histograms
+
+/** The one label of those that have one. */
+export const labels: { [name in CounterName | GaugeName | HistogramName]?: string } = {
+  events_rejected: 'reason',
+  requests_refused: 'code',
+  build_info: 'version',
+  request_duration_seconds: 'route',
+}
+
+/** Upper bounds of the buckets, seconds. */
+export const bounds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10] as const
+
 export interface Count {
   name: CounterName
   /** '' for counters that have no reasons. */
   reason: string
+  count: number
+}
+
+export interface Histogram {
+  name: HistogramName
+  label: string
+  /** One for each of `bounds`, and one for what is above all of them; not summed up. */
+  buckets: number[]
+  sumSeconds: number
   count: number
 }
 
@@ -25,6 +67,11 @@ export interface Metric {
   read(): Count[]
   /** Sum over the reasons. */
   total(name: CounterName): number
+  observe(name: HistogramName, seconds: number, label?: string): void
+  readHistograms(): Histogram[]
+  /** `read` gives the value of now, undefined when there is none. The last registration of a name and label counts. */
+  gauge(name: GaugeName, read: () => number | undefined, label?: string): void
+  readGauges(): { name: GaugeName; label: string; value: number }[]
 }
 
 // Reasons may hold text of the outside: beyond this number they are counted together.
@@ -32,26 +79,67 @@ const maxReasons = 100
 
 export function createMetric(): Metric {
   const counts = new Map<CounterName, Map<string, number>>()
+  const observed = new Map<HistogramName, Map<string, Histogram>>()
+  const reads = new Map<GaugeName, Map<string, () => number | undefined>>()
   return {
     add(name, count, reason = '') {
       if (count === 0) return
-      let reasons = counts.get(name)
-      if (!reasons) {
-        reasons = new Map()
-        counts.set(name, reasons)
-      }
+      const reasons = within(counts, name)
       const key = reasons.has(reason) || reasons.size < maxReasons ? reason : 'other'
       reasons.set(key, (reasons.get(key) ?? 0) + count)
     },
     read() {
-      return (Object.keys(counters) as CounterName[]).flatMap((name) =>
-        [...(counts.get(name) ?? [])].map(([reason, count]) => ({ name, reason, count })),
-      )
+      return inOrder(counters, counts).map(({ name, label, value }) => ({
+        name,
+        reason: label,
+        count: value,
+      }))
     },
     total(name) {
       let sum = 0
       for (const count of counts.get(name)?.values() ?? []) sum += count
       return sum
     },
+    observe(name, seconds, label = '') {
+      const byLabel = within(observed, name)
+      let one = byLabel.get(label)
+      if (!one) {
+        one = { name, label, buckets: new Array(bounds.length + 1).fill(0), sumSeconds: 0, count: 0 }
+        byLabel.set(label, one)
+      }
+      let bucket = 0
+      while (bucket < bounds.length && seconds > bounds[bucket]!) bucket++
+      one.buckets[bucket]!++
+      one.sumSeconds += seconds
+      one.count++
+    },
+    readHistograms: () => inOrder(histograms, observed).map(({ value }) => value),
+    gauge(name, read, label = '') {
+      within(reads, name).set(label, read)
+    },
+    readGauges() {
+      return inOrder(gauges, reads).flatMap(({ name, label, value: read }) => {
+        const value = read()
+        return value === undefined ? [] : [{ name, label, value }]
+      })
+    },
   }
+}
+
+function within<Name, Value>(all: Map<Name, Map<string, Value>>, name: Name): Map<string, Value> {
+  let one = all.get(name)
+  if (!one) {
+    one = new Map()
+    all.set(name, one)
+  }
+  return one
+}
+
+function inOrder<Name extends string, Value>(
+  names: { [name in Name]: string },
+  all: Map<Name, Map<string, Value>>,
+): { name: Name; label: string; value: Value }[] {
+  return (Object.keys(names) as Name[]).flatMap((name) =>
+    [...(all.get(name) ?? [])].map(([label, value]) => ({ name, label, value })),
+  )
 }

@@ -55,6 +55,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
   try {
     const ingest = createIngest({
       store,
+      metric,
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,
     })

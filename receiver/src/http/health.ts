@@ -1,14 +1,20 @@
+import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
+import type { Ingest } from '../ingest/ingest.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { schemas } from './schema.ts'
 
 export interface HealthDoorOptions {
+  ingest: Pick<Ingest, 'isClosing'>
   store: EventStore
   version: string
 }
 
-/** GET /health, in MADSci's shape: always 200, within two seconds also without a database. */
-export function registerHealth(app: FastifyInstance, { store, version }: HealthDoorOptions): void {
+/**
+ * GET /health, in MADSci's shape: always 200, within two seconds also without a database. For programs that start and
+ * balance receivers: /health/live (200 while the process runs) and /health/ready (200 while it takes events, else 503).
+ */
+export function registerHealth(app: FastifyInstance, { ingest, store, version }: HealthDoorOptions): void {
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
     const { connected, totalEvents, reason } = await store.health()
     const health = {
@@ -24,5 +30,16 @@ export function registerHealth(app: FastifyInstance, { store, version }: HealthD
       otel_endpoint: null,
     }
     return reply.header('content-type', 'application/json').send(JSON.stringify(health))
+  })
+
+  app.get('/health/live', { schema: schemas.getLive }, async (_request, reply) =>
+    reply.header('content-type', 'application/json').send('{"live":true}'),
+  )
+
+  app.get('/health/ready', { schema: schemas.getReady }, async (_request, reply) => {
+    if (ingest.isClosing) throw new EventError('EVT_CLOSING')
+    const { connected, reason } = await store.health()
+    if (!connected) throw new EventError('EVT_STORE_UNAVAILABLE', reason ?? 'The store does not answer')
+    return reply.header('content-type', 'application/json').send('{"ready":true}')
   })
 }

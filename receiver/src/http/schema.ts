@@ -237,4 +237,17 @@ export const schemas = {
       }),
     },
   },
+  getLive: {
+    summary: 'Whether the process runs',
+    response: { 200: z.object({ live: z.literal(true) }) },
+  },
+  getReady: {
+    summary: 'Whether the receiver takes events now',
+    response: { 200: z.object({ ready: z.literal(true) }), ...trouble },
+  },
+  getMetrics: {
+    summary: 'What the receiver counts, for Prometheus',
+    produces: ['text/plain'],
+    response: { 200: z.string().describe('Prometheus text, or OpenMetrics for whom accepts it') },
+  },
 }

@@ -11,6 +11,7 @@ import { registerErrors } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
+import { observeRequests, registerMetrics } from './metrics.ts'
 import { registerOpenApi } from './openapi.ts'
 import { registerReceipts } from './receipt.ts'
 import { registerStream } from './stream.ts'
@@ -46,6 +47,7 @@ export interface HttpServer {
 /** All routes: OTLP, MADSci's REST API, health, the API's description. */
 export async function createHttpServer(options: HttpOptions): Promise<HttpServer> {
   const app = createApp(options)
+  observeRequests(app, options.metric)
   registerErrors(app, options)
   await registerOpenApi(app, options)
   registerLogs(app, options)
@@ -55,6 +57,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerStream(app, options)
   registerBackup(app, options)
   registerHealth(app, options)
+  registerMetrics(app, options)
   return wrap(app)
 }
 
@@ -63,6 +66,7 @@ export async function createOtlpServer(
   options: Pick<HttpOptions, 'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs'>,
 ): Promise<HttpServer> {
   const app = createApp(options)
+  observeRequests(app, options.metric)
   registerErrors(app, options)
   registerLogs(app, options)
   return wrap(app)

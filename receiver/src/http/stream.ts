@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { EventError, type ParseEventOptions, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
 import type { Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
 import type { EventStore, FindQuery, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { parseLiteral } from './literal.ts'
@@ -12,6 +13,7 @@ import { schemas } from './schema.ts'
 
 export interface StreamDoorOptions {
   store: EventStore
+  metric: Metric
   log: Log
   queryTimeoutMs: number
   parse: ParseEventOptions
@@ -28,9 +30,10 @@ const heartbeatMs = 15_000
  * standard, server-sent events.
  */
 export function registerStream(app: FastifyInstance, options: StreamDoorOptions): void {
-  const { store, log, queryTimeoutMs, parse } = options
+  const { store, metric, log, queryTimeoutMs, parse } = options
   const closing = new AbortController()
   let open = 0
+  metric.gauge('streams_open', () => open)
   app.addHook('preClose', async () => closing.abort())
 
   app.get('/events/stream', { schema: schemas.streamEvents }, async (request, reply) => {

@@ -14,6 +14,8 @@ export interface Batcher {
   add(events: readonly Event[]): Promise<WriteOutcome[]>
   /** Settles when nothing is waiting or being written. */
   drain(): Promise<void>
+  readonly waitingEvents: number
+  readonly runningWrites: number
 }
 
 interface Call {
@@ -142,6 +144,14 @@ export function createBatcher(options: BatcherOptions): Batcher {
         idle.push(resolve)
         schedule()
       })
+    },
+    get waitingEvents() {
+      let count = 0
+      for (const { events } of waiting) count += events.length
+      return count
+    },
+    get runningWrites() {
+      return running
     },
   }
 }

@@ -1,4 +1,5 @@
 import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
+import type { Metric } from '../metric.ts'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
 import { type Batcher, createBatcher } from './batcher.ts'
 import { createGate, type Ticket } from './gate.ts'
@@ -18,6 +19,7 @@ export interface Receipt {
 
 export interface IngestOptions {
   store: EventStore
+  metric: Metric
   /** Bytes of bodies that may be in flight before doors answer EVT_OVERLOAD. */
   maxInFlightBytes: number
   /** Events of one store write at most. */
@@ -36,17 +38,33 @@ export interface Ingest {
    */
   accept(events: readonly Event[]): Promise<Receipt>
   readonly inFlightBytes: number
+  readonly isClosing: boolean
   /** Refuses new calls, waits for those under way. */
   close(): Promise<void>
 }
 
 export function createIngest(options: IngestOptions): Ingest {
+  const { store, metric } = options
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
+  let isClosing = false
+
+  async function write(events: readonly Event[]): Promise<WriteOutcome[]> {
+    const startedMs = performance.now()
+    try {
+      return await store.write(events)
+    } finally {
+      metric.observe('commit_duration_seconds', (performance.now() - startedMs) / 1000)
+    }
+  }
+
   const batcher: Batcher = createBatcher({
-    write: (events) => options.store.write(events),
-    concurrency: options.store.writeConcurrency,
+    write,
+    concurrency: store.writeConcurrency,
     maxEvents: options.maxBatchEvents,
   })
+  metric.gauge('bytes_in_flight', () => gate.inFlightBytes)
+  metric.gauge('events_waiting', () => batcher.waitingEvents)
+  metric.gauge('commits_running', () => batcher.runningWrites)
 
   async function accept(events: readonly Event[]): Promise<Receipt> {
     const receipt: Receipt = { stored: 0, duplicate: 0, rejected: [] }
@@ -79,7 +97,11 @@ export function createIngest(options: IngestOptions): Ingest {
     get inFlightBytes() {
       return gate.inFlightBytes
     },
+    get isClosing() {
+      return isClosing
+    },
     async close() {
+      isClosing = true
       gate.close()
       await batcher.drain()
     },
