@@ -2,7 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
-import { settings } from '../receiver/src/config.ts'
+import { settings } from '../receiver/src/config/config.ts'
+import { variablesOf } from '../receiver/src/config/source.ts'
 import { counters, gauges, histograms } from '../receiver/src/metric.ts'
 import { readSettings } from '../sdk/src/setting.ts'
 import { dropReasons } from '../sdk/src/tally.ts'
@@ -65,12 +66,12 @@ describe('the READMEs say what the source says', () => {
   })
 
   it('receiver: every setting with default, unit, variables and meaning', () => {
-    const rows = Object.entries(settings).map(([name, { fallback, unit, variables, about }]) => [
+    const rows = Object.entries(settings).map(([name, one]) => [
       code(name),
-      fallback === '' ? 'not set' : code(fallback),
-      unit,
-      variables.map(code).join(', '),
-      about,
+      one.fallback === '' ? 'not set' : code(one.fallback),
+      one.unit,
+      variablesOf(name, one).map(code).join(', '),
+      one.about,
     ])
     expect(tableUnder('receiver/README.md', 'Settings')).toEqual(rows)
   })

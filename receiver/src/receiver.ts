@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path'
 import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
 import { createBackups, verifyBackup } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
-import type { Config } from './config.ts'
+import type { Config } from './config/config.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Log } from './log.ts'
@@ -92,7 +92,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       backups,
       backupEnabled: config.backupEnabled,
       backupDir,
-      title: config.managerName,
+      title: config.managerName ?? 'EventManager',
       description: config.managerDescription,
     })
     servers.push(main)

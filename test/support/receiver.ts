@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readConfig } from '../../receiver/src/config.ts'
+import { readConfig } from '../../receiver/src/config/config.ts'
 import { type Log, silentLog } from '../../receiver/src/log.ts'
 import { startReceiver } from '../../receiver/src/receiver.ts'
 

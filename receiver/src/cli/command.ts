@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util'
 import { EventError } from '@madsci-events/sdk/event'
-import { settings } from '../config.ts'
+import { settings } from '../config/config.ts'
+import { variablesOf } from '../config/source.ts'
 import { version } from '../receiver.ts'
 import type { CommandCall } from './call.ts'
 import { demo } from './demo.ts'
@@ -175,7 +176,7 @@ function toHelp(): string {
   for (const [name, one] of Object.entries(settings)) {
     lines.push(
       `  --${name}=${one.fallback}`,
-      `      ${one.about} (${one.unit}; ${one.variables.join(', ')})`.replaceAll('`', ''),
+      `      ${one.about} (${one.unit}; ${variablesOf(name, one).join(', ')})`.replaceAll('`', ''),
     )
   }
   lines.push(

@@ -1,4 +1,4 @@
-import { readConfig } from '../config.ts'
+import { readConfig } from '../config/config.ts'
 import { startLab } from '../demo/lab.ts'
 import { aborted, closeReceiver, createLog, openReceiver } from './serve.ts'
 import type { Terminal } from './terminal.ts'

@@ -1,5 +1,5 @@
 import { EventError, isObject, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
-import { readConfig } from '../config.ts'
+import { readConfig } from '../config/config.ts'
 import type { CommandCall } from './call.ts'
 import type { Terminal } from './terminal.ts'
 

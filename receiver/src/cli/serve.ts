@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import { type Config, readConfig } from '../config.ts'
+import { type Config, readConfig } from '../config/config.ts'
 import type { Log } from '../log.ts'
 import { type Receiver, startReceiver, version } from '../receiver.ts'
 import type { Terminal } from './terminal.ts'

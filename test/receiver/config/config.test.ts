@@ -1,6 +1,10 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
-import { readConfig, settings } from '../../receiver/src/config.ts'
+import { readConfig, settings } from '../../../receiver/src/config/config.ts'
+import { redacted, type Setting, showAll } from '../../../receiver/src/config/setting.ts'
 
 const problemsOf = (options: Parameters<typeof readConfig>[0]): string[] => {
   try {
@@ -26,7 +30,10 @@ describe('config', () => {
     const config = readConfig({ environment, flags: { max_batch_events: '9' } })
     expect(config.logLevel).toBe('debug')
     expect(config.maxBatchEvents).toBe(9)
-    expect([...config.given].sort()).toEqual(['log_level', 'max_batch_events'])
+    expect([...config.given].sort()).toEqual([
+      ['log_level', 'EVENT_LOG_LEVEL'],
+      ['max_batch_events', '--max_batch_events'],
+    ])
   })
 
   it('knows the aliases of the database URL in the order of the original', () => {
@@ -85,7 +92,7 @@ describe('config', () => {
     ]) {
       const problems = problemsOf(rules(wrong))
       expect(problems, wrong).toHaveLength(1)
-      expect(problems[0]).toContain('EVENT_RETENTION_RULES must be a list like')
+      expect(problems[0]).toMatch(/^EVENT_RETENTION_RULES must be (a list like|JSON)/)
     }
   })
 
@@ -103,6 +110,68 @@ describe('config', () => {
     ])
   })
 
+  it('reads an object as JSON, by its parts, and from both together', () => {
+    expect(readConfig({ environment: {} }).emailAlerts).toBeUndefined()
+    const environment = {
+      EVENT_EMAIL_ALERTS: '{"smtp_server": "mail.lab", "email_addresses": ["a@lab"], "smtp_port": 25}',
+      EVENT_EMAIL_ALERTS__SMTP_PORT: '465',
+      event_email_alerts__use_tls: 'false',
+    }
+    const config = readConfig({ environment })
+    expect(config.emailAlerts).toEqual({
+      smtpServer: 'mail.lab',
+      smtpPort: 465,
+      smtpUsername: undefined,
+      smtpPassword: undefined,
+      useTls: false,
+      sender: 'no-reply@example.com',
+      defaultImportance: 'Normal',
+      emailAddresses: ['a@lab'],
+    })
+    expect(config.given.get('email_alerts')).toBe(
+      'EVENT_EMAIL_ALERTS, EVENT_EMAIL_ALERTS__SMTP_PORT, EVENT_EMAIL_ALERTS__USE_TLS',
+    )
+    const parts = { EVENT_EMAIL_ALERTS__EMAIL_ADDRESSES: '["b@lab"]' }
+    expect(readConfig({ environment: parts }).emailAlerts?.emailAddresses).toEqual(['b@lab'])
+    const wrong = { EVENT_EMAIL_ALERTS: '{"smtp_port": 0, "use_tls": "perhaps"}' }
+    expect(problemsOf({ environment: wrong })[0]).toMatch(/smtp_port must be .*; use_tls must be/)
+    expect(problemsOf({ environment: { EVENT_EMAIL_ALERTS: '[]' } })).toEqual([
+      expect.stringContaining('must be an object'),
+    ])
+  })
+
+  it('reads a secret from a file that a variable names', async () => {
+    const path = join(await mkdtemp(join(tmpdir(), 'madsci-events-')), 'secret')
+    await writeFile(path, 'mongodb://me:hunter2@db\n')
+    const environment = { EVENT_DB_URL_FILE: path, EVENT_EMAIL_ALERTS__SMTP_PASSWORD_FILE: path }
+    const config = readConfig({ environment })
+    expect(config.documentDbUrl).toBe('mongodb://me:hunter2@db')
+    expect(config.emailAlerts?.smtpPassword).toBe('mongodb://me:hunter2@db')
+    expect(problemsOf({ environment: { EVENT_DB_URL_FILE: `${path}.not` } })[0]).toContain(
+      'EVENT_DB_URL_FILE',
+    )
+    // What is no secret is never read from a file.
+    expect(readConfig({ environment: { EVENT_MANAGER_NAME_FILE: path } }).managerName).toBeUndefined()
+  })
+
+  it('shows every setting as JSON, secrets hidden also when they are not set', () => {
+    const environment = { DB_URL: 'mongodb://me:hunter2@db', EVENT_EMAIL_ALERTS__SMTP_PASSWORD: 'hunter2' }
+    const shown = showAll(settings, { ...readConfig({ environment }) })
+    expect(Object.keys(shown)).toEqual(Object.keys(settings))
+    expect(JSON.stringify(shown)).not.toContain('hunter2')
+    expect(shown).toMatchObject({
+      server_url: 'http://localhost:8001/',
+      manager_name: null,
+      document_db_url: redacted,
+      email_alerts: { smtp_username: redacted, smtp_password: redacted, smtp_port: 587 },
+    })
+    expect(showAll(settings, { ...readConfig({ environment: {} }) })).toMatchObject({
+      document_db_url: redacted,
+      email_alerts: null,
+      retention_rules: [],
+    })
+  })
+
   it('never repeats what may be a password', () => {
     const problems = problemsOf({ environment: { EVENT_DB_URL: 'postgres://me:hunter2@db' } })
     expect(problems).toHaveLength(1)
@@ -110,7 +179,7 @@ describe('config', () => {
   })
 
   it('parses every default that it shows', () => {
-    for (const [name, { fallback, parse }] of Object.entries(settings)) {
+    for (const [name, { fallback, parse }] of Object.entries<Setting<unknown>>(settings)) {
       expect(() => parse(fallback), name).not.toThrow()
     }
   })

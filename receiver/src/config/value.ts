@@ -1,18 +1,37 @@
-import { isUlid, parseBoolean, parseEventType, parseLevel } from '@madsci-events/sdk/event'
+import { isUlid, parseBoolean } from '@madsci-events/sdk/event'
 
 /** Readers of a setting's text. Each throws an Error whose message follows the setting's name. */
 
-/** Events of one of these types (any if not given) and at most this log_level (any if not given). */
-export interface RetentionRuleSetting {
-  types?: string[]
-  maxLevel?: number
-  softDeleteAfterDays: number
+/** What a source holds, as text: null is '', lists and objects are JSON. */
+export function toText(value: unknown): string {
+  if (value === null || value === undefined) return ''
+  return typeof value === 'object' ? JSON.stringify(value) : String(value)
+}
+
+export function toJsonValue(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Error('must be JSON')
+  }
+}
+
+export function toJsonObject(text: string): { [name: string]: unknown } {
+  const value = toJsonValue(text)
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error('must be an object')
+  return value as { [name: string]: unknown }
 }
 
 export function parseServerUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url?.protocol !== 'http:') throw new Error(`must be an http URL, like http://localhost:8001: '${text}'`)
   return url
+}
+
+export function parseUrl(text: string): URL {
+  if (!URL.canParse(text)) throw new Error(`must be a URL, like http://localhost:8000: '${text}'`)
+  return new URL(text)
 }
 
 export function parseDatabaseUrl(text: string): string {
@@ -32,38 +51,6 @@ export function parseFlag(text: string): boolean {
   const value = parseBoolean(text.trim())
   if (value === undefined) throw new Error(`must be true or false: '${text}'`)
   return value
-}
-
-export function parseSchedule(text: string): string {
-  if (/^(@(hourly|daily|weekly|monthly)|(\S+\s+){4}\S+)$/.test(text.trim())) return text.trim()
-  throw new Error(`must be five fields of cron, or @daily and the like: '${text}'`)
-}
-
-export function parseRetentionRules(text: string): RetentionRuleSetting[] {
-  const wrong = () =>
-    new Error(
-      'must be a list like [{"event_type": ["log_debug"], "max_level": 10, "soft_delete_after_days": 7}]',
-    )
-  let rules: unknown
-  try {
-    rules = JSON.parse(text)
-  } catch {
-    throw wrong()
-  }
-  if (!Array.isArray(rules)) throw wrong()
-  return rules.map((rule) => {
-    const { event_type: types, max_level: level, soft_delete_after_days: days, ...others } = rule ?? {}
-    const known = [types ?? []].flat().map((type) => parseEventType(type))
-    const maxLevel = level === undefined ? undefined : parseLevel(level)
-    const isSound =
-      Number.isInteger(days) && days >= 1 && !known.includes(undefined) && Object.keys(others).length === 0
-    if (!isSound || (level !== undefined && maxLevel === undefined)) throw wrong()
-    return {
-      ...(known.length > 0 && { types: known as string[] }),
-      ...(maxLevel !== undefined && { maxLevel }),
-      softDeleteAfterDays: days as number,
-    }
-  })
 }
 
 export function parseWord<Word extends string>(text: string, words: readonly Word[]): Word {
@@ -90,4 +77,17 @@ export function parseZone(text: string): string | undefined {
   } catch {
     throw new Error(`must be an IANA time zone, like Europe/Berlin: '${text}'`)
   }
+}
+
+export function parseNumber(text: string, least: number): number {
+  const number = text.trim() === '' ? Number.NaN : Number(text)
+  if (!(number >= least && number < Number.POSITIVE_INFINITY))
+    throw new Error(`must be a number of at least ${least}: '${text}'`)
+  return number
+}
+
+/** A list of texts. */
+export function parseTexts(value: unknown): string[] {
+  if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value
+  throw new Error('must be a list of texts, like ["one", "two"]')
 }

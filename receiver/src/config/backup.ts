@@ -1,0 +1,25 @@
+import { count, flag, setting } from './setting.ts'
+
+/** Copies of all events, by a schedule. */
+export const backupSettings = {
+  backup_enabled: flag('makes backups by the schedule'),
+  backup_schedule: setting({
+    fallback: '@daily',
+    unit: 'cron',
+    about:
+      'five fields in local time, or `@hourly`, `@daily`, `@weekly`, `@monthly`; one that was due while no receiver ran is made at the start',
+    parse: parseSchedule,
+  }),
+  backup_dir: setting({
+    fallback: '.madsci/backups/events',
+    unit: 'path',
+    about: 'folder of the backups, from the working directory',
+    parse: (given) => given,
+  }),
+  backup_max_count: count(10, 1, { unit: 'backups', about: 'the oldest beyond this number are deleted' }),
+}
+
+function parseSchedule(text: string): string {
+  if (/^(@(hourly|daily|weekly|monthly)|(\S+\s+){4}\S+)$/.test(text.trim())) return text.trim()
+  throw new Error(`must be five fields of cron, or @daily and the like: '${text}'`)
+}

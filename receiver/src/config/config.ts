@@ -1,0 +1,85 @@
+import { EventError } from '@madsci-events/sdk/event'
+import { alertSettings } from './alert.ts'
+import { backupSettings } from './backup.ts'
+import { limitSettings } from './limit.ts'
+import { managerSettings } from './manager.ts'
+import { retentionSettings } from './retention.ts'
+import { type Camel, type Setting, toCamel, type ValueOf } from './setting.ts'
+import { fromEnvironment, fromFlags, type Given, type Source } from './source.ts'
+import { storeSettings } from './store.ts'
+import { telemetrySettings } from './telemetry.ts'
+import { toJsonObject } from './value.ts'
+
+/** Every setting, in the order of the README's table. */
+export const settings = {
+  ...managerSettings,
+  ...storeSettings,
+  ...alertSettings,
+  ...retentionSettings,
+  ...backupSettings,
+  ...limitSettings,
+  ...telemetrySettings,
+}
+export type SettingName = keyof typeof settings
+type SettingValues = { [Name in SettingName as Camel<Name>]: ValueOf<(typeof settings)[Name]> }
+
+/** What an operator sets: each setting under its name in camelCase (`server_url` is `serverUrl`). */
+export interface Config extends SettingValues {
+  /** The settings that somebody set, as opposed to defaults, and where: `EVENT_SERVER_URL`, `--otlp_port`, … */
+  given: ReadonlyMap<SettingName, string>
+}
+
+export interface ReadConfigOptions {
+  environment: { [name: string]: string | undefined }
+  /** `--name=value` of the command line, the name with underscores. */
+  flags?: { [name: string]: string }
+}
+
+/** Flags over environment over defaults. Throws EVT_CONFIG with all problems at once in `detail`. */
+export function readConfig({ environment, flags = {} }: ReadConfigOptions): Config {
+  const problems = Object.keys(flags)
+    .filter((name) => !Object.hasOwn(settings, name))
+    .map((name) => `--${name} is no setting`)
+  const sources = [fromFlags(flags), fromEnvironment(environment)]
+  const given = new Map<SettingName, string>()
+  const values: { [name: string]: unknown } = {}
+  for (const [name, one] of Object.entries<Setting<unknown>>(settings)) {
+    let origin = name
+    try {
+      const found = one.members ? mergeGiven(name, one, sources) : firstGiven(name, one, sources)
+      if (found) {
+        origin = found.origin
+        given.set(name as SettingName, origin)
+      }
+      values[toCamel(name)] = one.parse(found?.text ?? one.fallback)
+    } catch (error) {
+      problems.push(`${origin} ${(error as Error).message}`)
+    }
+  }
+  if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
+  return { ...(values as unknown as SettingValues), given }
+}
+
+function firstGiven(name: string, one: Setting<unknown>, sources: Source[]): Given | undefined {
+  for (const source of sources) {
+    const found = source(name, one)
+    if (found) return found
+  }
+  return undefined
+}
+
+/** An object may come in parts from several sources: a password from the environment, the rest from a file. */
+function mergeGiven(name: string, one: Setting<unknown>, sources: Source[]): Given | undefined {
+  let object: { [name: string]: unknown } = {}
+  const origins: string[] = []
+  for (const source of sources.toReversed()) {
+    const found = source(name, one)
+    if (!found) continue
+    origins.unshift(found.origin)
+    if (found.text === '') object = {}
+    else object = { ...object, ...toJsonObject(found.text) }
+  }
+  if (origins.length === 0) return undefined
+  const text = Object.keys(object).length === 0 ? '' : JSON.stringify(object)
+  return { text, origin: origins.join(', ') }
+}

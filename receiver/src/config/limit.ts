@@ -1,0 +1,50 @@
+import { count, flag, optionalCount, structured } from './setting.ts'
+import { parseTexts } from './value.ts'
+
+/** What one request, one client and all of them together may ask for. */
+export const limitSettings = {
+  rate_limit_enabled: flag('limits REST reads and control routes for each client address', true),
+  rate_limit_requests: count(300, 1, {
+    unit: 'requests',
+    about: 'requests of one address in the long window',
+  }),
+  rate_limit_window: count(60, 1, { unit: 's', about: 'the long window' }),
+  rate_limit_short_requests: optionalCount(50, {
+    unit: 'requests or `none`',
+    about: 'requests of one address in the short window; `none`: no short window',
+  }),
+  rate_limit_short_window: optionalCount(1, {
+    unit: 's or `none`',
+    about: 'the short window; `none`: no short window',
+  }),
+  rate_limit_cleanup_interval: count(300, 1, {
+    unit: 's',
+    about: 'time after which addresses that ask no more are forgotten',
+  }),
+  rate_limit_exempt_ips: structured('null', {
+    unit: 'JSON',
+    about: 'list of addresses without limits; `null` stands for `["127.0.0.1", "::1"]`',
+    parse: (value) => (value === null ? undefined : parseTexts(value)),
+    show: (list) => list,
+  }),
+  max_body_bytes: count(67_108_864, 1024, {
+    unit: 'bytes',
+    about: 'largest body, also after decompression; over it 413',
+    most: 2 ** 30,
+  }),
+  max_in_flight_bytes: count(134_217_728, 1024, {
+    unit: 'bytes',
+    about: 'bodies under way together; over it 429 with Retry-After, before the body is read',
+    most: 2 ** 40,
+  }),
+  max_batch_events: count(2000, 1, {
+    unit: 'events',
+    about: 'events of one store write at most; a larger request is a write of its own',
+    most: 100_000,
+  }),
+  query_timeout_ms: count(60_000, 0, {
+    unit: 'ms',
+    about: 'how long a query may take to find its next events; 0 = no limit',
+    most: 2 ** 31 - 1,
+  }),
+}

@@ -1,0 +1,103 @@
+import { count, flag, optionalCount, optionalText, setting, word } from './setting.ts'
+import {
+  parseInteger,
+  parseNumber,
+  parseServerUrl,
+  parseUlid,
+  parseUrl,
+  parseWord,
+  parseZone,
+} from './value.ts'
+
+/** Who this receiver is and where it listens. */
+
+const managerTypes = [
+  'event_manager',
+  'workcell_manager',
+  'resource_manager',
+  'auth_manager',
+  'data_manager',
+  'transfer_manager',
+  'experiment_manager',
+  'lab_manager',
+  'location_manager',
+] as const
+
+export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
+export type LogLevel = (typeof logLevels)[number]
+/** As Python calls them. */
+const logLevelAliases: { [name: string]: LogLevel } = { warning: 'warn', critical: 'fatal' }
+
+export const managerSettings = {
+  server_url: setting({
+    fallback: 'http://localhost:8001/',
+    unit: 'URL',
+    about: 'host and port to listen on; port 0 takes a free one',
+    parse: parseServerUrl,
+    show: (url) => url.href,
+  }),
+  otlp_port: setting({
+    fallback: '4318',
+    unit: 'port or `none`',
+    about:
+      'second listener, on the same host, for OTLP/HTTP alone; when it is not set and 4318 is taken, a warning',
+    parse: (given) => (given === 'none' || given === '' ? undefined : parseInteger(given, 0, 65535)),
+  }),
+  manager_id: setting({
+    fallback: '',
+    unit: 'ULID',
+    about: '`source.manager_id` of events posted without a source; a new one at each start if not set',
+    parse: parseUlid,
+  }),
+  manager_type: word('event_manager', managerTypes, 'shown in /settings, without effect'),
+  manager_name: optionalText({
+    unit: 'text',
+    about: 'title of the API description, `EventManager` if not set',
+  }),
+  manager_description: optionalText({ unit: 'text', about: 'description of the API description' }),
+  lab_url: setting({
+    fallback: '',
+    unit: 'URL',
+    about: "the laboratory manager's address: shown in /settings, without effect",
+    parse: (given) => (given === '' ? undefined : parseUrl(given)),
+    show: (url) => url?.href,
+  }),
+  enable_registry_resolution: flag('without effect', true),
+  registry_lock_timeout: setting({
+    fallback: '60.0',
+    unit: 's',
+    about: 'without effect',
+    parse: (given) => parseNumber(given, 0),
+  }),
+  uvicorn_workers: optionalCount(undefined, {
+    unit: 'processes',
+    about: 'without effect: one process does it all',
+  }),
+  uvicorn_limit_concurrency: optionalCount(undefined, {
+    unit: 'connections',
+    about: 'without effect: max_in_flight_bytes bounds what is under way',
+  }),
+  uvicorn_limit_max_requests: optionalCount(undefined, { unit: 'requests', about: 'without effect' }),
+  naive_timezone: setting({
+    fallback: '',
+    unit: 'IANA zone',
+    about: 'converts times without a zone from it to UTC; not set: they stay as they are and count as UTC',
+    parse: parseZone,
+  }),
+  log_level: setting({
+    fallback: 'info',
+    unit: logLevels.map((level) => `\`${level}\``).join(', '),
+    about: "the receiver's own log, JSON lines on standard error",
+    parse: (given) => parseWord(logLevelAliases[given.toLowerCase()] ?? given.toLowerCase(), logLevels),
+  }),
+  request_timeout_ms: count(60_000, 0, {
+    unit: 'ms',
+    about: 'how long a request may take to arrive whole; 0 = no limit',
+    most: 2 ** 31 - 1,
+  }),
+  shutdown_timeout_ms: count(10_000, 0, {
+    unit: 'ms',
+    about: 'how long requests under way may take to end after SIGTERM or ctrl-C',
+    most: 2 ** 31 - 1,
+  }),
+}

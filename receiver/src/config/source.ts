@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import type { Setting } from './setting.ts'
+import { toJsonObject } from './value.ts'
+
+/** What a source says of a setting. */
+export interface Given {
+  text: string
+  /** Where it was found, as the subject of a sentence. */
+  origin: string
+}
+
+/** A place where settings are looked for. Throws an Error that tells what is wrong there. */
+export type Source = (name: string, one: Setting<unknown>) => Given | undefined
+
+/** The environment variables of a setting, first wins. */
+export const variablesOf = (name: string, { variables }: Pick<Setting<unknown>, 'variables'>) =>
+  variables ?? [`EVENT_${name.toUpperCase()}`]
+
+/** `--name=value` of the command line. */
+export function fromFlags(flags: { [name: string]: string }): Source {
+  return (name) => (Object.hasOwn(flags, name) ? { text: flags[name]!, origin: `--${name}` } : undefined)
+}
+
+/**
+ * Environment variables, their names in any case, as in MADSci; an empty one is not set. A secret may also lie in a file that
+ * <variable>_FILE names. Parts of an object: EVENT_EMAIL_ALERTS__SMTP_SERVER.
+ */
+export function fromEnvironment(environment: { [name: string]: string | undefined }): Source {
+  const variables = new Map(Object.entries(environment).map(([name, text]) => [name.toUpperCase(), text]))
+
+  function read(variable: string, one: Setting<unknown>): Given | undefined {
+    const text = variables.get(variable)
+    if (text) return { text, origin: variable }
+    const path = one.secret && variables.get(`${variable}_FILE`)
+    return path ? { text: readSecret(path, `${variable}_FILE`), origin: `${variable}_FILE` } : undefined
+  }
+
+  return (name, one) => {
+    const names = variablesOf(name, one)
+    const whole = names.map((variable) => read(variable, one)).find((found) => found !== undefined)
+    const parts = Object.entries(one.members ?? {}).flatMap(([part, member]) => {
+      const found = read(`${names[0]}__${part.toUpperCase()}`, member)
+      return found ? [{ ...found, part }] : []
+    })
+    if (parts.length === 0) return whole
+    const object = Object.fromEntries(parts.map(({ part, text }) => [part, text]))
+    return {
+      text: JSON.stringify({ ...(whole && toJsonObject(whole.text)), ...object }),
+      origin: [...(whole ? [whole] : []), ...parts].map(({ origin }) => origin).join(', '),
+    }
+  }
+}
+
+function readSecret(path: string, variable: string): string {
+  try {
+    return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
+  } catch (error) {
+    throw new Error(`cannot be read from the file that ${variable} names: ${(error as Error).message}`)
+  }
+}

@@ -1,0 +1,33 @@
+import { setting, word } from './setting.ts'
+import { parseDatabaseUrl, parseName } from './value.ts'
+
+/** Where events rest. */
+export const storeSettings = {
+  document_db_url: setting({
+    variables: ['DOCUMENT_DB_URL', 'MONGO_DB_URL', 'EVENT_DB_URL', 'DB_URL', 'EVENT_DOCUMENT_DB_URL'],
+    aliases: ['mongo_db_url', 'db_url'],
+    fallback: 'sqlite:.madsci/events.db',
+    unit: 'URL',
+    about:
+      '`sqlite:PATH` (from the working directory), `mongodb://…`, `mongodb+srv://…`, or `null:` which keeps nothing and is for measuring',
+    secret: true,
+    parse: parseDatabaseUrl,
+  }),
+  database_name: setting({
+    fallback: 'madsci_events',
+    unit: 'name',
+    about: 'MongoDB database',
+    parse: parseName,
+  }),
+  collection_name: setting({
+    fallback: 'events',
+    unit: 'name',
+    about: 'MongoDB collection',
+    parse: parseName,
+  }),
+  sqlite_synchronous: word(
+    'full',
+    ['full', 'normal', 'off'],
+    'below `full`, a power cut may take acknowledged events; a killed process does not',
+  ),
+}
