@@ -198,7 +198,7 @@ function isExecutable(path: string): boolean {
   }
 }
 
-function hasDocker(): Promise<boolean> {
+export function hasDocker(): Promise<boolean> {
   if (process.env.DOCKER_HOST) return Promise.resolve(true)
   const path = '/var/run/docker.sock'
   if (!existsSync(path)) return Promise.resolve(false)

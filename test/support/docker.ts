@@ -1,0 +1,104 @@
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { hasDocker } from './mongod.ts'
+
+const root = join(import.meta.dirname, '../..')
+
+export interface CommandResult {
+  code: number
+  stdout: string
+  stderr: string
+}
+
+/** Runs `docker` from the root of the project; throws with the end of its output when it fails. */
+export async function docker(args: string[], env: { [name: string]: string } = {}): Promise<CommandResult> {
+  const child = spawn('docker', args, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr = (stderr + chunk).slice(-20_000)
+  })
+  const code = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (status) => resolve(status ?? 1))
+  })
+  if (code !== 0)
+    throw new Error(
+      `docker ${args.join(' ')} ended with ${code}:\n${stdout.slice(-2000)}${stderr.slice(-4000)}`,
+    )
+  return { code, stdout, stderr }
+}
+
+/** Why containers cannot run here; undefined when they can. Images come by name, or from where Docker pulls them. */
+export async function whyNoDocker(): Promise<string | undefined> {
+  if (!(await hasDocker())) return 'no Docker engine answers'
+  const image = process.env.NODE_IMAGE
+  if (!image) {
+    return docker(['pull', '-q', 'node:24-bookworm-slim']).then(
+      () => undefined,
+      () => 'NODE_IMAGE is not set, and node:24-bookworm-slim cannot be pulled',
+    )
+  }
+  return docker(['image', 'inspect', image]).then(
+    () => undefined,
+    () => `there is no image ${image} (NODE_IMAGE)`,
+  )
+}
+
+export const nodeImage = () => process.env.NODE_IMAGE ?? 'node:24-bookworm-slim'
+
+/** Builds the receiver's image from docker/Dockerfile. */
+export async function buildReceiverImage(): Promise<string> {
+  const name = 'madsci-events:test'
+  await docker([
+    'build',
+    '-f',
+    'docker/Dockerfile',
+    '--build-arg',
+    `NODE_IMAGE=${nodeImage()}`,
+    '-t',
+    name,
+    '.',
+  ])
+  return name
+}
+
+/**
+ * An image of the same role as a public one, from Debian's or npm's packages on the Node image: `balancer` (HAProxy) and
+ * `mail` (MailDev), so that the stack runs where only those can be had.
+ */
+export async function buildStandIn(role: 'balancer' | 'mail'): Promise<string> {
+  const name = `madsci-events-test-${role}`
+  const file = `test/support/image/${role}.Dockerfile`
+  await docker([
+    'build',
+    '-f',
+    file,
+    '--build-arg',
+    `NODE_IMAGE=${nodeImage()}`,
+    '-t',
+    name,
+    'test/support/image',
+  ])
+  return name
+}
+
+/** A compose project of its own, with free names; `down` removes its volumes too. */
+export function createCompose(file: string, project: string, env: { [name: string]: string }) {
+  const run = (...args: string[]) => docker(['compose', '-f', file, '-p', project, ...args], env)
+  return {
+    run,
+    async logs() {
+      const { stdout } = await run('logs', '--no-color', '--tail', '60').catch(() => ({ stdout: '' }))
+      return stdout
+    },
+    down: () => run('down', '-v', '--timeout', '5', '--remove-orphans'),
+  }
+}
