@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1'
+import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
+import { Service } from 'kubernetes-models/v1'
+import { afterEach, describe, expect, it } from 'vitest'
+import { parseAllDocuments } from 'yaml'
+
+const folder = join(import.meta.dirname, '../../docker/kubernetes')
+const models = {
+  Deployment: { model: Deployment, from: 'kubernetes-models/apps/v1' },
+  StatefulSet: { model: StatefulSet, from: 'kubernetes-models/apps/v1' },
+  PodDisruptionBudget: { model: PodDisruptionBudget, from: 'kubernetes-models/policy/v1' },
+  Service: { model: Service, from: 'kubernetes-models/v1' },
+}
+type Kind = keyof typeof models
+
+const manifests = readdirSync(folder).flatMap((file) =>
+  parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => ({
+    file,
+    manifest: document.toJS() as { kind: Kind; metadata: { name: string } },
+  })),
+)
+
+const cleanups: (() => void)[] = []
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup()
+})
+
+async function typeCheck(source: string): Promise<string> {
+  const place = mkdtempSync(join(import.meta.dirname, '.types-'))
+  cleanups.push(() => rmSync(place, { recursive: true, force: true }))
+  const path = join(place, 'manifest.ts')
+  writeFileSync(path, source)
+  const tsc = join(import.meta.dirname, '../../node_modules/typescript/bin/tsc')
+  const args = ['--noEmit', '--strict', '--skipLibCheck', '--ignoreConfig', '--module', 'nodenext', path]
+  return promisify(execFile)(process.execPath, [tsc, ...args]).then(
+    () => '',
+    (error: { stdout: string }) => error.stdout,
+  )
+}
+
+const toSource = (list: { manifest: { kind: Kind } }[]) =>
+  list
+    .map(({ manifest }, i) => {
+      const { from } = models[manifest.kind]
+      return `import type { I${manifest.kind} as T${i} } from '${from}'\nexport const m${i}: T${i} = ${JSON.stringify(manifest)}`
+    })
+    .join('\n')
+
+describe('the Kubernetes manifests', () => {
+  it('keep the schemas of Kubernetes', () => {
+    expect(manifests.length).toBeGreaterThanOrEqual(6)
+    for (const { file, manifest } of manifests) {
+      const { model } = models[manifest.kind]
+      expect(() => new model(manifest as never).validate(), `${file}: ${manifest.kind}`).not.toThrow()
+    }
+  })
+
+  it('have no field that Kubernetes does not know', async () => {
+    expect(await typeCheck(toSource(manifests))).toBe('')
+    const wrong = structuredClone(manifests[0]!.manifest)
+    Object.assign(wrong, { spek: {} })
+    expect(await typeCheck(toSource([{ manifest: wrong }]))).toContain('spek')
+  })
+
+  it('name only settings that the receiver has, and the ports that it listens on', async () => {
+    const { settings } = await import('../../receiver/src/config.ts')
+    const known = new Set(Object.values(settings).flatMap(({ variables }) => variables))
+    for (const { file } of manifests) {
+      const text = readFileSync(join(folder, file), 'utf8')
+      for (const [name] of text.matchAll(/\bEVENT_[A-Z_]+/g))
+        expect(known, `${file}: ${name}`).toContain(name)
+    }
+  })
+})
