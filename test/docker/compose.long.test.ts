@@ -1,0 +1,59 @@
+import { EventClient } from '@madsci-events/sdk'
+import { afterEach, describe, expect, it } from 'vitest'
+import { buildReceiverImage, createCompose, docker, whyNoDocker } from '../support/docker.ts'
+import { findFreePort } from '../support/process.ts'
+
+const skip = await whyNoDocker()
+const cleanups: (() => Promise<unknown>)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0'
+
+async function startStack(file: string) {
+  const RECEIVER_IMAGE = await buildReceiverImage()
+  const [RECEIVER_PORT, OTLP_PORT] = [await findFreePort(), await findFreePort()]
+  const project = `madsci-events-test-${process.pid}-${RECEIVER_PORT}`
+  const env = {
+    RECEIVER_IMAGE,
+    MONGO_IMAGE: mongoImage,
+    RECEIVER_PORT: String(RECEIVER_PORT),
+    OTLP_PORT: String(OTLP_PORT),
+  }
+  const compose = createCompose(file, project, env)
+  cleanups.push(() => compose.down())
+  await compose.run('up', '-d', '--wait', '--wait-timeout', '90').catch(async (error: Error) => {
+    throw new Error(`${error.message}\n${await compose.logs()}`)
+  })
+  return { compose, url: `http://127.0.0.1:${RECEIVER_PORT}/`, otlp: `http://127.0.0.1:${OTLP_PORT}` }
+}
+
+describe.each(['docker/compose.yaml', 'docker/compose.mongo.yaml'])('%s', (file) => {
+  it('comes up healthy, takes an event on both ports, and has it again after down and up', async ({
+    skip: leave,
+  }) => {
+    if (skip) leave(skip)
+    const { compose, url, otlp } = await startStack(file)
+    const ids: string[] = []
+    for (const target of [url, otlp]) {
+      const events = new EventClient({ url: target, name: 'compose-test' })
+      ids.push(events.info('into the container'))
+      await events.flush()
+      await events.close()
+    }
+    await compose.run('down', '--timeout', '20')
+    await compose.run('up', '-d', '--wait', '--wait-timeout', '90')
+    for (const id of ids) expect((await fetch(`${url}event/${id}`)).status).toBe(200)
+
+    // The root file system is read-only, and nothing runs with rights that it does not need.
+    const { stdout } = await compose.run('ps', '-q', 'receiver')
+    const { stdout: facts } = await docker([
+      'inspect',
+      '--format',
+      '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{.HostConfig.CapDrop}}',
+      stdout.trim(),
+    ])
+    expect(facts.trim()).toBe('true 1000:1000 [ALL]')
+  })
+})
