@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
 import { createBackups, verifyBackup } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
@@ -109,6 +110,8 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       storeText,
       metric,
       async close() {
+        ingest.announceClose()
+        if (config.drainDelayMs > 0) await sleep(config.drainDelayMs)
         const drained = Promise.all([ingest.close(), ...servers.map((server) => server.close())])
         const clean = await within(drained, config.shutdownTimeoutMs)
         if (!clean) for (const server of servers) server.destroy()

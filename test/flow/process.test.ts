@@ -96,6 +96,18 @@ describe('madsci-events serve', () => {
     expect(receiver.stderr).toContain('"events_stored":2')
   })
 
+  it('with drain_delay_ms, says first that it will end, and still takes events', async () => {
+    const receiver = await start({ flags: { drain_delay_ms: '700' } })
+    receiver.kill('SIGTERM')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect((await fetch(`${receiver.url}health/ready`)).status).toBe(503)
+    const body = JSON.stringify({ event_type: 'test' })
+    const headers = { 'content-type': 'application/json' }
+    expect((await fetch(`${receiver.url}event`, { method: 'POST', headers, body })).status).toBe(200)
+    expect(await receiver.exited).toBe(0)
+    expect(receiver.stderr).toContain('"events_stored":1')
+  })
+
   it('cuts off what takes longer than the deadline, and says so with its exit code', async () => {
     const receiver = await start({ flags: { shutdown_timeout_ms: '200' } })
     const half = await startHalfRequest(receiver.url)

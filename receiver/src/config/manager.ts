@@ -95,6 +95,12 @@ export const managerSettings = {
     about: 'how long a request may take to arrive whole; 0 = no limit',
     most: 2 ** 31 - 1,
   }),
+  drain_delay_ms: count(0, 0, {
+    unit: 'ms',
+    about:
+      'after SIGTERM, how long requests are still taken while /health/ready says 503: time for a balancer to learn of it',
+    most: 600_000,
+  }),
   shutdown_timeout_ms: count(10_000, 0, {
     unit: 'ms',
     about: 'how long requests under way may take to end after SIGTERM or ctrl-C',

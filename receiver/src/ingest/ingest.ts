@@ -39,6 +39,8 @@ export interface Ingest {
   accept(events: readonly Event[]): Promise<Receipt>
   readonly inFlightBytes: number
   readonly isClosing: boolean
+  /** Says that it will close soon; calls are still taken. */
+  announceClose(): void
   /** Refuses new calls, waits for those under way. */
   close(): Promise<void>
 }
@@ -99,6 +101,9 @@ export function createIngest(options: IngestOptions): Ingest {
     },
     get isClosing() {
       return isClosing
+    },
+    announceClose() {
+      isClosing = true
     },
     async close() {
       isClosing = true
