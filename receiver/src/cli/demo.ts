@@ -9,7 +9,7 @@ const demoStore = 'sqlite:.madsci/demo.db'
 export async function demo(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
   // A demo must not write into a laboratory's record: it has its own file, unless the command line says otherwise.
   const config = readConfig({
-    environment: terminal.environment,
+    ...terminal,
     flags: { document_db_url: demoStore, log_level: 'warn', ...flags },
   })
   const log = createLog(config)

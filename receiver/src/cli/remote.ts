@@ -5,8 +5,8 @@ import type { Terminal } from './terminal.ts'
 
 /** Commands that ask a running receiver. */
 
-function baseUrl({ flags }: CommandCall, { environment }: Terminal): URL {
-  return readConfig({ environment, flags }).serverUrl
+function baseUrl({ flags }: CommandCall, terminal: Terminal): URL {
+  return readConfig({ ...terminal, flags }).serverUrl
 }
 
 async function ask(url: URL, init: RequestInit = {}): Promise<Response> {

@@ -6,7 +6,7 @@ import type { Terminal } from './terminal.ts'
 
 /** Runs the receiver until a signal comes. 0 after a clean end, 1 when requests had to be cut off. */
 export async function serve(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
-  const config = readConfig({ environment: terminal.environment, flags })
+  const config = readConfig({ ...terminal, flags })
   const log = createLog(config)
   const receiver = await openReceiver(config, log, terminal)
   await aborted(terminal.stopping)

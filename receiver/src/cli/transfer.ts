@@ -66,7 +66,7 @@ function toQuery({ options }: CommandCall): FindQuery {
 }
 
 export async function exportEvents(call: CommandCall, terminal: Terminal): Promise<number> {
-  const config = readConfig({ environment: terminal.environment, flags: call.flags })
+  const config = readConfig({ ...terminal, flags: call.flags })
   const format = (text(call.options.format) ?? 'ndjson') as ExportFormat
   if (!exportFormats.includes(format)) throw wrong(`--format must be one of ${exportFormats.join(', ')}`)
   const query = toQuery(call)
@@ -105,7 +105,7 @@ async function write({ stdout }: Terminal, piece: string): Promise<void> {
 
 export async function importFrom(call: CommandCall, terminal: Terminal): Promise<number> {
   const from = call.arguments[0]!
-  const config = readConfig({ environment: terminal.environment, flags: call.flags })
+  const config = readConfig({ ...terminal, flags: call.flags })
   const zone = text(call.options.zone)
   let fromNaive: ((naive: string) => string) | undefined
   try {
@@ -178,7 +178,7 @@ function toReport(report: ImportReport): string {
 
 export async function restore(call: CommandCall, terminal: Terminal): Promise<number> {
   const folder = resolve(terminal.workingDirectory, call.arguments[0]!)
-  const config = readConfig({ environment: terminal.environment, flags: call.flags })
+  const config = readConfig({ ...terminal, flags: call.flags })
   const metadata = await verifyBackup(folder)
   const progress = createProgress(terminal, metadata.events)
   const result = await withStore(config, terminal, async (store) => {

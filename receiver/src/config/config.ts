@@ -1,6 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { alertSettings } from './alert.ts'
 import { backupSettings } from './backup.ts'
+import { fromFiles, toSettingsFolder } from './file.ts'
 import { limitSettings } from './limit.ts'
 import { managerSettings } from './manager.ts'
 import { retentionSettings } from './retention.ts'
@@ -33,14 +34,18 @@ export interface ReadConfigOptions {
   environment: { [name: string]: string | undefined }
   /** `--name=value` of the command line, the name with underscores. */
   flags?: { [name: string]: string }
+  /** Where settings files are looked for; without it, they are not. */
+  workingDirectory?: string
 }
 
-/** Flags over environment over defaults. Throws EVT_CONFIG with all problems at once in `detail`. */
-export function readConfig({ environment, flags = {} }: ReadConfigOptions): Config {
+/** Flags over environment over settings files over defaults. Throws EVT_CONFIG with all problems at once in `detail`. */
+export function readConfig({ environment, flags = {}, workingDirectory }: ReadConfigOptions): Config {
   const problems = Object.keys(flags)
     .filter((name) => !Object.hasOwn(settings, name))
     .map((name) => `--${name} is no setting`)
-  const sources = [fromFlags(flags), fromEnvironment(environment)]
+  const files =
+    workingDirectory === undefined ? [] : fromFiles(toSettingsFolder(environment, workingDirectory), problems)
+  const sources = [fromFlags(flags), fromEnvironment(environment), ...files]
   const given = new Map<SettingName, string>()
   const values: { [name: string]: unknown } = {}
   for (const [name, one] of Object.entries<Setting<unknown>>(settings)) {

@@ -88,6 +88,7 @@ export const managerSettings = {
     fallback: 'info',
     unit: logLevels.map((level) => `\`${level}\``).join(', '),
     about: "the receiver's own log, JSON lines on standard error",
+    clashes: true,
     parse: (given) => parseWord(logLevelAliases[given.toLowerCase()] ?? given.toLowerCase(), logLevels),
   }),
   request_timeout_ms: count(60_000, 0, {

@@ -15,6 +15,8 @@ export interface Setting<T> {
   variables?: readonly string[]
   /** Other names in settings files. */
   aliases?: readonly string[]
+  /** Other programs of a laboratory read this name from the `settings.*` of all, so there only event_<name> is ours. */
+  clashes?: true
   /** Never shown; the environment may name a file instead, by <variable>_FILE. */
   secret?: true
   /** The value as JSON, as /settings and `config` show it; without it, the value itself. */

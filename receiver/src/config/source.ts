@@ -25,14 +25,20 @@ export function fromFlags(flags: { [name: string]: string }): Source {
  * Environment variables, their names in any case, as in MADSci; an empty one is not set. A secret may also lie in a file that
  * <variable>_FILE names. Parts of an object: EVENT_EMAIL_ALERTS__SMTP_SERVER.
  */
-export function fromEnvironment(environment: { [name: string]: string | undefined }): Source {
+export function fromEnvironment(
+  environment: { [name: string]: string | undefined },
+  /** Ends the origin: where the variables come from, if not from the process. */
+  where = '',
+): Source {
   const variables = new Map(Object.entries(environment).map(([name, text]) => [name.toUpperCase(), text]))
 
   function read(variable: string, one: Setting<unknown>): Given | undefined {
     const text = variables.get(variable)
-    if (text) return { text, origin: variable }
+    if (text) return { text, origin: variable + where }
     const path = one.secret && variables.get(`${variable}_FILE`)
-    return path ? { text: readSecret(path, `${variable}_FILE`), origin: `${variable}_FILE` } : undefined
+    return path
+      ? { text: readSecret(path, `${variable}_FILE`), origin: `${variable}_FILE${where}` }
+      : undefined
   }
 
   return (name, one) => {
