@@ -68,7 +68,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
       })
     }
     if (running === 0 && waiting.length > 0) {
-      gathering = setTimeout(start, expectedUntilMs - performance.now())
+      gathering = setTimeout(start, Math.max(0, expectedUntilMs - performance.now()))
     } else if (running === 0) {
       for (const resolve of idle) resolve()
       idle = []

@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { WriteOutcome } from '../event-store.ts'
 import { workerUrl } from '../worker-url.ts'
+import { createCommitter, fileNumberOf } from './commit.ts'
 import type { Synchronous } from './connection.ts'
 import type { KeepResult, KeepTask } from './keep.ts'
 import { addRow, createRows, type Rows } from './row.ts'
@@ -14,6 +15,8 @@ export interface Writer {
   probe(): Promise<void>
   /** Why the last commit failed; undefined after one that did not. */
   readonly trouble: string | undefined
+  /** Commits made so far by the calling thread, and by the other. */
+  readonly commits: { readonly here: number; readonly thread: number }
   /** Ends the thread after the writes under way. */
   close(): Promise<void>
 }
@@ -25,17 +28,47 @@ interface Waiting {
   reject: (error: EventError) => void
 }
 
-/** Writes in a thread of their own, which starts again with the next write should it die. */
-export function createWriter(options: { path: string; synchronous: Synchronous }): Writer {
+// A small commit on a quick disk takes less than waking a thread twice.
+const smallRows = 50
+const smallCharacters = 128 * 1024
+const defaultQuickMs = 1.5
+// So often the thread makes a small one all the same: its connection then folds the log back into the file.
+const commitsBetweenFolds = 128
+
+export interface WriterOptions {
+  path: string
+  synchronous: Synchronous
+  /** Mean duration of small commits up to which the caller makes them itself. */
+  quickMs?: number
+}
+
+/**
+ * Writes in a thread of their own, which starts again with the next write should it die. But a small write to a quick
+ * disk is committed by the caller's own connection, while the thread has nothing to do:
+ *
+ *     small, disk quick, thread idle ─▶ here:   one commit, some tenths of a millisecond
+ *     else                           ─▶ thread: in the order of the calls
+ *
+ * Quick means: the moving average of small commits is below 1.5 ms. One that hangs takes the average up with it, and
+ * the thread has the work until the disk is quick again. What fails here, the thread tries again.
+ */
+export function createWriter(options: WriterOptions): Writer {
+  const { path, synchronous, quickMs = defaultQuickMs } = options
+  const fileNumber = fileNumberOf(path)
+  const here = createCommitter({ path, synchronous, fileNumber, isBrief: true })
   const waiting = new Map<number, Waiting>()
+  const commits = { here: 0, thread: 0 }
   let worker: Worker | undefined
   let lastWrite = 0
   let trouble: string | undefined
   let isClosed = false
   let wakeClose = () => {}
+  // Quickness must be seen before it is relied on.
+  let averageMs = 4 * defaultQuickMs
+  let commitsSinceFold = 0
 
   function start(): Worker {
-    const data: WriteWorkerData = options
+    const data: WriteWorkerData = { path, synchronous, fileNumber }
     const started = new Worker(workerUrl('./sqlite/write-worker'), { workerData: data })
     started.unref()
     started.on('message', (message: FromWriter) => {
@@ -76,6 +109,44 @@ export function createWriter(options: { path: string; synchronous: Synchronous }
     })
   }
 
+  function store(rows: Rows): Uint8Array | Promise<Uint8Array> {
+    const isSmall = rows.ids.length <= smallRows && charactersOf(rows) <= smallCharacters
+    const isMine =
+      isSmall &&
+      averageMs < quickMs &&
+      waiting.size === 0 &&
+      trouble === undefined &&
+      !isClosed &&
+      commitsSinceFold < commitsBetweenFolds
+    if (isMine) {
+      const startedMs = performance.now()
+      try {
+        const isStored = here.store(rows)
+        commits.here++
+        commitsSinceFold++
+        return isStored
+      } catch {
+        // The thread finds out whether it is the disk.
+      } finally {
+        note(performance.now() - startedMs)
+      }
+    }
+    return storeInThread(rows, isSmall)
+  }
+
+  async function storeInThread(rows: Rows, isSmall: boolean): Promise<Uint8Array> {
+    const done = await send({ rows })
+    if (!('isStored' in done)) throw new EventError('EVT_INTERNAL')
+    commits.thread++
+    commitsSinceFold = 0
+    if (isSmall) note(done.tookMs)
+    return done.isStored
+  }
+
+  function note(tookMs: number): void {
+    averageMs += (tookMs - averageMs) / 8
+  }
+
   return {
     async write(events) {
       const rows = createRows()
@@ -84,8 +155,8 @@ export function createWriter(options: { path: string; synchronous: Synchronous }
         const refused = addRow(rows, events[i]!)
         if (refused !== undefined) outcomes[i] = { refused }
       }
-      const done = await send({ rows })
-      const isStored = 'isStored' in done ? done.isStored : []
+      const storing = store(rows)
+      const isStored = storing instanceof Promise ? await storing : storing
       let row = 0
       for (let i = 0; i < events.length; i++) outcomes[i] ??= isStored[row++] === 1 ? 'stored' : 'duplicate'
       return outcomes
@@ -100,15 +171,23 @@ export function createWriter(options: { path: string; synchronous: Synchronous }
     get trouble() {
       return trouble
     },
+    commits,
     async close() {
       isClosed = true
       if (waiting.size > 0)
         await new Promise<void>((resolve) => {
           wakeClose = resolve
         })
+      here.close()
       const closing = worker
       worker = undefined
       await closing?.terminate()
     },
   }
+}
+
+function charactersOf({ documents, exacts }: Rows): number {
+  let count = 0
+  for (let i = 0; i < documents.length; i++) count += documents[i]!.length + (exacts[i]?.length ?? 0)
+  return count
 }

@@ -1,0 +1,113 @@
+import { statSync } from 'node:fs'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { openWritable, type Synchronous, toStoreError } from './connection.ts'
+import { type KeepResult, type KeepTask, runTask } from './keep.ts'
+import { noDate, type Rows } from './row.ts'
+import { lastSeqSql } from './schema.ts'
+
+export interface CommitterOptions {
+  path: string
+  synchronous: Synchronous
+  /** Inode of the file: what is written into one that nobody can find any more would be lost. */
+  fileNumber: number | undefined
+  /** Never longer than its own commit: it neither waits for a lock nor folds the log (WAL) back into the file. */
+  isBrief?: boolean
+}
+
+/** One connection that writes, each call a transaction. Two may exist, in two threads: only one is used at a time. */
+export interface Committer {
+  /** 1 for each row that was stored, 0 for a duplicate. No rows: shows only whether a commit works. Throws EVT_STORE_UNAVAILABLE. */
+  store(rows: Rows): Uint8Array
+  /** Throws EVT_STORE_UNAVAILABLE. */
+  keep(task: KeepTask): KeepResult
+  close(): void
+}
+
+interface Open {
+  database: DatabaseSync
+  insert: StatementSync
+  lastSeq: StatementSync
+  begin: StatementSync
+  commit: StatementSync
+}
+
+export function fileNumberOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.ino
+}
+
+/** Opens with the first commit, and again after trouble. */
+export function createCommitter(options: CommitterOptions): Committer {
+  const { path, synchronous, fileNumber, isBrief = false } = options
+  let open: Open | undefined
+
+  function connect(): Open {
+    if (fileNumberOf(path) !== fileNumber)
+      throw new Error('the database file was moved or replaced; put it back, or restart the receiver')
+    if (open) return open
+    const database = openWritable(path, synchronous)
+    if (isBrief) database.exec('PRAGMA wal_autocheckpoint = 0; PRAGMA busy_timeout = 0')
+    open = {
+      database,
+      insert: database.prepare(
+        'INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+      ),
+      lastSeq: database.prepare(lastSeqSql),
+      begin: database.prepare('BEGIN IMMEDIATE'),
+      commit: database.prepare('COMMIT'),
+    }
+    return open
+  }
+
+  function transact<T>(work: (connection: Open) => T): T {
+    try {
+      const connection = connect()
+      connection.begin.run()
+      const result = work(connection)
+      connection.commit.run()
+      return result
+    } catch (error) {
+      close()
+      throw toStoreError(error)
+    }
+  }
+
+  /** After trouble nothing is known of a connection: rolled back, and opened again by the next commit. */
+  function close(): void {
+    try {
+      open?.database.close()
+    } catch {
+      // A broken one cannot be closed; it is let go.
+    }
+    open = undefined
+  }
+
+  return {
+    store: (rows) => transact((connection) => insertRows(connection, rows)),
+    keep: (task) => transact(({ database }) => runTask(database, task)),
+    close,
+  }
+}
+
+function insertRows({ insert, lastSeq }: Open, rows: Rows): Uint8Array {
+  const { ids, timestamps, levels, archived, archivedAt, documents, exacts } = rows
+  const isStored = new Uint8Array(ids.length)
+  const first = (lastSeq.get() as { value: number }).value + 1
+  let count = 0
+  for (let i = 0; i < ids.length; i++) {
+    const { changes } = insert.run(
+      first + count,
+      ids[i]!,
+      timestamps[i]!,
+      levels[i]!,
+      archived[i] ? 1 : 0,
+      archivedAt[i] ?? noDate,
+      documents[i]!,
+      exacts[i] ?? null,
+    )
+    if (changes === 1) {
+      isStored[i] = 1
+      count++
+    }
+  }
+  return isStored
+}

@@ -1,0 +1,78 @@
+import { mkdtemp, rename, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { openWritable } from '../../../../receiver/src/store/sqlite/connection.ts'
+import { upgradeSchema } from '../../../../receiver/src/store/sqlite/schema.ts'
+import { createWriter, type Writer } from '../../../../receiver/src/store/sqlite/write.ts'
+import { makeEvent } from '../../../contract/event-store.contract.ts'
+
+describe('the writer of SQLite', () => {
+  let folder: string
+  let path: string
+  let writer: Writer
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'madsci-write-'))
+    path = join(folder, 'events.db')
+    const database = openWritable(path, 'full')
+    upgradeSchema(database, path)
+    database.close()
+    // No disk is too slow for this test, but for the last one.
+    writer = createWriter({ path, synchronous: 'full', quickMs: 1e6 })
+  })
+  afterEach(async () => {
+    await writer.close()
+    await rm(folder, { recursive: true })
+  })
+  const sequence = () => {
+    const database = new DatabaseSync(path, { readOnly: true })
+    const rows = database.prepare('SELECT seq, id FROM events ORDER BY seq').all() as {
+      seq: number
+      id: string
+    }[]
+    database.close()
+    return rows
+  }
+
+  it('small writes are committed by the caller, large ones by the thread, in one order without gaps', async () => {
+    const large = (name: string) => Array.from({ length: 60 }, (_, i) => makeEvent(`${name}-${i}`))
+    await writer.write(large('first'))
+    for (let i = 0; i < 300; i++) {
+      expect(await writer.write([makeEvent(`small-${i}`), makeEvent('same')])).toEqual([
+        'stored',
+        i === 0 ? 'stored' : 'duplicate',
+      ])
+    }
+    // A small one behind a large one that is under way waits for it, and does not go beside it.
+    const [, outcome] = await Promise.all([writer.write(large('last')), writer.write([makeEvent('behind')])])
+    expect(outcome).toEqual(['stored'])
+    const rows = sequence()
+    expect(rows.map(({ seq }) => seq)).toEqual(Array.from({ length: 60 + 301 + 61 }, (_, i) => i + 1))
+    expect(rows.at(-1)!.id).toBe('behind')
+    expect(writer.commits.here).toBeGreaterThan(250)
+    // The two large ones, the small one behind, and one for each turn at folding the log.
+    expect(writer.commits.thread).toBe(5)
+  })
+
+  it('what fails on the connection of the caller is tried again by the thread', async () => {
+    await writer.write([makeEvent('a')])
+    expect(writer.commits).toEqual({ here: 1, thread: 0 })
+    await rename(path, `${path}.away`)
+    await expect(writer.write([makeEvent('b')])).rejects.toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+    expect(writer.trouble).toContain('moved')
+    await rename(`${path}.away`, path)
+    expect(await writer.write([makeEvent('b')])).toEqual(['stored'])
+    expect(writer.commits).toEqual({ here: 1, thread: 1 })
+    expect(await writer.write([makeEvent('c')])).toEqual(['stored'])
+    expect(writer.commits).toEqual({ here: 2, thread: 1 })
+    expect(sequence().map(({ id }) => id)).toEqual(['a', 'b', 'c'])
+  })
+
+  it('a slow disk has the thread to itself', async () => {
+    await writer.close()
+    writer = createWriter({ path, synchronous: 'full', quickMs: 0 })
+    for (let i = 0; i < 20; i++) await writer.write([makeEvent(`e${i}`)])
+    expect(writer.commits).toEqual({ here: 0, thread: 20 })
+  })
+})
