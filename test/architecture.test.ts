@@ -36,6 +36,7 @@ const rooms: { [room: string]: string[] } = {
   receiver: ['config', 'http', 'ingest', 'store', 'retention', 'backup', 'metric', 'log'],
   http: ['otlp', 'ingest', 'store', 'backup', 'metric', 'log'],
   transfer: ['store', 'otlp'],
+  utilization: ['store'],
   retention: ['store', 'log'],
   backup: ['store', 'log'],
   ingest: ['store', 'metric'],

@@ -1,4 +1,5 @@
 import type { Event } from '@madsci-events/sdk/event'
+import type { ScanSource } from './event-scan.ts'
 import type { Selector } from './selector.ts'
 
 /** What became of the events of one write, in their order. */
@@ -101,6 +102,8 @@ export interface EventStore {
   readonly kind: 'sqlite' | 'mongodb' | 'null'
   /** How many writes may run at once; the batcher keeps to it. */
   readonly writeConcurrency: number
+  /** For `openScan`, in another thread. */
+  readonly scanSource: ScanSource
   write(events: readonly Event[]): Promise<WriteOutcome[]>
   /** Undefined when there is no such id. */
   get(id: string): Promise<StoredEvent | undefined>

@@ -6,6 +6,7 @@ export function createNullStore(): EventStore {
   return {
     kind: 'null',
     writeConcurrency: 4,
+    scanSource: { kind: 'none' },
     async write(events) {
       totalEvents += events.length
       return events.map(() => 'stored')

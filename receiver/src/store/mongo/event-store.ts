@@ -202,6 +202,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   return {
     kind: 'mongodb',
     writeConcurrency,
+    scanSource: { kind: 'mongodb', url, databaseName, collectionName, graceMs },
     write: (events) => guarded(() => write(events)),
     get: (id) => guarded(() => get(id)),
     async *find(query) {

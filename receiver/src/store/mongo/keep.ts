@@ -3,6 +3,10 @@ import type { ArchiveSelection, EventMatch } from '../event-store.ts'
 import { toLowestText } from '../time-text.ts'
 import { callLimit } from './connection.ts'
 import { durable } from './insert.ts'
+import { metaName } from './schema.ts'
+
+/** `_id` of the mark in the meta collection that says how many commits deleted events. */
+export const purgedMark = 'purged'
 
 /** Archive and purge, each step one bounded command. */
 export interface Keeper {
@@ -34,7 +38,12 @@ export function createKeeper(
       deletes: [{ q: { ...q, _id: { $in: ids } }, limit: 0 }],
       writeConcern: durable,
     }
-    return toCount(await db.command(command, callLimit()), 'n')
+    const removed = toCount(await db.command(command, callLimit()), 'n')
+    // Behind the deletion: who has read before it then knows that what it holds may be gone.
+    const mark = { q: { _id: purgedMark }, u: { $inc: { commits: 1 } }, upsert: true }
+    const meta = { update: metaName(collectionName), updates: [mark], writeConcern: durable }
+    toCount(await db.command(meta, callLimit()), 'n')
+    return removed
   }
 
   return {

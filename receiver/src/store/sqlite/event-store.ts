@@ -97,6 +97,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     kind: 'sqlite',
     // One commits while the next is made ready.
     writeConcurrency: 2,
+    scanSource: { kind: 'sqlite', path },
     write: (events) => writer.write(events),
     get: (id) =>
       guarded(() => {

@@ -1,0 +1,126 @@
+import { Worker } from 'node:worker_threads'
+import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
+import type {
+  FromUtilizationThread,
+  ReportRequest,
+  ToUtilizationThread,
+  UtilizationWorkerData,
+} from './engine.ts'
+
+export interface UtilizationAnswer {
+  contentType: string
+  fileName: string | undefined
+  /** Throws what went wrong on the way. Leaving the loop early ends the report. */
+  pieces: AsyncIterable<string>
+}
+
+/** The reports of a receiver. */
+export interface Utilization {
+  /** Throws what the engine throws before its first piece. */
+  ask(request: ReportRequest): Promise<UtilizationAnswer>
+  close(): Promise<void>
+}
+
+interface Call {
+  arrived: FromUtilizationThread[]
+  error: EventError | undefined
+  wake: () => void
+}
+
+/** Reports in a thread of their own, which starts with the first, and again should it die. */
+export function createUtilization(data: UtilizationWorkerData): Utilization {
+  const calls = new Map<number, Call>()
+  let worker: Worker | undefined
+  let lastCall = 0
+  let isClosed = false
+
+  function start(): Worker {
+    // Sources run unbuilt too, and a path in a text is not rewritten by the compiler.
+    const file = new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+    const started = new Worker(file, { workerData: data })
+    started.unref()
+    started.on('message', (message: FromUtilizationThread) => {
+      const call = calls.get(message.call)
+      call?.arrived.push(message)
+      call?.wake()
+    })
+    const died = (cause?: unknown) => {
+      if (worker === started) stop(new EventError('EVT_STORE_UNAVAILABLE', undefined, { cause }))
+    }
+    started.on('error', died)
+    started.on('exit', () => died())
+    return started
+  }
+
+  function stop(error: EventError): void {
+    worker = undefined
+    for (const call of calls.values()) {
+      call.error = error
+      call.wake()
+    }
+  }
+
+  async function nextOf(call: Call): Promise<FromUtilizationThread> {
+    for (;;) {
+      const message = call.arrived.shift()
+      if (message) {
+        if (message.kind !== 'failed') return message
+        // The text of what nobody foresaw is for our log.
+        if (message.code === 'EVT_INTERNAL')
+          throw new EventError('EVT_INTERNAL', undefined, { cause: new Error(message.message) })
+        throw new EventError(message.code as ErrorCode, message.message, { detail: message.detail })
+      }
+      if (call.error) throw call.error
+      await new Promise<void>((resolve) => {
+        call.wake = resolve
+      })
+    }
+  }
+
+  const post = (message: ToUtilizationThread) => worker?.postMessage(message)
+
+  async function ask(request: ReportRequest): Promise<UtilizationAnswer> {
+    if (isClosed) throw new EventError('EVT_CLOSING')
+    worker ??= start()
+    const number = ++lastCall
+    const call: Call = { arrived: [], error: undefined, wake: () => {} }
+    calls.set(number, call)
+    post({ kind: 'ask', call: number, request })
+    async function* pieces(): AsyncGenerator<string> {
+      let isDone = false
+      try {
+        for (;;) {
+          const message = await nextOf(call)
+          if (message.kind === 'end') {
+            isDone = true
+            return
+          }
+          if (message.kind !== 'piece') continue
+          yield message.text
+          post({ kind: 'more', call: number })
+        }
+      } finally {
+        calls.delete(number)
+        if (!isDone) post({ kind: 'cancel', call: number })
+      }
+    }
+    try {
+      const head = await nextOf(call)
+      if (head.kind !== 'head') throw new Error('BUG: a report began without its head')
+      return { contentType: head.contentType, fileName: head.fileName, pieces: pieces() }
+    } catch (error) {
+      calls.delete(number)
+      throw error
+    }
+  }
+
+  return {
+    ask,
+    async close() {
+      isClosed = true
+      const closing = worker
+      stop(new EventError('EVT_CLOSING'))
+      await closing?.terminate()
+    },
+  }
+}
