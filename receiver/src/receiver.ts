@@ -5,6 +5,7 @@ import { createEventId, createZoneConverter, EventError } from '@madsci-events/s
 import { createBackups, verifyBackup } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
 import type { Config } from './config/config.ts'
+import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Log } from './log.ts'
@@ -35,6 +36,8 @@ export interface Receiver {
   readonly url: string
   /** Address of the second OTLP listener; undefined when there is none. */
   readonly otlpUrl: string | undefined
+  /** Address of OTLP/gRPC, as clients take it; undefined when there is none. */
+  readonly grpcUrl: string | undefined
   /** Where the events rest, without secrets. */
   readonly storeText: string
   readonly metric: Metric
@@ -101,12 +104,17 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     const port = await listen(main, host, Number(config.serverUrl.port || 80), 'server_url')
     const otlp = await createOtlpServer(door)
     servers.push(otlp)
-    const otlpPort = await listenForOtlp(otlp, host, config, log)
+    const optional = { host, config, log }
+    const otlpPort = await listenIfFree(otlp, 'otlp_port', config.otlpPort, optional)
+    const grpc = createGrpcServer(door)
+    servers.push(grpc)
+    const grpcPort = await listenIfFree(grpc, 'grpc_port', config.grpcPort, optional)
 
     const at = (number: number) => `http://${config.serverUrl.hostname}:${number}`
     return {
       url: `${at(port)}/`,
       otlpUrl: otlpPort === undefined ? undefined : `${at(otlpPort)}/v1/logs`,
+      grpcUrl: grpcPort === undefined ? undefined : at(grpcPort),
       storeText,
       metric,
       async close() {
@@ -197,19 +205,25 @@ async function listen(server: HttpServer, host: string, port: number, setting: s
   }
 }
 
-/** The standard port often belongs to a Collector on the same machine: only an operator who asked for it must get it. */
-async function listenForOtlp(
+interface OptionalListener {
+  host: string
+  config: Config
+  log: Log
+}
+
+/** The standard ports often belong to a Collector on the same machine: only an operator who asked for one must get it. */
+async function listenIfFree(
   server: HttpServer,
-  host: string,
-  { otlpPort, given }: Config,
-  log: Log,
+  setting: 'otlp_port' | 'grpc_port',
+  port: number | undefined,
+  { host, config, log }: OptionalListener,
 ): Promise<number | undefined> {
-  if (otlpPort === undefined) return undefined
+  if (port === undefined) return undefined
   try {
-    return await listen(server, host, otlpPort, 'otlp_port')
+    return await listen(server, host, port, setting)
   } catch (error) {
-    if (given.has('otlp_port')) throw error
-    log.warn({ port: otlpPort }, `${(error as Error).message}; OTLP is taken on the main port alone`)
+    if (config.given.has(setting)) throw error
+    log.warn({ port }, `${(error as Error).message}; the receiver goes on without this listener`)
     return undefined
   }
 }

@@ -16,8 +16,8 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-async function start() {
-  const receiver = await startTestReceiver()
+async function start(flags: { [name: string]: string } = {}) {
+  const receiver = await startTestReceiver({ flags })
   cleanups.push(() => receiver.close())
   return receiver
 }
@@ -40,24 +40,29 @@ async function waitForCount(url: string, count: number): Promise<void> {
 async function startCollector(
   path: string,
   endpoint: string,
-  encoding: 'proto' | 'json',
+  encoding: 'proto' | 'json' | 'grpc',
   compression: string,
 ) {
   const folder = await mkdtemp(join(tmpdir(), 'madsci-collector-'))
   const port = await findFreePort()
   const config = {
     receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}` } } } },
-    exporters: {
-      otlp_http: {
-        logs_endpoint: endpoint,
-        encoding,
-        compression,
-        retry_on_failure: { initial_interval: '100ms' },
-      },
-    },
+    exporters:
+      encoding === 'grpc'
+        ? { otlp_grpc: { endpoint, compression, tls: { insecure: true } } }
+        : {
+            otlp_http: {
+              logs_endpoint: endpoint,
+              encoding,
+              compression,
+              retry_on_failure: { initial_interval: '100ms' },
+            },
+          },
     service: {
       telemetry: { metrics: { level: 'none' } },
-      pipelines: { logs: { receivers: ['otlp'], exporters: ['otlp_http'] } },
+      pipelines: {
+        logs: { receivers: ['otlp'], exporters: [encoding === 'grpc' ? 'otlp_grpc' : 'otlp_http'] },
+      },
     },
   }
   const file = join(folder, 'config.yaml')
@@ -70,52 +75,66 @@ async function startCollector(
 }
 
 describe('standard tools send to the receiver', () => {
-  it('telemetrygen, straight: every record is found by REST', async (context) => {
-    const telemetrygen = findPeer('TELEMETRYGEN_BINARY')
-    if ('skip' in telemetrygen) return context.skip(telemetrygen.skip)
-    const receiver = await start()
-    const args = ['logs', '--otlp-http', '--otlp-insecure', '--otlp-endpoint', new URL(receiver.otlpUrl).host]
-    args.push(
-      '--logs',
-      '300',
-      '--workers',
-      '2',
-      '--rate',
-      '0',
-      '--severity-number',
-      '17',
-      '--severity-text',
-      'Error',
-    )
-    args.push('--trace-id', '0102030405060708090a0b0c0d0e0f10', '--telemetry-attributes', 'plate="P7"')
-    const peer = spawnPeer(telemetrygen.path, args)
-    cleanups.push(() => peer.stop())
-    expect(await peer.exited, peer.output).toBe(0)
-    const events = await listEvents(receiver.url)
-    expect(events).toHaveLength(600)
-    for (const event of events) {
-      expect(event).toMatchObject({
-        event_type: 'log_error',
-        log_level: 40,
-        trace_id: '0102030405060708090a0b0c0d0e0f10',
-        event_data: { message: 'the message', plate: 'P7' },
-        otel: { resource: { 'service.name': 'telemetrygen' } },
-      })
-    }
-  })
+  it.for(['HTTP', 'gRPC'])(
+    'telemetrygen, straight by OTLP/%s: every record is found by REST',
+    async (way, context) => {
+      const telemetrygen = findPeer('TELEMETRYGEN_BINARY')
+      if ('skip' in telemetrygen) return context.skip(telemetrygen.skip)
+      const receiver = await start({ grpc_port: '0' })
+      const { host } = new URL(way === 'HTTP' ? receiver.otlpUrl : receiver.grpcUrl)
+      const args = [
+        'logs',
+        ...(way === 'HTTP' ? ['--otlp-http'] : []),
+        '--otlp-insecure',
+        '--otlp-endpoint',
+        host,
+      ]
+      args.push(
+        '--logs',
+        '300',
+        '--workers',
+        '2',
+        '--rate',
+        '0',
+        '--severity-number',
+        '17',
+        '--severity-text',
+        'Error',
+      )
+      args.push('--trace-id', '0102030405060708090a0b0c0d0e0f10', '--telemetry-attributes', 'plate="P7"')
+      const peer = spawnPeer(telemetrygen.path, args)
+      cleanups.push(() => peer.stop())
+      expect(await peer.exited, peer.output).toBe(0)
+      const events = await listEvents(receiver.url)
+      expect(events).toHaveLength(600)
+      for (const event of events) {
+        expect(event).toMatchObject({
+          event_type: 'log_error',
+          log_level: 40,
+          trace_id: '0102030405060708090a0b0c0d0e0f10',
+          event_data: { message: 'the message', plate: 'P7' },
+          otel: { resource: { 'service.name': 'telemetrygen' } },
+        })
+      }
+    },
+  )
 
   it.for([
     ['proto', 'gzip'],
     ['proto', 'zstd'],
     ['json', 'none'],
     ['json', 'gzip'],
+    ['grpc', 'none'],
+    ['grpc', 'gzip'],
+    ['grpc', 'zstd'],
   ] as const)(
     'the Collector between, %s with %s: events and foreign records arrive whole',
     async ([encoding, compression], context) => {
       const otelcol = findPeer('OTELCOL_BINARY')
       if ('skip' in otelcol) return context.skip(otelcol.skip)
-      const receiver = await start()
-      const { url, collector } = await startCollector(otelcol.path, receiver.otlpUrl, encoding, compression)
+      const receiver = await start({ grpc_port: '0' })
+      const endpoint = encoding === 'grpc' ? receiver.grpcUrl : receiver.otlpUrl
+      const { url, collector } = await startCollector(otelcol.path, endpoint, encoding, compression)
       const events = fc.sample(eventArbitrary, 200)
       const sent = await fetch(url, {
         method: 'POST',

@@ -8,6 +8,8 @@ export interface ReceiverProcess {
   readonly pid: number
   readonly url: string
   readonly otlpUrl: string
+  /** '' unless the flag grpc_port was given. */
+  readonly grpcUrl: string
   /** What it wrote so far. */
   readonly stdout: string
   readonly stderr: string
@@ -28,7 +30,9 @@ export interface SpawnOptions {
 /** The receiver as a process of its own, listening. Rejects with its output when it ends before it listens. */
 export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProcess> {
   const { flags, command = 'serve', cwd, env = {}, nodeFlags = [] } = options
-  const args = Object.entries({ otlp_port: '0', ...flags }).map(([name, value]) => `--${name}=${value}`)
+  const args = Object.entries({ otlp_port: '0', grpc_port: 'none', ...flags }).map(
+    ([name, value]) => `--${name}=${value}`,
+  )
   const child: ChildProcess = spawn(
     process.execPath,
     ['--conditions=source', ...nodeFlags, main, command, ...args],
@@ -57,6 +61,7 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
     pid: child.pid!,
     url: find('REST and OTLP'),
     otlpUrl: find('OTLP alone'),
+    grpcUrl: find('OTLP/gRPC'),
     get stdout() {
       return stdout
     },

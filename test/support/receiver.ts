@@ -16,13 +16,14 @@ export async function startTestReceiver({ flags = {}, log = silentLog }: TestRec
   const folder = await mkdtemp(join(tmpdir(), 'madsci-events-'))
   const config = readConfig({
     environment: {},
-    flags: { server_url: 'http://127.0.0.1:0/', otlp_port: '0', ...flags },
+    flags: { server_url: 'http://127.0.0.1:0/', otlp_port: '0', grpc_port: 'none', ...flags },
   })
   const receiver = await startReceiver(config, { log, workingDirectory: folder })
   return {
     ...receiver,
     url: receiver.url,
     otlpUrl: receiver.otlpUrl!,
+    grpcUrl: receiver.grpcUrl!,
     folder,
     async close() {
       const clean = await receiver.close()

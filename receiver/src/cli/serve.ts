@@ -24,6 +24,7 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
     `madsci-events ${version}`,
     `  REST and OTLP  ${receiver.url}  (the API: ${receiver.url}docs)`,
     `  OTLP alone     ${receiver.otlpUrl ?? 'no second listener'}`,
+    `  OTLP/gRPC      ${receiver.grpcUrl ?? 'no listener'}`,
     `  events rest in ${receiver.storeText}`,
   ]
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
@@ -34,7 +35,7 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
   }
   terminal.stdout.write(`${lines.join('\n')}\n`)
   log.info(
-    { url: receiver.url, otlpUrl: receiver.otlpUrl, store: receiver.storeText },
+    { url: receiver.url, otlpUrl: receiver.otlpUrl, grpcUrl: receiver.grpcUrl, store: receiver.storeText },
     'the receiver listens',
   )
   return receiver

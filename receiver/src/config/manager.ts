@@ -43,6 +43,12 @@ export const managerSettings = {
       'second listener, on the same host, for OTLP/HTTP alone; when it is not set and 4318 is taken, a warning',
     parse: (given) => (given === 'none' || given === '' ? undefined : parseInteger(given, 0, 65535)),
   }),
+  grpc_port: setting({
+    fallback: '4317',
+    unit: 'port or `none`',
+    about: 'listener, on the same host, for OTLP/gRPC; when it is not set and 4317 is taken, a warning',
+    parse: (given) => (given === 'none' || given === '' ? undefined : parseInteger(given, 0, 65535)),
+  }),
   manager_id: setting({
     fallback: '',
     unit: 'ULID',

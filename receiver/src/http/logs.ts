@@ -1,10 +1,10 @@
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Ingest } from '../ingest/ingest.ts'
-import { createThrottle, type Log, type Throttle } from '../log.ts'
+import { createLogsIntake } from '../ingest/logs.ts'
+import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { readBody } from '../otlp/body.ts'
-import type { DecodedLogs } from '../otlp/decoded.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { contentTypes, encodeStatus, encodeSuccess, encodingOf, type OtlpEncoding } from '../otlp/reply.ts'
@@ -27,6 +27,7 @@ export interface LogsDoorOptions {
 export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): void {
   const { ingest, metric, log, maxBodyBytes } = options
   const throttle = createThrottle()
+  const accept = createLogsIntake(options)
 
   app.register(async (scope) => {
     scope.setErrorHandler((thrown: unknown, request, reply) => {
@@ -67,7 +68,7 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         })
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
         const decoded = decode(bytes, { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes })
-        return send(reply, encoding, await acceptLogs(decoded, encoding, options, throttle))
+        return send(reply, encoding, encodeSuccess(encoding, await accept(decoded)))
       } finally {
         ticket.release()
       }
@@ -83,49 +84,6 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
       },
     })
   })
-}
-
-/** Commits what was decoded, counts what became of each record, and gives the body of the answer. */
-async function acceptLogs(
-  decoded: DecodedLogs,
-  encoding: OtlpEncoding,
-  { ingest, metric, log }: LogsDoorOptions,
-  throttle: Throttle,
-): Promise<Uint8Array> {
-  const reasons = new Map(decoded.refused)
-  let rejectedCount = 0
-  for (const count of reasons.values()) rejectedCount += count
-  metric.add('events_received', decoded.events.length + rejectedCount)
-  metric.add('attributes_duplicate', decoded.duplicateKeyCount)
-  metric.add('source_ids_kept_aside', decoded.otherSourceCount)
-  metric.add('records_undated', decoded.undatedCount)
-
-  try {
-    const receipt = await ingest.accept(decoded.events)
-    metric.add('events_stored', receipt.stored)
-    metric.add('events_duplicate', receipt.duplicate)
-    for (const { reason } of receipt.rejected) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
-    rejectedCount += receipt.rejected.length
-  } catch (error) {
-    metric.add('events_unavailable', decoded.events.length + rejectedCount)
-    throw error
-  }
-
-  const warnings: string[] = []
-  for (const [reason, count] of reasons) {
-    metric.add('events_rejected', count, reason)
-    throttle(reason, (suppressed) => log.warn({ count, suppressed }, `log records were rejected: ${reason}`))
-    warnings.push(`${count} rejected: ${reason}`)
-  }
-  if (decoded.otherSourceCount > 0) {
-    const line = `${decoded.otherSourceCount} madsci.source ids are no ULIDs and are kept in otel.source`
-    throttle('source', (suppressed) => log.warn({ suppressed }, line))
-    warnings.push(line)
-  }
-  return encodeSuccess(
-    encoding,
-    warnings.length > 0 ? { rejectedCount, message: warnings.slice(0, 10).join('; ') } : undefined,
-  )
 }
 
 function send(reply: FastifyReply, encoding: OtlpEncoding, body: Uint8Array): FastifyReply {

@@ -1,4 +1,5 @@
 import type { EventError } from '@madsci-events/sdk/event'
+import { framed, varint } from './write.ts'
 
 /** The two encodings of OTLP/HTTP, by their content types. */
 export type OtlpEncoding = 'protobuf' | 'json'
@@ -39,8 +40,8 @@ export function encodeSuccess(encoding: OtlpEncoding, partial?: PartialSuccess):
   return framed(0x0a, Buffer.concat(inner))
 }
 
-// google.rpc.Code, by what our table says of an error.
-function codeOf({ status }: EventError): number {
+/** google.rpc.Code, by what our table says of an error. */
+export function codeOf({ status }: EventError): number {
   switch (status) {
     case 400:
     case 405:
@@ -72,31 +73,29 @@ export function encodeStatus(encoding: OtlpEncoding, error: EventError): Uint8Ar
       : []
     return Buffer.from(JSON.stringify({ code, message, details }))
   }
-  const parts: Uint8Array[] = [Uint8Array.of(0x08), varint(code), framed(0x12, Buffer.from(message))]
-  if (isBad) {
-    const violation = Buffer.concat([framed(0x0a, Buffer.from('body')), framed(0x12, Buffer.from(message))])
-    const any = [framed(0x0a, Buffer.from(badRequestType)), framed(0x12, framed(0x0a, violation))]
-    parts.push(framed(0x1a, Buffer.concat(any)))
-  }
-  return Buffer.concat(parts)
+  return encodeProtobufStatus(code, message, isBad ? [toBadRequest(message)] : [])
 }
 
-// A reply stays far below the 4 MiB that a client must accept.
-function cut(text: string): string {
+/** google.rpc.Status with details, each a google.protobuf.Any. */
+export function encodeProtobufStatus(code: number, message: string, details: Uint8Array[]): Uint8Array {
+  const head = [Uint8Array.of(0x08), varint(code), framed(0x12, Buffer.from(message))]
+  return Buffer.concat([...head, ...details.map((detail) => framed(0x1a, detail))])
+}
+
+/** google.rpc.BadRequest as google.protobuf.Any. */
+export function toBadRequest(message: string): Uint8Array {
+  const violation = Buffer.concat([framed(0x0a, Buffer.from('body')), framed(0x12, Buffer.from(message))])
+  return Buffer.concat([framed(0x0a, Buffer.from(badRequestType)), framed(0x12, framed(0x0a, violation))])
+}
+
+/** google.rpc.RetryInfo as google.protobuf.Any. */
+export function toRetryInfo(seconds: number): Uint8Array {
+  const delay = Buffer.concat([Uint8Array.of(0x08), varint(Math.ceil(seconds))])
+  const type = Buffer.from('type.googleapis.com/google.rpc.RetryInfo')
+  return Buffer.concat([framed(0x0a, type), framed(0x12, framed(0x0a, delay))])
+}
+
+/** A reply stays far below the 4 MiB that a client must accept. */
+export function cut(text: string): string {
   return (text.length > maxMessageChars ? `${text.slice(0, maxMessageChars)}…` : text).toWellFormed()
-}
-
-function varint(number: number): Uint8Array {
-  const bytes: number[] = []
-  let rest = number
-  while (rest >= 128) {
-    bytes.push((rest % 128) + 128)
-    rest = Math.floor(rest / 128)
-  }
-  bytes.push(rest)
-  return Uint8Array.from(bytes)
-}
-
-function framed(tag: number, bytes: Uint8Array): Uint8Array {
-  return Buffer.concat([Uint8Array.of(tag), varint(bytes.length), bytes])
 }

@@ -1,0 +1,198 @@
+import { once } from 'node:events'
+import {
+  constants,
+  createServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2'
+import type { AddressInfo } from 'node:net'
+import { EventError, nowMicros } from '@madsci-events/sdk/event'
+import type { Ingest } from '../ingest/ingest.ts'
+import { createLogsIntake } from '../ingest/logs.ts'
+import { createThrottle, type Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
+import { decodeProtobuf } from '../otlp/protobuf.ts'
+import { encodeSuccess } from '../otlp/reply.ts'
+import { readMessage, toFrame } from './message.ts'
+import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.ts'
+
+export interface GrpcOptions {
+  ingest: Ingest
+  metric: Metric
+  log: Log
+  maxBodyBytes: number
+  /** How long a call may take to arrive whole; 0 = no limit. */
+  requestTimeoutMs: number
+}
+
+/** A listener of the receiver, like those of http/server.ts. */
+export interface GrpcServer {
+  listen(address: { host: string; port: number }): Promise<number>
+  /** Stops listening, tells clients to go (GOAWAY), waits for calls under way. */
+  close(): Promise<void>
+  /** Ends every connection at once. */
+  destroy(): void
+}
+
+const service = '/opentelemetry.proto.collector.'
+const logsPath = `${service}logs.v1.LogsService/Export`
+const otherPaths = new Set([
+  `${service}trace.v1.TraceService/Export`,
+  `${service}metrics.v1.MetricsService/Export`,
+])
+
+// What a client may send before we read: bounds the memory of calls that the gate has not seen yet.
+const windowBytes = 256 * 1024
+
+/**
+ * OTLP/gRPC, unary calls over HTTP/2 without TLS: the same gate and the same receipts as OTLP/HTTP.
+ *
+ *     headers ▶ gate (UNAVAILABLE: before a byte is read) ▶ length ▶ message, inflated ▶ decode ▶ accept ══ commit ▶ OK
+ *
+ * Written on node:http2: a gRPC library gives a call to its server when the message is in memory, which is too late to ask
+ * the gate, and a unary call is no more than a frame of five bytes and two trailers.
+ * Sources: OTLP 1.x, OTLP/gRPC; gRPC over HTTP/2.
+ */
+export function createGrpcServer(options: GrpcOptions): GrpcServer {
+  const { ingest, metric, log, maxBodyBytes, requestTimeoutMs } = options
+  const accept = createLogsIntake(options)
+  const throttle = createThrottle()
+  const sessions = new Set<ServerHttp2Session>()
+  const server = createServer({
+    maxSessionMemory: 64,
+    settings: { initialWindowSize: windowBytes, maxConcurrentStreams: 100 },
+  })
+  server.on('session', (session) => {
+    sessions.add(session)
+    session.setLocalWindowSize(16 * windowBytes)
+    session.on('close', () => sessions.delete(session))
+  })
+  // A broken connection is its client's trouble; calls on it end by themselves.
+  server.on('sessionError', () => {})
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {})
+    void answer(stream, headers)
+  })
+
+  async function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
+    const startedMs = performance.now()
+    if (headers[':method'] !== 'POST' || !/^application\/grpc(\+proto)?\s*(;|$)/.test(typeOf(headers))) {
+      stream.respond({ ':status': 415, 'content-type': 'text/plain' })
+      stream.end('This port speaks OTLP/gRPC; OTLP/HTTP has port 4318.\n')
+      stream.resume()
+      stream.close(constants.NGHTTP2_NO_ERROR)
+      return
+    }
+    const path = headers[':path'] ?? ''
+    let isLate = false
+    const timer =
+      requestTimeoutMs > 0
+        ? setTimeout(() => {
+            isLate = true
+            stream.emit('aborted')
+          }, requestTimeoutMs)
+        : undefined
+    try {
+      if (path === logsPath) await send(stream, await takeLogs(stream, headers, () => clearTimeout(timer)))
+      else end(stream, refuse(path))
+    } catch (thrown) {
+      const error =
+        thrown instanceof EventError ? thrown : new EventError('EVT_INTERNAL', undefined, { cause: thrown })
+      tell(error)
+      end(
+        stream,
+        isLate
+          ? { code: grpcCodes.deadlineExceeded, message: 'The message took too long to arrive' }
+          : toGrpcStatus(error),
+      )
+    } finally {
+      clearTimeout(timer)
+      const label = path.startsWith(service) ? `grpc ${path.split('.').at(-1)}` : 'grpc'
+      metric.observe('request_duration_seconds', (performance.now() - startedMs) / 1000, label)
+    }
+  }
+
+  async function takeLogs(
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+    onArrival: () => void,
+  ): Promise<Uint8Array> {
+    const ticket = ingest.enter(0)
+    try {
+      const bytes = await readMessage(stream, {
+        encoding: headers['grpc-encoding']?.toString(),
+        maxBodyBytes,
+        onGrow: (more) => ticket.grow(more),
+      })
+      onArrival()
+      const receivedUnixNano = BigInt(nowMicros()) * 1000n
+      return encodeSuccess(
+        'protobuf',
+        await accept(decodeProtobuf(bytes, { receivedUnixNano, maxBodyBytes })),
+      )
+    } finally {
+      ticket.release()
+    }
+  }
+
+  function tell(error: EventError): void {
+    metric.add('requests_refused', 1, error.code)
+    throttle(error.code, (suppressed) => {
+      const fields = { code: error.code, suppressed, ...(error.cause !== undefined && { err: error.cause }) }
+      const line = `an OTLP/gRPC call was refused: ${error.message.slice(0, 300)}`
+      if (error.status >= 500) log.error(fields, line)
+      else log.warn(fields, line)
+    })
+  }
+
+  return {
+    async listen({ host, port }) {
+      server.listen(port, host)
+      await once(server, 'listening')
+      return (server.address() as AddressInfo).port
+    },
+    async close() {
+      if (!server.listening) return
+      const closed = once(server, 'close')
+      server.close()
+      for (const session of sessions) session.close()
+      await closed
+    },
+    destroy() {
+      for (const session of sessions) session.destroy()
+    },
+  }
+}
+
+const typeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''
+
+function refuse(path: string): GrpcStatus {
+  const what = otherPaths.has(path)
+    ? 'This receiver takes logs; traces and metrics go to a Collector'
+    : `No such method: ${path.slice(0, 200)}`
+  return { code: grpcCodes.unimplemented, message: what }
+}
+
+const head = {
+  ':status': 200,
+  'content-type': 'application/grpc',
+  'grpc-accept-encoding': 'identity,gzip,deflate,zstd',
+}
+
+async function send(stream: ServerHttp2Stream, message: Uint8Array): Promise<void> {
+  if (stream.closed) return
+  stream.respond(head, { waitForTrailers: true })
+  stream.once('wantTrailers', () => stream.sendTrailers(toTrailers({ code: grpcCodes.ok, message: '' })))
+  stream.end(toFrame(message))
+}
+
+/** A reply of trailers alone. What the client is still sending is not waited for. */
+function end(stream: ServerHttp2Stream, status: GrpcStatus): void {
+  if (stream.closed || stream.headersSent) return
+  stream.respond({ ...head, ...toTrailers(status) }, { endStream: true })
+  if (stream.readableEnded) return
+  // Without a reader it would not end, and its session neither.
+  stream.resume()
+  stream.close(constants.NGHTTP2_NO_ERROR)
+}
