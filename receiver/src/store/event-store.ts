@@ -1,4 +1,5 @@
 import type { Event } from '@madsci-events/sdk/event'
+import type { AlertStore, Match } from './alert-store.ts'
 import type { ScanSource } from './event-scan.ts'
 import type { Selector } from './selector.ts'
 
@@ -104,7 +105,10 @@ export interface EventStore {
   readonly writeConcurrency: number
   /** For `openScan`, in another thread. */
   readonly scanSource: ScanSource
-  write(events: readonly Event[]): Promise<WriteOutcome[]>
+  /** Alerts beside the events; undefined where nothing is kept. */
+  readonly alerts: AlertStore | undefined
+  /** `matches`: what rules saw in these events; durable as intents before this settles. */
+  write(events: readonly Event[], matches?: readonly Match[]): Promise<WriteOutcome[]>
   /** Undefined when there is no such id. */
   get(id: string): Promise<StoredEvent | undefined>
   /** Chunks of at most some hundred events. Leaving the loop early ends the query. */

@@ -7,6 +7,7 @@ export function createNullStore(): EventStore {
     kind: 'null',
     writeConcurrency: 4,
     scanSource: { kind: 'none' },
+    alerts: undefined,
     async write(events) {
       totalEvents += events.length
       return events.map(() => 'stored')

@@ -1,8 +1,11 @@
 import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { Db } from 'mongodb'
 import type { Log } from '../../log.ts'
+import { type Fact, type Match, toFacts } from '../alert-store.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
+import { createAlertStore } from './alert.ts'
+import { createIntentLog } from './alert-intent.ts'
 import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
 import { copyCollection } from './copy.ts'
 import { decodeStoredEvent } from './decode.ts'
@@ -10,7 +13,7 @@ import { createEventEncoder, type EventEncoder } from './encode.ts'
 import { createFinder } from './find.ts'
 import { createFollower } from './follow.ts'
 import { createInserter, type Inserter, type InsertReply } from './insert.ts'
-import { createJournal, toRanges } from './journal.ts'
+import { type Begun, createJournal, toRanges } from './journal.ts'
 import { createKeeper } from './keep.ts'
 import { ensureIndexes, ensureSchema, metaName } from './schema.ts'
 
@@ -33,6 +36,8 @@ export interface MongoStoreOptions {
 const maxRunDocuments = 10_000
 const maxRunIdCharacters = 4 * 1024 * 1024
 const healthTimeoutMs = 1500
+// A live receiver settles its intents within milliseconds.
+const intentGraceMs = 5000
 const followTimeoutMs = 30_000
 const indexWaitMs = 1000
 
@@ -53,6 +58,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const databaseName = options.databaseName ?? databaseOfUrl(url) ?? 'madsci_events'
   const schemaOptions = { collectionName, journalDays, log }
   const journal = createJournal(collectionName, log)
+  const intents = createIntentLog(collectionName, { graceMs: Math.min(graceMs, intentGraceMs), log })
   const encoders: EventEncoder[] = []
   let inserter: Inserter = createInserter(collectionName)
   // The least that any server allows, until the server has told.
@@ -113,7 +119,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const bounded = <T>(call: () => Promise<T>): Promise<T> =>
     guarded(() => withDeadline(call(), followTimeoutMs, 'MongoDB: no answer'))
 
-  async function write(events: readonly Event[]): Promise<WriteOutcome[]> {
+  async function write(events: readonly Event[], matches: readonly Match[] = []): Promise<WriteOutcome[]> {
     const outcomes: WriteOutcome[] = new Array(events.length)
     const encoder = encoders.pop() ?? createEventEncoder()
     try {
@@ -121,7 +127,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       let positions: number[] = []
       let idCharacters = 0
       const flush = async () => {
-        if (ids.length > 0) await writeRun(encoder, ids, positions, outcomes)
+        if (ids.length > 0) await writeRun({ encoder, ids, positions, matches }, outcomes)
         encoder.reset()
         ids = []
         positions = []
@@ -154,19 +160,18 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   }
 
   async function writeRun(
-    encoder: EventEncoder,
-    ids: string[],
-    positions: number[],
+    { encoder, ids, positions, matches }: Run,
     outcomes: WriteOutcome[],
   ): Promise<void> {
-    const begun = await journal.begin(db, ids)
+    const facts = matches.length > 0 ? toRunFacts(matches, ids, positions) : []
+    const [begun, intent] = await beginRun(ids, facts)
     const run = { bytes: encoder.bytes(), count: ids.length }
     const reply: InsertReply = await inserter.insert(db, run).catch((error) => {
       journal.doubt(begun)
       throw error
     })
     // Another primary took the events: the entry may have been rolled back with the old one.
-    if (reply.electionId !== begun.electionId) await journal.repeat(db, ids)
+    if (reply.electionId !== begun.electionId) await Promise.all([journal.repeat(db, ids), repeatIntent()])
     const out: number[] = []
     for (let k = 0; k < ids.length; k++) {
       const outcome = reply.outcomes[k]!
@@ -175,6 +180,26 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       if (outcome !== 'stored' && !(outcome === 'duplicate' && reply.isRetried)) out.push(k)
     }
     if (out.length > 0) await journal.settle(db, begun, toRanges(out))
+    if (intent === undefined) return
+    const stored = new Set(ids.filter((_, k) => reply.outcomes[k] === 'stored'))
+    // Whose duplicate it is, only the database can tell: that intent stays open, and is looked at later.
+    const isDoubtful = reply.isRetried && reply.outcomes.includes('duplicate')
+    if (!isDoubtful) intents.settle(db, intent, facts, stored)
+
+    async function repeatIntent(): Promise<void> {
+      if (intent !== undefined) await intents.open(db, facts, { id: intent, isDurable: true })
+    }
+  }
+
+  /** Journal entry and intent side by side; both before their events. */
+  async function beginRun(ids: string[], facts: Fact[]): Promise<[Begun, string | undefined]> {
+    const beginning = journal.begin(db, ids)
+    if (facts.length === 0) return [await beginning, undefined]
+    const [begun, intent] = await Promise.allSettled([beginning, intents.open(db, facts)])
+    if (begun.status === 'rejected') throw begun.reason
+    if (intent.status === 'fulfilled') return [begun.value, intent.value]
+    journal.doubt(begun.value)
+    throw intent.reason
   }
 
   async function get(id: string): Promise<StoredEvent | undefined> {
@@ -203,7 +228,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     kind: 'mongodb',
     writeConcurrency,
     scanSource: { kind: 'mongodb', url, databaseName, collectionName, graceMs },
-    write: (events) => guarded(() => write(events)),
+    alerts: createAlertStore(db, collectionName, { intents, guard: bounded }),
+    write: (events, matches) => guarded(() => write(events, matches)),
     get: (id) => guarded(() => get(id)),
     async *find(query) {
       connection.assertUp()
@@ -218,9 +244,29 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     health,
     async close() {
       await finder.close()
+      await intents.drain()
       await connection.close()
     },
   }
+}
+
+/** Documents of one command. `ids` and `positions` name them; matches are those of the whole write. */
+interface Run {
+  encoder: EventEncoder
+  ids: string[]
+  positions: number[]
+  matches: readonly Match[]
+}
+
+/** An id that comes twice in a run is that of its first event. */
+function toRunFacts(matches: readonly Match[], ids: string[], positions: number[]): Fact[] {
+  const idAt = new Map<number, string>()
+  const seen = new Set<string>()
+  for (const [place, id] of ids.entries()) {
+    if (!seen.has(id)) idAt.set(positions[place]!, id)
+    seen.add(id)
+  }
+  return toFacts(matches, (position) => idAt.get(position))
 }
 
 /** {_id: 'probe'} as BSON. */

@@ -1,13 +1,14 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { Collection, Db, Document, IndexDescription } from 'mongodb'
 import type { Log } from '../../log.ts'
+import { alertName, deliveryName, intentName } from './alert-name.ts'
 import { journalName } from './journal.ts'
 
 /**
  * Two numbers. `schema_versions` is MADSci's own collection: it stays at 1.0.0, so that its tools keep opening the
- * database. Ours counts what we add (journal, meta) and lies in `<collection>_meta`, which MADSci does not look at.
+ * database. Ours counts what we add (1: journal, meta; 2: alerts) and lies in `<collection>_meta`, which MADSci does not look at.
  */
-export const schemaVersion = 1
+export const schemaVersion = 2
 const madsciVersion = '1.0.0'
 
 /** Where our schema number and the probe's mark lie. */
@@ -109,6 +110,7 @@ export async function ensureIndexes(db: Db, options: SchemaOptions): Promise<voi
     for (const index of missing)
       await db.command({ createIndexes: collectionName, indexes: [named(index)] }, patient)
     await ensureJournalIndex(db, options)
+    await ensureAlertIndexes(db, collectionName)
   } catch (error) {
     log.warn({ reason: (error as Error).message }, 'an index could not be made')
   }
@@ -119,6 +121,18 @@ const patient = { socketTimeoutMS: 0 } as object
 function named(index: IndexDescription): Document {
   const name = Object.entries(index.key).flat().join('_')
   return { ...index, name }
+}
+
+const intentDays = 7
+
+async function ensureAlertIndexes(db: Db, collectionName: string): Promise<void> {
+  const intents = db.collection(intentName(collectionName))
+  await intents.createIndex({ at: 1 }, { expireAfterSeconds: intentDays * 86400 })
+  await intents.createIndexes([{ key: { state: 1, at: 1 } }, { key: { state: 1, next: 1 } }])
+  await db.collection(alertName(collectionName)).createIndex({ openedMs: -1, _id: -1 })
+  await db
+    .collection(deliveryName(collectionName))
+    .createIndexes([{ key: { state: 1, nextMs: 1 } }, { key: { alertId: 1 } }])
 }
 
 async function ensureJournalIndex(db: Db, options: SchemaOptions): Promise<void> {

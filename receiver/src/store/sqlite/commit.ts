@@ -1,5 +1,7 @@
 import { statSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { toFacts } from '../alert-store.ts'
+import { type AlertTask, addIntent, runAlertTask } from './alert-task.ts'
 import { openWritable, type Synchronous, toStoreError } from './connection.ts'
 import { type KeepResult, type KeepTask, runTask } from './keep.ts'
 import { noDate, type Rows } from './row.ts'
@@ -20,6 +22,8 @@ export interface Committer {
   store(rows: Rows): Uint8Array
   /** Throws EVT_STORE_UNAVAILABLE. */
   keep(task: KeepTask): KeepResult
+  /** Throws EVT_STORE_UNAVAILABLE. */
+  alert(task: AlertTask): unknown
   close(): void
 }
 
@@ -84,12 +88,13 @@ export function createCommitter(options: CommitterOptions): Committer {
   return {
     store: (rows) => transact((connection) => insertRows(connection, rows)),
     keep: (task) => transact(({ database }) => runTask(database, task)),
+    alert: (task) => transact(({ database }) => runAlertTask(database, task)),
     close,
   }
 }
 
-function insertRows({ insert, lastSeq }: Open, rows: Rows): Uint8Array {
-  const { ids, timestamps, levels, archived, archivedAt, documents, exacts } = rows
+function insertRows({ insert, lastSeq, database }: Open, rows: Rows): Uint8Array {
+  const { ids, timestamps, levels, archived, archivedAt, documents, exacts, intents } = rows
   const isStored = new Uint8Array(ids.length)
   const first = (lastSeq.get() as { value: number }).value + 1
   let count = 0
@@ -108,6 +113,10 @@ function insertRows({ insert, lastSeq }: Open, rows: Rows): Uint8Array {
       isStored[i] = 1
       count++
     }
+  }
+  if (intents) {
+    const facts = toFacts(intents.matches, (row) => (isStored[row] === 1 ? ids[row] : undefined))
+    if (facts.length > 0) addIntent(database, intents.atMs, facts)
   }
   return isStored
 }

@@ -8,6 +8,8 @@ import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
 import { createQueryThread } from '../query-thread.ts'
 import { workerUrl } from '../worker-url.ts'
+import { createAlertStore } from './alert.ts'
+import { runAlertTask } from './alert-task.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import type { CopyWorkerData } from './copy-worker.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
@@ -44,6 +46,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       const database = openWritable(path, synchronous)
       try {
         upgradeSchema(database, path)
+        runAlertTask(database, { kind: 'release' })
       } finally {
         database.close()
       }
@@ -98,7 +101,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     // One commits while the next is made ready.
     writeConcurrency: 2,
     scanSource: { kind: 'sqlite', path },
-    write: (events) => writer.write(events),
+    alerts: createAlertStore(reading, (task) => writer.alert(task)),
+    write: (events, matches) => writer.write(events, matches),
     get: (id) =>
       guarded(() => {
         const row = byId.get(id) as { document: string; exact: string | null } | undefined

@@ -8,6 +8,7 @@ import {
   toJson,
   type Value,
 } from '@madsci-events/sdk/event'
+import type { Match } from '../alert-store.ts'
 import type { StoredEvent } from '../event-store.ts'
 import type { MatchDocument } from '../matcher.ts'
 import { toDateMs, toDateText } from '../time-text.ts'
@@ -22,6 +23,8 @@ export interface Rows {
   archived: boolean[]
   documents: string[]
   exacts: (string | undefined)[]
+  /** What rules saw in them; positions are places in these lists. */
+  intents: { atMs: number; matches: Match[] } | undefined
 }
 
 /** Sorts below every date. */
@@ -36,6 +39,7 @@ export const createRows = (): Rows => ({
   archived: [],
   documents: [],
   exacts: [],
+  intents: undefined,
 })
 
 /** Adds the event, or says why it cannot be kept. */

@@ -9,6 +9,7 @@ import { EventError } from '@madsci-events/sdk/event'
  *    need not write a count.
  *  - `document` is the event as REST shows it, `exact` its exact JSON where that differs (sdk event/json.ts).
  *  - `archived_at` is milliseconds since 1970, and below all of them for "none".
+ *  - `alert_*`: see ../alert-store.ts. `alert_state` has one row; its version counts the steps of the rules.
  */
 export const schemaSteps: readonly string[] = [
   `CREATE TABLE events (
@@ -26,6 +27,37 @@ export const schemaSteps: readonly string[] = [
    CREATE INDEX events_time ON events (event_timestamp);`,
   `CREATE INDEX events_trouble ON events (event_timestamp, log_level) WHERE log_level >= 30;
    CREATE INDEX events_archived ON events (archived_at) WHERE archived = 1;`,
+  `CREATE TABLE alert_intents (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, document TEXT NOT NULL) STRICT;
+   CREATE TABLE alert_state (id INTEGER PRIMARY KEY CHECK (id = 1), version INTEGER NOT NULL, document TEXT NOT NULL) STRICT;
+   INSERT INTO alert_state VALUES (1, 0, '');
+   CREATE TABLE alerts (
+     id TEXT PRIMARY KEY,
+     rule TEXT NOT NULL,
+     key TEXT NOT NULL,
+     state TEXT NOT NULL,
+     opened_ms INTEGER NOT NULL,
+     updated_ms INTEGER NOT NULL,
+     document TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX alerts_opened ON alerts (opened_ms, id);
+   CREATE TABLE alert_deliveries (
+     id TEXT PRIMARY KEY,
+     alert_id TEXT NOT NULL,
+     channel TEXT NOT NULL,
+     target TEXT NOT NULL,
+     created_ms INTEGER NOT NULL,
+     next_ms INTEGER NOT NULL,
+     notice TEXT NOT NULL,
+     state TEXT NOT NULL DEFAULT 'pending',
+     attempts INTEGER NOT NULL DEFAULT 0,
+     error TEXT,
+     settled_ms INTEGER,
+     held_by TEXT,
+     held_until_ms INTEGER NOT NULL DEFAULT 0
+   ) STRICT;
+   CREATE INDEX alert_deliveries_due ON alert_deliveries (next_ms) WHERE state = 'pending';
+   CREATE INDEX alert_deliveries_failed ON alert_deliveries (state) WHERE state <> 'delivered';
+   CREATE INDEX alert_deliveries_alert ON alert_deliveries (alert_id);`,
 ]
 
 /** The last seq that was given. */

@@ -1,7 +1,9 @@
 import { Worker } from 'node:worker_threads'
 import { type Event, EventError } from '@madsci-events/sdk/event'
+import type { Match } from '../alert-store.ts'
 import type { WriteOutcome } from '../event-store.ts'
 import { workerUrl } from '../worker-url.ts'
+import type { AlertTask } from './alert-task.ts'
 import { createCommitter, fileNumberOf } from './commit.ts'
 import type { Synchronous } from './connection.ts'
 import type { KeepResult, KeepTask } from './keep.ts'
@@ -9,8 +11,9 @@ import { addRow, createRows, type Rows } from './row.ts'
 import type { FromWriter, ToWriter, WriteWorkerData } from './write-worker.ts'
 
 export interface Writer {
-  write(events: readonly Event[]): Promise<WriteOutcome[]>
+  write(events: readonly Event[], matches?: readonly Match[]): Promise<WriteOutcome[]>
   keep(task: KeepTask): Promise<KeepResult>
+  alert(task: AlertTask): Promise<unknown>
   /** An empty commit: throws EVT_STORE_UNAVAILABLE when no other would succeed. */
   probe(): Promise<void>
   /** Why the last commit failed; undefined after one that did not. */
@@ -97,7 +100,7 @@ export function createWriter(options: WriterOptions): Writer {
     return started
   }
 
-  function send(work: { rows: Rows } | { task: KeepTask }): Promise<Done> {
+  function send(work: { rows: Rows } | { task: KeepTask } | { alert: AlertTask }): Promise<Done> {
     if (isClosed) return Promise.reject(new EventError('EVT_CLOSING'))
     worker ??= start()
     const sending = worker
@@ -148,13 +151,14 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   return {
-    async write(events) {
+    async write(events, matches = []) {
       const rows = createRows()
       const outcomes: WriteOutcome[] = new Array(events.length)
       for (let i = 0; i < events.length; i++) {
         const refused = addRow(rows, events[i]!)
         if (refused !== undefined) outcomes[i] = { refused }
       }
+      if (matches.length > 0) rows.intents = toIntents(matches, outcomes)
       const storing = store(rows)
       const isStored = storing instanceof Promise ? await storing : storing
       let row = 0
@@ -167,6 +171,10 @@ export function createWriter(options: WriterOptions): Writer {
     async keep(task) {
       const done = await send({ task })
       return 'kept' in done ? done.kept : { changed: 0, next: undefined }
+    },
+    async alert(task) {
+      const done = await send({ alert: task })
+      return 'answer' in done ? done.answer : undefined
     },
     get trouble() {
       return trouble
@@ -190,4 +198,19 @@ function charactersOf({ documents, exacts }: Rows): number {
   let count = 0
   for (let i = 0; i < documents.length; i++) count += documents[i]!.length + (exacts[i]?.length ?? 0)
   return count
+}
+
+/** Places among the events → places among the rows: refused events have none. */
+function toIntents(
+  matches: readonly Match[],
+  outcomes: readonly (WriteOutcome | undefined)[],
+): Rows['intents'] {
+  const rowOf: number[] = []
+  let row = 0
+  for (const refused of outcomes) rowOf.push(refused === undefined ? row++ : -1)
+  const moved = matches.map((match) => ({
+    ...match,
+    positions: match.positions.map((position) => rowOf[position]!).filter((place) => place >= 0),
+  }))
+  return { atMs: Date.now(), matches: moved }
 }

@@ -24,10 +24,10 @@ for (const replicaSet of [false, true]) {
           await db.collection('events').dropIndexes()
         },
         async makeNewer() {
-          await meta.updateOne({ _id: 'schema' }, { $set: { version: 2 } }, { upsert: true })
+          await meta.updateOne({ _id: 'schema' }, { $set: { version: 3 } }, { upsert: true })
         },
         async makeCurrent() {
-          await meta.updateOne({ _id: 'schema' }, { $set: { version: 1 } })
+          await meta.updateOne({ _id: 'schema' }, { $set: { version: 2 } })
         },
         async stop() {
           await db.dropDatabase()

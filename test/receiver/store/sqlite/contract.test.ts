@@ -27,7 +27,8 @@ describeEventStore('SQLite', async () => {
       holding?.close()
     },
     async makeOlder() {
-      change('DROP INDEX events_trouble; DROP INDEX events_archived; PRAGMA user_version = 1')
+      change(`DROP INDEX events_trouble; DROP INDEX events_archived; DROP TABLE alert_intents; DROP TABLE alert_state;
+         DROP TABLE alerts; DROP TABLE alert_deliveries; PRAGMA user_version = 1`)
     },
     async makeNewer() {
       change(`PRAGMA user_version = ${schemaSteps.length + 1}`)

@@ -1,0 +1,218 @@
+import { createEventId } from '@madsci-events/sdk/event'
+import { type Collection, type Db, type Document, MongoServerError } from 'mongodb'
+import type { Log } from '../../log.ts'
+import type { AlertAction, Fact, Intent } from '../alert-store.ts'
+import { intentName } from './alert-name.ts'
+import { callLimit } from './connection.ts'
+import { duplicateKey, durable } from './insert.ts'
+
+/**
+ * Intents: one small document for each command that inserts events of which some match a rule.
+ *
+ *     open ──events stored──▶ ready ──a commit of the rules──▶ folded (kept for days)
+ *      │  └─none stored──▶ gone
+ *      └─ its receiver died ──▶ recover: what is stored, and in no other intent, becomes ready
+ *
+ *  - It is executed before its events are sent, and lies in the same log, as the journal's entries do.
+ *  - That an event is 'stored' happens in one command alone, so a ready intent needs no look at other intents.
+ *  - An open one whose events never came is dropped after an hour: who sends them again makes another.
+ */
+export interface IntentDocument {
+  _id: string
+  at: Date
+  state: 'open' | 'ready' | 'folded'
+  facts: Fact[]
+  action?: AlertAction
+  /** open: when to look at it. */
+  next?: Date
+  /** A recovery has begun, and what its receiver may still say of it comes too late. */
+  recovering?: true
+}
+
+export interface IntentLog {
+  /** Settles when it is executed. With an id: once more, for a primary that may not have it. */
+  open(db: Db, facts: Fact[], again?: { id: string; isDurable: true }): Promise<string>
+  /** Which of its events were stored, in the background: what is lost here is found by `recover`. */
+  settle(db: Db, id: string, facts: Fact[], stored: ReadonlySet<string>): void
+  act(db: Db, action: AlertAction): Promise<void>
+  /** Makes ready what receivers left open that died. */
+  recover(db: Db): Promise<void>
+  ready(db: Db, limit: number): Promise<Intent[]>
+  /** Waits for what settles. */
+  drain(): Promise<void>
+}
+
+const expireMs = 3_600_000
+const recoverCount = 50
+const claimMs = 10_000
+const settleMs = 20
+
+export function createIntentLog(
+  collectionName: string,
+  { graceMs, log }: { graceMs: number; log: Log },
+): IntentLog {
+  const name = intentName(collectionName)
+  const intentsOf = (db: Db): Collection<IntentDocument> => db.collection(name)
+  let settling: Document[] = []
+  let removing: Document[] = []
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> = Promise.resolve()
+
+  async function insert(db: Db, document: IntentDocument, writeConcern: Document): Promise<void> {
+    const reply = await db.command({ insert: name, documents: [document], writeConcern }, callLimit())
+    const error = reply.writeErrors?.[0] ?? reply.writeConcernError
+    // That it is there already is what we want.
+    if (error && error.code !== duplicateKey) throw new MongoServerError(error)
+  }
+
+  async function flush(db: Db): Promise<void> {
+    const [updates, deletes] = [settling, removing]
+    settling = []
+    removing = []
+    try {
+      const writeConcern = { w: 1 }
+      if (updates.length > 0) await db.command({ update: name, updates, writeConcern }, callLimit())
+      if (deletes.length > 0) await db.command({ delete: name, deletes, writeConcern }, callLimit())
+    } catch (error) {
+      log.warn({ reason: (error as Error).message }, 'alert intents could not be settled; they are recovered')
+    }
+  }
+
+  function flushSoon(db: Db): void {
+    timer ??= setTimeout(() => {
+      timer = undefined
+      running = running.then(() => flush(db))
+    }, settleMs)
+  }
+
+  async function recoverOne(db: Db, intent: IntentDocument): Promise<void> {
+    const intents = intentsOf(db)
+    const ids = [...new Set(intent.facts.flatMap((fact) => fact.ids))]
+    const events = db.collection<{ _id: string }>(collectionName)
+    const found = await events.find({ _id: { $in: ids } }, { projection: { _id: 1 } }).toArray()
+    const stored = new Set(found.map((one) => one._id))
+    const ageMs = Date.now() - intent.at.getTime()
+    if (stored.size < ids.length && ageMs < expireMs) {
+      // What is stored already must not wait an hour for what may never come.
+      const missing = intent.facts.map((fact) => withIds(fact, (id) => !stored.has(id)))
+      await split(
+        db,
+        intent,
+        stored,
+        missing.filter((fact) => fact.ids.length > 0),
+        ageMs,
+      )
+      return
+    }
+    const facts = await withoutTold(intents, intent, stored)
+    if (facts.length === 0) await intents.deleteOne({ _id: intent._id, state: 'open' })
+    else
+      await intents.updateOne(
+        { _id: intent._id, state: 'open' },
+        { $set: { state: 'ready', facts }, $unset: { next: '' } },
+        { writeConcern: durable },
+      )
+  }
+
+  /** The stored part becomes an intent of its own; a second attempt finds it as one that was told. */
+  async function split(
+    db: Db,
+    intent: IntentDocument,
+    stored: Set<string>,
+    missing: Fact[],
+    ageMs: number,
+  ): Promise<void> {
+    const intents = intentsOf(db)
+    if (stored.size > 0) {
+      const facts = await withoutTold(intents, intent, stored)
+      const part: IntentDocument = { _id: createEventId(), at: intent.at, state: 'ready', facts }
+      if (facts.length > 0) await insert(db, part, durable)
+    }
+    const next = new Date(Date.now() + Math.min(300_000, Math.max(graceMs, ageMs)))
+    await intents.updateOne({ _id: intent._id, state: 'open' }, { $set: { facts: missing, next } })
+  }
+
+  /** Facts of stored events that no other intent holds. A scan, and rare: only after a receiver died. */
+  async function withoutTold(
+    intents: Collection<IntentDocument>,
+    intent: IntentDocument,
+    stored: Set<string>,
+  ): Promise<Fact[]> {
+    const others = await intents
+      .find(
+        { _id: { $ne: intent._id }, state: { $ne: 'open' }, 'facts.ids': { $in: [...stored] } },
+        { maxTimeMS: 10_000 },
+      )
+      .toArray()
+    const told = new Set(
+      others.flatMap(({ facts }) =>
+        facts.flatMap(({ rule, kind, ids }) => ids.map((id) => `${rule} ${kind} ${id}`)),
+      ),
+    )
+    return intent.facts
+      .map((fact) => withIds(fact, (id) => stored.has(id) && !told.has(`${fact.rule} ${fact.kind} ${id}`)))
+      .filter((fact) => fact.ids.length > 0)
+  }
+
+  return {
+    async open(db, facts, again) {
+      const _id = again?.id ?? createEventId()
+      const at = new Date()
+      const next = new Date(at.getTime() + graceMs)
+      await insert(db, { _id, at, state: 'open', facts, next }, again ? durable : { w: 1 })
+      return _id
+    },
+    settle(db, id, facts, isStored) {
+      const stored = facts
+        .map((fact) => withIds(fact, (event) => isStored.has(event)))
+        .filter((fact) => fact.ids.length > 0)
+      const q = { _id: id, state: 'open', recovering: { $exists: false } }
+      if (stored.length === 0) removing.push({ q, limit: 1 })
+      else {
+        const isWhole =
+          stored.length === facts.length && stored.every((one, i) => one.ids.length === facts[i]!.ids.length)
+        settling.push({
+          q,
+          u: { $set: { state: 'ready', ...(!isWhole && { facts: stored }) }, $unset: { next: '' } },
+        })
+      }
+      flushSoon(db)
+    },
+    act: (db, action) =>
+      insert(db, { _id: createEventId(), at: new Date(), state: 'ready', facts: [], action }, durable),
+    async recover(db) {
+      const open = await intentsOf(db)
+        .find({ state: 'open', next: { $lte: new Date() } })
+        .sort({ next: 1 })
+        .limit(recoverCount)
+        .toArray()
+      for (const intent of open) {
+        // Of two receivers that look, one goes on.
+        const { _id, next } = intent
+        const mark = { $set: { recovering: true, next: new Date(Date.now() + claimMs) } } as const
+        const { matchedCount } = await intentsOf(db).updateOne({ _id, state: 'open', next: next! }, mark)
+        if (matchedCount === 1) await recoverOne(db, intent)
+      }
+    },
+    async ready(db, limit) {
+      const found = await intentsOf(db)
+        .find({ state: 'ready' })
+        .sort({ at: 1, _id: 1 })
+        .limit(limit)
+        .toArray()
+      return found.map(({ _id, at, facts, action }) => ({
+        id: _id,
+        atMs: at.getTime(),
+        facts,
+        ...(action && { action }),
+      }))
+    },
+    async drain() {
+      // A timer that waits keeps its turn; it is short.
+      while (timer !== undefined) await new Promise((resolve) => setTimeout(resolve, settleMs))
+      await running
+    },
+  }
+}
+
+const withIds = (fact: Fact, test: (id: string) => boolean): Fact => ({ ...fact, ids: fact.ids.filter(test) })
