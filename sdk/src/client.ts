@@ -1,4 +1,15 @@
-import { context, type Logger, ROOT_CONTEXT, type SpanContext } from '@opentelemetry/api'
+import { type Context, type Logger, ROOT_CONTEXT, type SpanContext } from '@opentelemetry/api'
+import {
+  type ActionOptions,
+  type Activity,
+  type ActivityHost,
+  type ActivityOptions,
+  kinds,
+  runActivity,
+  type Settled,
+  type WorkflowOptions,
+} from './activity.ts'
+import { activeContext, idsOf, runWithin } from './ambient.ts'
 import { startDiagnostics } from './diagnostic.ts'
 import { toLogRecord } from './emit.ts'
 import type { Event, Source } from './event/event.ts'
@@ -6,7 +17,10 @@ import { createEventId } from './event/id.ts'
 import type { EventLevel } from './event/level.ts'
 import { onExit } from './exit.ts'
 import { type EventInput, readInput, readSource, toEvent } from './input.ts'
+import { toNodeStatusEvent } from './node-status.ts'
+import type { NodeStatus } from './payload.ts'
 import { createPipeline, traceKey } from './pipeline.ts'
+import { type Carrier, fromHeaders, toHeaders } from './propagation.ts'
 import { createRestClient, type GetEventsOptions, type RestClient } from './rest.ts'
 import type { FlushOptions, Sender } from './sender.ts'
 import { type ClientOptions, readSettings } from './setting.ts'
@@ -19,6 +33,7 @@ class Shared {
   readonly logger: Logger
   readonly sender: Sender | undefined
   readonly rest: RestClient
+  readonly processIds: Source
   readonly valueOptions: ToValueOptions
   readonly forget: () => void
 
@@ -26,10 +41,11 @@ class Shared {
     startDiagnostics()
     const settings = readSettings(options)
     const tally = createTally()
-    const { logger, sender } = createPipeline(settings, tally)
+    const { logger, sender, processIds } = createPipeline(settings, tally)
     this.tally = tally
     this.logger = logger
     this.sender = sender
+    this.processIds = processIds
     this.rest = createRestClient(settings)
     this.valueOptions = {
       onAlter: tally.alter,
@@ -129,6 +145,59 @@ export class EventClient {
     return new EventClient(new Bound(this.#shared, all) as ClientOptions)
   }
 
+  /**
+   * Calls `run` between an action_start and an action_complete or action_failed, inside of an OpenTelemetry span.
+   *
+   *     const result = await events.action('transfer_plate', { workflow_id, args: { from, to } }, () => arm.move(from, to))
+   *
+   * What `run` gives or throws is what the caller gets. Events emitted inside carry the ids and the trace.
+   */
+  action<Result>(name: string, options: ActionOptions, run: Run<Result>): Settled<Result>
+  action<Result>(name: string, run: Run<Result>): Settled<Result>
+  action<Result>(name: string, options: ActionOptions | Run<Result>, run?: Run<Result>): Settled<Result> {
+    return runActivity(this.#host, kinds.action, name, ...readCall(options, run))
+  }
+
+  /** The same for a workflow: workflow_start, then workflow_complete with `status` completed, failed or cancelled. */
+  workflow<Result>(name: string, options: WorkflowOptions, run: Run<Result>): Settled<Result>
+  workflow<Result>(name: string, run: Run<Result>): Settled<Result>
+  workflow<Result>(name: string, options: WorkflowOptions | Run<Result>, run?: Run<Result>): Settled<Result> {
+    return runActivity(this.#host, kinds.workflow, name, ...readCall(options, run))
+  }
+
+  /** The same for a step of a workflow: workflow_step_start, then workflow_step_complete or workflow_step_failed. */
+  step<Result>(name: string, options: ActivityOptions, run: Run<Result>): Settled<Result>
+  step<Result>(name: string, run: Run<Result>): Settled<Result>
+  step<Result>(name: string, options: ActivityOptions | Run<Result>, run?: Run<Result>): Settled<Result> {
+    return runActivity(this.#host, kinds.step, name, ...readCall(options, run))
+  }
+
+  /** The same for an experiment: experiment_start, then experiment_complete, experiment_failed or experiment_cancelled. */
+  experiment<Result>(name: string, options: ActivityOptions, run: Run<Result>): Settled<Result>
+  experiment<Result>(name: string, run: Run<Result>): Settled<Result>
+  experiment<Result>(
+    name: string,
+    options: ActivityOptions | Run<Result>,
+    run?: Run<Result>,
+  ): Settled<Result> {
+    return runActivity(this.#host, kinds.experiment, name, ...readCall(options, run))
+  }
+
+  /** Emits a node_status_update, of MADSci's flags or a word. */
+  nodeStatus(status: NodeStatus | string, data?: { [key: string]: unknown }): string {
+    return this.#emit(toNodeStatusEvent(status, data), undefined)
+  }
+
+  /** `traceparent`, `tracestate` and `baggage` for a request: whoever answers it names our workflow, experiment, step, … */
+  headers(): { [name: string]: string } {
+    return toHeaders(this.#source, this.#shared.processIds)
+  }
+
+  /** Calls `run` on behalf of whoever sent a request with these headers: events inside carry its ids and its trace. */
+  within<Result>(headers: Carrier, run: () => Result): Result {
+    return runWithin(fromHeaders(headers), run)
+  }
+
   /** A snapshot of the counters: emitted = waiting + exported + rejected + dropped, always. */
   get stats(): Stats {
     return structuredClone(this.#shared.tally.stats)
@@ -172,16 +241,28 @@ export class EventClient {
     return this.close()
   }
 
+  get #host(): ActivityHost {
+    const { processIds, tally } = this.#shared
+    return {
+      emit: (event) => void this.#emit(event, undefined),
+      ids: this.#source,
+      processIds,
+      onAlter: tally.alter,
+    }
+  }
+
   #emit(input: unknown, data: unknown, level?: EventLevel, alert = false): string {
     const { tally, logger, sender, valueOptions } = this.#shared
     tally.stats.emitted++
     try {
       const read = readInput(input, data, valueOptions)
-      const options = { ...valueOptions, source: this.#source, ...(level !== undefined && { level }) }
-      const event = toEvent(read, options)
+      const around = activeContext()
+      const ids = idsOf(around, this.#shared.processIds)
+      const source = ids === undefined ? this.#source : { ...ids, ...this.#source }
+      const event = toEvent(read, { ...valueOptions, source, ...(level !== undefined && { level }) })
       if (alert) event.alert = true
       if (sender === undefined) tally.drop('disabled', 1, 'switched off')
-      else logger.emit(toLogRecord(event, contextOf(event, read.trace_id)))
+      else logger.emit(toLogRecord(event, contextOf(event, read.trace_id, around)))
       return event.event_id
     } catch (error) {
       // Nothing above should throw. If it does, the caller's work matters more than our event.
@@ -191,12 +272,22 @@ export class EventClient {
   }
 }
 
+type Run<Result> = (activity: Activity) => Result
+
+function readCall<Options, Result>(
+  options: Options | Run<Result>,
+  run: Run<Result> | undefined,
+): [Options, Run<Result>] {
+  if (typeof options === 'function') return [{} as Options, options as Run<Result>]
+  return [options, run as Run<Result>]
+}
+
 /** The active context, unless the event names a trace of its own or, by null, none. */
-function contextOf(event: Event, given: unknown) {
+function contextOf(event: Event, given: unknown, around: Context): Context {
   const { trace_id, span_id } = event
   if (trace_id !== null || span_id !== null) {
     const span: SpanContext = { traceId: trace_id ?? '', spanId: span_id ?? '', traceFlags: 0 }
     return ROOT_CONTEXT.setValue(traceKey, span)
   }
-  return given === null ? ROOT_CONTEXT : context.active()
+  return given === null ? ROOT_CONTEXT : around
 }

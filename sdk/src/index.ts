@@ -1,3 +1,4 @@
+export type { ActionOptions, Activity, ActivityOptions, Settled, WorkflowOptions } from './activity.ts'
 export { EventClient } from './client.ts'
 export { type ErrorCode, EventError, errorTable } from './event/error.ts'
 export type { Event, Source, SourceKey, Value } from './event/event.ts'
@@ -5,7 +6,22 @@ export { createEventId, isUlid } from './event/id.ts'
 export { type EventLevel, eventLevels, type LevelName, levelNames } from './event/level.ts'
 export { type EventType, eventTypes } from './event/type.ts'
 export type { EventInput } from './input.ts'
+export type {
+  ActionEndData,
+  ActionStartData,
+  EndStatus,
+  ExceptionData,
+  ExperimentEndData,
+  ExperimentStartData,
+  NodeStatus,
+  NodeStatusData,
+  StepEndData,
+  StepStartData,
+  WorkflowEndData,
+  WorkflowStartData,
+} from './payload.ts'
 export { createEventProcessor, type EventProcessor, type ProcessorOptions } from './processor.ts'
+export type { Carrier } from './propagation.ts'
 export type { GetEventsOptions } from './rest.ts'
 export type { FlushOptions } from './sender.ts'
 export type { ClientOptions, Protocol } from './setting.ts'

@@ -12,6 +12,7 @@ import {
   type LogRecordProcessor,
   SimpleLogRecordProcessor,
 } from '@opentelemetry/sdk-logs'
+import { type Source, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'
 import { createOtlpExporter, wrapExporter } from './exporter.ts'
 import { createMemoryQueue } from './queue.ts'
@@ -27,6 +28,8 @@ export interface Pipeline {
   logger: Logger
   /** Undefined when events go nowhere: OTEL_SDK_DISABLED, OTEL_LOGS_EXPORTER=none. */
   sender: Sender | undefined
+  /** The ids that the resource carries. */
+  processIds: Source
 }
 
 /** The OpenTelemetry logger whose records reach the receiver. */
@@ -35,12 +38,18 @@ export function createPipeline(settings: Settings, tally: Tally): Pipeline {
   const processors: LogRecordProcessor[] = sender ? [createProcessor(sender)] : []
   if (settings.destinations.length > 1)
     processors.push(new SimpleLogRecordProcessor({ exporter: new ConsoleLogRecordExporter() }))
+  const resource = createResource(settings, tally)
   const provider = new LoggerProvider({
-    resource: createResource(settings, tally),
+    resource,
     processors,
     logRecordLimits: { attributeCountLimit: settings.attributeCountLimit },
   })
-  return { logger: provider.getLogger('@madsci-events/sdk', version), sender }
+  const processIds: Source = {}
+  for (const key of sourceKeys) {
+    const id = resource.attributes[`madsci.source.${key}`]
+    if (typeof id === 'string') processIds[key] = id
+  }
+  return { logger: provider.getLogger('@madsci-events/sdk', version), sender, processIds }
 }
 
 /** Queue, sender and exporter, as the settings say; undefined when nothing is to be sent. */

@@ -1,5 +1,6 @@
-import type { AnyValue } from '@opentelemetry/api'
+import { type AnyValue, type Context, context, trace } from '@opentelemetry/api'
 import type { LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs'
+import { idsOf, resolveContext } from './ambient.ts'
 import { startDiagnostics } from './diagnostic.ts'
 import { isKept } from './emit.ts'
 import { type Source, sourceKeys, type Value } from './event/event.ts'
@@ -35,7 +36,7 @@ export interface EventProcessor extends LogRecordProcessor {
  * | --- | --- |
  * | `log.record.uid` | a new ULID |
  * | `madsci.event.type` | the EventName or `event.name`, if it names a MADSci type, else `log_<level>` by severity |
- * | `madsci.source.*` | the ids of `options.source` |
+ * | `madsci.source.*` | the ids of `options.source`, and of the action, workflow, … around |
  * | `madsci.event.json` | body and attributes, when OTLP cannot carry them exactly (bigint, NaN) |
  */
 export function createEventProcessor(options: ProcessorOptions = {}): EventProcessor {
@@ -44,16 +45,21 @@ export function createEventProcessor(options: ProcessorOptions = {}): EventProce
   const tally = createTally()
   const sender = createDestination(settings, tally)
   const forget = sender ? onExit(sender, tally) : () => {}
-  const ids = toIdAttributes(settings.source)
+  const processIds = toIdAttributes(settings.source)
+  const idsAt = (around: Context) => {
+    const ids = idsOf(around, settings.source)
+    return ids === undefined ? processIds : { ...processIds, ...toIdAttributes(ids) }
+  }
   return {
     get stats() {
       return structuredClone(tally.stats)
     },
-    onEmit(record) {
+    onEmit(record, given) {
       tally.stats.emitted++
       try {
+        const around = resolveContext(given ?? context.active())
         if (sender === undefined) tally.drop('disabled', 1, 'switched off')
-        else sender.send(toEventRecord(record, ids, tally))
+        else sender.send(toEventRecord(record, { around, ids: idsAt(around), tally }))
       } catch (error) {
         tally.drop('failed', 1, `a record could not be read: ${error}`)
       }
@@ -77,7 +83,14 @@ function toIdAttributes(source: Source): Attributes {
   return ids
 }
 
-function toEventRecord(record: ReadableLogRecord, ids: Attributes, tally: Tally): ReadableLogRecord {
+interface ToEventRecordOptions {
+  around: Context
+  ids: Attributes
+  tally: Tally
+}
+
+function toEventRecord(record: ReadableLogRecord, options: ToEventRecordOptions): ReadableLogRecord {
+  const { around, ids, tally } = options
   const attributes: Attributes = { ...ids, ...record.attributes }
   for (const key of Object.keys(ids)) {
     // An id that is none would hide the process's own.
@@ -95,7 +108,8 @@ function toEventRecord(record: ReadableLogRecord, ids: Attributes, tally: Tally)
       attributes['madsci.event.json'] = toDataJson(record, body, tally)
   }
   attributes['madsci.event.type'] ??= typeOf(record)
-  const { hrTime, hrTimeObserved, spanContext, severityText, severityNumber, eventName } = record
+  const { hrTime, hrTimeObserved, severityText, severityNumber, eventName } = record
+  const spanContext = record.spanContext ?? trace.getSpanContext(around)
   return {
     hrTime,
     hrTimeObserved,
