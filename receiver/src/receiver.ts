@@ -5,11 +5,14 @@ import { createEventId, createZoneConverter, EventError } from '@madsci-events/s
 import { createBackups, verifyBackup } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
 import type { Config } from './config/config.ts'
+import { showConfig, toSettingsSchema } from './config/show.ts'
+import { resolveDataPath } from './folder.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
+import { resolveManagerId } from './registry.ts'
 import { type RetentionOptions, startRetention } from './retention/retention.ts'
 import type { EventSource, EventStore } from './store/event-store.ts'
 import { readBsonFile } from './store/mongo/bson-file.ts'
@@ -65,7 +68,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     })
     const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs } = config
     const parse = {
-      managerId: config.managerId ?? createEventId(),
+      managerId: await toManagerId(config, options),
       ...(config.naiveTimezone !== undefined && { fromNaive: createZoneConverter(config.naiveTimezone) }),
     }
     const door = {
@@ -81,7 +84,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       version,
     }
 
-    const backupDir = resolve(options.workingDirectory, config.backupDir)
+    const backupDir = toBackupDir(config, options)
     const backups = createBackups({
       store,
       log,
@@ -90,14 +93,22 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       maxCount: config.backupMaxCount,
     })
     if (config.retentionEnabled) ending.push(startRetention({ ...toRetention(config), store, log }))
-    if (config.backupEnabled) ending.push(startSchedule({ pattern: config.backupSchedule, backups, log }))
+    if (config.backupEnabled)
+      ending.push(startSchedule({ pattern: config.backupSchedule ?? '@daily', backups, log }))
     const main = await createHttpServer({
       ...door,
       backups,
       backupEnabled: config.backupEnabled,
       backupDir,
-      title: config.managerName ?? 'EventManager',
+      title: toName(config),
       description: config.managerDescription,
+      settings: toSettings(config, { manager_id: parse.managerId, backup_dir: backupDir }),
+      definition: {
+        name: toName(config),
+        description: config.managerDescription ?? null,
+        manager_id: parse.managerId,
+        manager_type: config.managerType,
+      },
     })
     servers.push(main)
     const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
@@ -134,6 +145,29 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     await store.close()
     throw error
   }
+}
+
+const toName = (config: Config) => config.managerName ?? 'EventManager'
+
+async function toManagerId(config: Config, { log, workingDirectory }: StartOptions): Promise<string> {
+  if (config.managerId !== undefined) return config.managerId
+  if (!config.enableRegistryResolution) return createEventId()
+  return resolveManagerId({ name: toName(config), start: config.settingsFolder ?? workingDirectory, log })
+}
+
+/** Absolute. */
+export function toBackupDir(
+  config: Config,
+  { workingDirectory }: Pick<StartOptions, 'workingDirectory'>,
+): string {
+  return resolveDataPath(config.backupDir, config.settingsFolder ?? workingDirectory, workingDirectory)
+}
+
+function toSettings(config: Config, known: { manager_id: string; backup_dir: string }) {
+  const all = showConfig(config, known)
+  const isGiven = (name: string) => ['manager_id', 'document_db_url', ...config.given.keys()].includes(name)
+  const given = Object.fromEntries(Object.entries(all).filter(([name]) => isGiven(name)))
+  return { all, given, schema: toSettingsSchema() }
 }
 
 function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {

@@ -1,4 +1,4 @@
-import { parseLevel } from '@madsci-events/sdk/event'
+import { eventLevels, parseLevel } from '@madsci-events/sdk/event'
 import { count, flag, group, optionalText, setting, structured, text } from './setting.ts'
 import { parseTexts } from './value.ts'
 
@@ -14,6 +14,7 @@ export const alertSettings = {
         throw new Error(`must be debug, info, warning, error, critical or its number: '${given}'`)
       return level
     },
+    schema: { type: 'integer', enum: eventLevels },
   }),
   email_alerts: group('mails about alerts; not set: none', {
     smtp_server: text('smtp.example.com', { unit: 'host', about: 'mail server' }),
@@ -28,6 +29,7 @@ export const alertSettings = {
       about: 'list of addresses that are told',
       parse: parseTexts,
       show: (list) => list,
+      schema: { type: 'array', items: { type: 'string' } },
     }),
   }),
 }

@@ -1,20 +1,23 @@
-import { count, flag, setting } from './setting.ts'
+import { count, flag, orNull, setting } from './setting.ts'
 
 /** Copies of all events, by a schedule. */
 export const backupSettings = {
   backup_enabled: flag('makes backups by the schedule'),
   backup_schedule: setting({
-    fallback: '@daily',
+    fallback: '',
     unit: 'cron',
     about:
-      'five fields in local time, or `@hourly`, `@daily`, `@weekly`, `@monthly`; one that was due while no receiver ran is made at the start',
-    parse: parseSchedule,
+      'when, `@daily` if not set: five fields in local time, or `@hourly`, `@daily`, `@weekly`, `@monthly`; one that was due while no receiver ran is made at the start',
+    parse: (given) => (given === '' ? undefined : parseSchedule(given)),
+    schema: orNull('string'),
   }),
   backup_dir: setting({
     fallback: '.madsci/backups/events',
     unit: 'path',
-    about: 'folder of the backups, from the working directory',
+    about:
+      'folder of the backups, from the working directory; `.madsci/…` lies in the nearest `.madsci/` upwards, or beside `.git`',
     parse: (given) => given,
+    schema: { type: 'string', format: 'path' },
   }),
   backup_max_count: count(10, 1, { unit: 'backups', about: 'the oldest beyond this number are deleted' }),
 }

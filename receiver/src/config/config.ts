@@ -28,6 +28,8 @@ type SettingValues = { [Name in SettingName as Camel<Name>]: ValueOf<(typeof set
 export interface Config extends SettingValues {
   /** The settings that somebody set, as opposed to defaults, and where: `EVENT_SERVER_URL`, `--otlp_port`, … */
   given: ReadonlyMap<SettingName, string>
+  /** Where files of the laboratory are looked for: MADSCI_SETTINGS_DIR, else the working directory, if there is one. */
+  settingsFolder: string | undefined
 }
 
 export interface ReadConfigOptions {
@@ -43,8 +45,9 @@ export function readConfig({ environment, flags = {}, workingDirectory }: ReadCo
   const problems = Object.keys(flags)
     .filter((name) => !Object.hasOwn(settings, name))
     .map((name) => `--${name} is no setting`)
-  const files =
-    workingDirectory === undefined ? [] : fromFiles(toSettingsFolder(environment, workingDirectory), problems)
+  const settingsFolder =
+    workingDirectory === undefined ? undefined : toSettingsFolder(environment, workingDirectory)
+  const files = settingsFolder === undefined ? [] : fromFiles(settingsFolder, problems)
   const sources = [fromFlags(flags), fromEnvironment(environment), ...files]
   const given = new Map<SettingName, string>()
   const values: { [name: string]: unknown } = {}
@@ -62,7 +65,7 @@ export function readConfig({ environment, flags = {}, workingDirectory }: ReadCo
     }
   }
   if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
-  return { ...(values as unknown as SettingValues), given }
+  return { ...(values as unknown as SettingValues), given, settingsFolder }
 }
 
 function firstGiven(name: string, one: Setting<unknown>, sources: Source[]): Given | undefined {

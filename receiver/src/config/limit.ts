@@ -26,6 +26,7 @@ export const limitSettings = {
     about: 'list of addresses without limits; `null` stands for `["127.0.0.1", "::1"]`',
     parse: (value) => (value === null ? undefined : parseTexts(value)),
     show: (list) => list,
+    schema: { anyOf: [{ type: 'array', items: { type: 'string' } }, { type: 'null' }] },
   }),
   max_body_bytes: count(67_108_864, 1024, {
     unit: 'bytes',

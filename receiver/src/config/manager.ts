@@ -1,4 +1,4 @@
-import { count, flag, optionalCount, optionalText, setting, word } from './setting.ts'
+import { count, flag, optionalCount, optionalText, orNull, setting, word } from './setting.ts'
 import {
   parseInteger,
   parseNumber,
@@ -35,6 +35,7 @@ export const managerSettings = {
     about: 'host and port to listen on; port 0 takes a free one',
     parse: parseServerUrl,
     show: (url) => url.href,
+    schema: { type: 'string', format: 'uri' },
   }),
   otlp_port: setting({
     fallback: '4318',
@@ -42,6 +43,7 @@ export const managerSettings = {
     about:
       'second listener, on the same host, for OTLP/HTTP alone; when it is not set and 4318 is taken, a warning',
     parse: (given) => (given === 'none' || given === '' ? undefined : parseInteger(given, 0, 65535)),
+    schema: orNull('integer'),
   }),
   grpc_port: setting({
     fallback: '4317',
@@ -52,8 +54,10 @@ export const managerSettings = {
   manager_id: setting({
     fallback: '',
     unit: 'ULID',
-    about: '`source.manager_id` of events posted without a source; a new one at each start if not set',
+    about:
+      "`source.manager_id` of events posted without a source; if not set, the one under the manager's name in `.madsci/registry.json`",
     parse: parseUlid,
+    schema: orNull('string'),
   }),
   manager_type: word('event_manager', managerTypes, 'shown in /settings, without effect'),
   manager_name: optionalText({
@@ -67,13 +71,18 @@ export const managerSettings = {
     about: "the laboratory manager's address: shown in /settings, without effect",
     parse: (given) => (given === '' ? undefined : parseUrl(given)),
     show: (url) => url?.href,
+    schema: orNull('string'),
   }),
-  enable_registry_resolution: flag('without effect', true),
+  enable_registry_resolution: flag(
+    'takes `manager_id` from `.madsci/registry.json`, or writes a new one there; `false`: a new one at each start',
+    true,
+  ),
   registry_lock_timeout: setting({
     fallback: '60.0',
     unit: 's',
-    about: 'without effect',
+    about: 'without effect: the registry is read without a lock',
     parse: (given) => parseNumber(given, 0),
+    schema: { type: 'number', minimum: 0 },
   }),
   uvicorn_workers: optionalCount(undefined, {
     unit: 'processes',
@@ -89,6 +98,7 @@ export const managerSettings = {
     unit: 'IANA zone',
     about: 'converts times without a zone from it to UTC; not set: they stay as they are and count as UTC',
     parse: parseZone,
+    schema: orNull('string'),
   }),
   log_level: setting({
     fallback: 'info',
@@ -96,6 +106,7 @@ export const managerSettings = {
     about: "the receiver's own log, JSON lines on standard error",
     clashes: true,
     parse: (given) => parseWord(logLevelAliases[given.toLowerCase()] ?? given.toLowerCase(), logLevels),
+    schema: { type: 'string', enum: logLevels },
   }),
   request_timeout_ms: count(60_000, 0, {
     unit: 'ms',

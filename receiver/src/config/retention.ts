@@ -27,6 +27,7 @@ export const retentionSettings = {
     about:
       'list of {"event_type": […], "max_level": 20, "soft_delete_after_days": 7}: events that match rest so long instead; the first rule that matches counts',
     parse: parseRetentionRules,
+    schema: { type: 'array', items: { type: 'object' } },
     show: (rules) =>
       rules.map(({ types, maxLevel, softDeleteAfterDays }) => ({
         ...(types && { event_type: types }),

@@ -21,6 +21,10 @@ export interface Setting<T> {
   secret?: true
   /** The value as JSON, as /settings and `config` show it; without it, the value itself. */
   show?(value: T): unknown
+  /** What may be told of a secret on the operator's own terminal. */
+  hint?(value: T): string
+  /** JSON Schema of what `show` gives; without it, any value. */
+  schema?: object
   /** The parts of an object, each settable alone: EVENT_<NAME>__<MEMBER>. */
   members?: { [name: string]: Setting<unknown> }
 }
@@ -36,28 +40,42 @@ export type Camel<Name extends string> = Name extends `${infer Head}_${infer Tai
 export const toCamel = (name: string) => name.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase())
 
 type About = Pick<Setting<unknown>, 'unit' | 'about'> &
-  Partial<Pick<Setting<unknown>, 'secret' | 'variables' | 'aliases'>>
+  Partial<Pick<Setting<unknown>, 'secret' | 'variables' | 'aliases' | 'schema'>>
+
+export const orNull = (type: string) => ({ anyOf: [{ type }, { type: 'null' }] })
 
 /** Any entry that none of the functions below describes. */
 export const setting = <T>(one: Setting<T>): Setting<T> => one
 
 export const text = (fallback: string, about: About) =>
-  setting({ ...about, fallback, parse: (given) => given })
+  setting({ schema: { type: 'string' }, ...about, fallback, parse: (given) => given })
 
 /** Text that nobody needs to set; '' is undefined. */
 export const optionalText = (about: About) =>
-  setting({ ...about, fallback: '', parse: (given) => given || undefined })
+  setting({ schema: orNull('string'), ...about, fallback: '', parse: (given) => given || undefined })
 
 /** true or false. */
 export const flag = (about: string, fallback = false) =>
-  setting({ fallback: String(fallback), unit: 'yes or no', about, parse: (given) => parseFlag(given) })
+  setting({
+    fallback: String(fallback),
+    unit: 'yes or no',
+    about,
+    parse: parseFlag,
+    schema: { type: 'boolean' },
+  })
 
 /** An integer of at least `least`. */
 export const count = (
   fallback: number,
   least: number,
   { most = 1_000_000, ...about }: About & { most?: number },
-) => setting({ ...about, fallback: String(fallback), parse: (given) => parseInteger(given, least, most) })
+) =>
+  setting({
+    ...about,
+    fallback: String(fallback),
+    parse: (given) => parseInteger(given, least, most),
+    schema: { type: 'integer', minimum: least, maximum: most },
+  })
 
 /** An integer of at least 1; '' and `none` are undefined. */
 export const optionalCount = (fallback: number | undefined, about: About) =>
@@ -65,6 +83,7 @@ export const optionalCount = (fallback: number | undefined, about: About) =>
     ...about,
     fallback: fallback === undefined ? '' : String(fallback),
     parse: (given) => (given === '' || given === 'none' ? undefined : parseInteger(given, 1, 1_000_000)),
+    schema: orNull('integer'),
   })
 
 /** One of some words, in any case. */
@@ -74,6 +93,7 @@ export const word = <Word extends string>(fallback: Word, words: readonly Word[]
     unit: words.map((one) => `\`${one}\``).join(', '),
     about,
     parse: (given) => parseWord(given.toLowerCase(), words),
+    schema: { type: 'string', enum: words },
   })
 
 /**
@@ -109,6 +129,7 @@ export function group<Members extends { [name: string]: Setting<unknown> }>(abou
       return Object.fromEntries(entries) as Value
     },
     show: (value) => value && showAll(members, value),
+    schema: { anyOf: [{ type: 'object', properties: toProperties(members) }, { type: 'null' }] },
   })
 }
 
@@ -122,6 +143,19 @@ export function showAll(
       const value = values[toCamel(name)]
       if (secret) return [name, redacted]
       return [name, (show && value !== undefined ? show(value) : value) ?? null]
+    }),
+  )
+}
+
+/** JSON Schema of what `showAll` gives, by name. */
+export function toProperties(settings: { [name: string]: Setting<unknown> }): { [name: string]: object } {
+  return Object.fromEntries(
+    Object.entries(settings).map(([name, one]) => {
+      const { about, secret, schema, show, fallback, parse } = one
+      const value = secret ? null : parse(fallback)
+      const shown = (show && value !== undefined ? show(value) : value) ?? null
+      const description = about.replaceAll('`', '')
+      return [name, { ...schema, default: shown, description, ...(secret && { secret }) }]
     }),
   )
 }

@@ -1,5 +1,5 @@
 import { setting, word } from './setting.ts'
-import { parseDatabaseUrl, parseName } from './value.ts'
+import { hideCredentials, parseDatabaseUrl, parseName } from './value.ts'
 
 /** Where events rest. */
 export const storeSettings = {
@@ -12,12 +12,15 @@ export const storeSettings = {
       '`sqlite:PATH` (from the working directory), `mongodb://…`, `mongodb+srv://…`, or `null:` which keeps nothing and is for measuring',
     secret: true,
     parse: parseDatabaseUrl,
+    hint: hideCredentials,
+    schema: { type: 'string', format: 'uri' },
   }),
   database_name: setting({
     fallback: 'madsci_events',
     unit: 'name',
     about: 'MongoDB database',
     parse: parseName,
+    schema: { type: 'string' },
   }),
   collection_name: setting({
     fallback: 'events',

@@ -40,6 +40,11 @@ export function parseDatabaseUrl(text: string): string {
   throw new Error(`must begin with sqlite: or mongodb://, not '${text.split(':')[0]!.slice(0, 20)}'`)
 }
 
+/** Neither user nor password nor options. */
+export function hideCredentials(url: string): string {
+  return url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^/]*@)?([^?]*).*$/, '$1$2')
+}
+
 export function parseInteger(text: string, least: number, most: number): number {
   const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : Number.NaN
   if (!(number >= least && number <= most))

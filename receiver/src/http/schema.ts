@@ -221,6 +221,33 @@ export const schemas = {
       }),
     },
   },
+  getSettings: {
+    operationId: 'get_settings',
+    summary: 'The settings that count, secrets redacted',
+    querystring: z.object({
+      include_defaults: z.boolean().default(true).describe('those too that nobody set'),
+      include_schema: z.boolean().default(false).describe('their JSON Schema too'),
+    }),
+    response: {
+      200: z.object({
+        settings: z.record(z.string(), z.json()),
+        schema: z.record(z.string(), z.json()).optional(),
+        schema_title: z.string().optional(),
+      }),
+      422: detailList,
+    },
+  },
+  getDefinition: {
+    summary: 'Who this event manager is, as MADSci 0.5 told it',
+    response: {
+      200: z.object({
+        name: z.string(),
+        description: z.string().nullable(),
+        manager_id: z.string(),
+        manager_type: z.string(),
+      }),
+    },
+  },
   getHealth: {
     operationId: 'health',
     summary: 'Whether the receiver can store; always 200',

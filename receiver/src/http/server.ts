@@ -14,9 +14,10 @@ import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
 import { registerOpenApi } from './openapi.ts'
 import { registerReceipts } from './receipt.ts'
+import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
 
-export interface HttpOptions {
+export interface HttpOptions extends SettingsDoorOptions {
   ingest: Ingest
   store: EventStore
   metric: Metric
@@ -56,6 +57,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerReceipts(app, options)
   registerStream(app, options)
   registerBackup(app, options)
+  registerSettings(app, options)
   registerHealth(app, options)
   registerMetrics(app, options)
   return wrap(app)

@@ -1,0 +1,68 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { createEventId, isUlid } from '@madsci-events/sdk/event'
+import { findMadsciFolder } from './folder.ts'
+import type { Log } from './log.ts'
+
+export interface ResolveManagerIdOptions {
+  /** The manager's name, which is its key in the registry. */
+  name: string
+  /** Where the search for `.madsci/` begins. */
+  start: string
+  log: Log
+}
+
+interface Registry {
+  entries: { [name: string]: { id: string } }
+  [key: string]: unknown
+}
+
+/**
+ * The id under which this manager is known, the same at each start: from MADSci's registry (`.madsci/registry.json` of the laboratory,
+ * else of the home folder), where it is entered at the first start. No lock is taken: receivers that share a database share their name.
+ * A registry that cannot be read or written costs a warning, and the id is a new one.
+ */
+export async function resolveManagerId({ name, start, log }: ResolveManagerIdOptions): Promise<string> {
+  const folder = findMadsciFolder(start)
+  const paths = [folder ?? join(start, '.madsci'), ...(folder ? [] : [join(homedir(), '.madsci')])]
+  try {
+    for (const path of paths) {
+      const id = (await read(join(path, 'registry.json')))?.entries[name]?.id
+      if (id !== undefined && isUlid(id)) return id
+    }
+    const id = createEventId()
+    await enter(join(paths[0]!, 'registry.json'), name, id)
+    return id
+  } catch (error) {
+    log.warn({ err: error }, 'the registry of names cannot be used; manager_id is a new one')
+    return createEventId()
+  }
+}
+
+async function read(path: string): Promise<Registry | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+  const registry = JSON.parse(text)
+  if (typeof registry?.entries !== 'object' || registry.entries === null)
+    throw new Error(`${path} is no registry of MADSci`)
+  return registry
+}
+
+/** In MADSci's form, which its other programs read. */
+async function enter(path: string, name: string, id: string): Promise<void> {
+  const now = new Date().toISOString()
+  const registry = (await read(path)) ?? { version: 1, created_at: now, entries: {} }
+  registry.updated_at = now
+  const entry = { component_type: 'manager', created_at: now, last_seen: now, metadata: {}, lock: null }
+  registry.entries[name] = { id, ...entry }
+  await mkdir(dirname(path), { recursive: true })
+  const aside = `${path}.${process.pid}`
+  await writeFile(aside, JSON.stringify(registry, undefined, 2))
+  await rename(aside, path)
+}
