@@ -1,0 +1,8 @@
+export type { Selector } from './match.ts'
+export {
+  type Failure,
+  startTestReceiver,
+  type TestReceiver,
+  type TestReceiverOptions,
+  type WaitForOptions,
+} from './receiver.ts'
