@@ -101,8 +101,8 @@ function parseArchive(body: Value, { fromNaive }: ParseEventOptions): Archive {
     throw invalid([{ type: 'model_attributes_type', loc: ['body'], msg, input: body }])
   }
   const details: Detail[] = []
-  const fail = (type: string, loc: (string | number)[], msg: string, input: Value) =>
-    details.push({ type, loc: ['body', ...loc], msg, input })
+  const fail = (type: string, loc: (string | number)[], msg: string, input: Value, ctx?: Detail['ctx']) =>
+    details.push({ type, loc: ['body', ...loc], msg, input, ...(ctx && { ctx }) })
   const { event_ids: ids = null, before_date: date = null, batch_size: size = null } = body
   if (ids !== null && !Array.isArray(ids))
     fail('list_type', ['event_ids'], 'Input should be a valid list', ids)
@@ -119,17 +119,30 @@ function parseArchive(body: Value, { fromNaive }: ParseEventOptions): Archive {
       before = fromNaive && !parsed.text.endsWith('Z') ? fromNaive(parsed.text) : parsed.text
     else {
       const msg = `Input should be a valid datetime or date, ${parsed.reason}`
-      fail('datetime_from_date_parsing', ['before_date'], msg, date)
+      fail('datetime_from_date_parsing', ['before_date'], msg, date, { error: parsed.reason })
     }
   }
-  const number = typeof size === 'string' && /^\d{1,9}$/.test(size) ? Number(size) : size
-  if (
-    number !== null &&
-    !(Number.isInteger(number) && (number as number) >= 1 && (number as number) <= maxBatchSize)
-  )
-    fail('int_parsing', ['batch_size'], `Input should be a valid integer from 1 to ${maxBatchSize}`, size)
+  const number = typeof size === 'string' && /^-?\d{1,9}$/.test(size) ? Number(size) : size
+  if (number !== null && !Number.isInteger(number)) {
+    const isText = typeof size === 'string'
+    const reason = isText ? ', unable to parse string as an integer' : ''
+    fail(
+      isText ? 'int_parsing' : 'int_type',
+      ['batch_size'],
+      `Input should be a valid integer${reason}`,
+      size,
+    )
+  } else if (number !== null && (number as number) < 1) {
+    const msg = 'Input should be greater than or equal to 1'
+    fail('greater_than_equal', ['batch_size'], msg, size, { ge: 1 })
+  } else if (number !== null && (number as number) > maxBatchSize) {
+    const msg = `Input should be less than or equal to ${maxBatchSize}`
+    fail('less_than_equal', ['batch_size'], msg, size, { le: maxBatchSize })
+  }
   if (details.length === 0 && before === undefined && (!Array.isArray(ids) || ids.length === 0))
-    fail('value_error', [], 'Value error, Either event_ids or before_date must be provided', body)
+    fail('value_error', [], 'Value error, Either event_ids or before_date must be provided', body, {
+      error: {},
+    })
   if (details.length > 0) throw invalid(details)
   return {
     ids: (ids as string[] | null) ?? undefined,

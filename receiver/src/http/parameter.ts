@@ -56,7 +56,12 @@ export function createParameters(query: unknown): Parameters {
       if (text === undefined) return fallback
       const value = toInteger(text) ?? parseLevel(text)
       if (value !== undefined && Number.isSafeInteger(value)) return value
-      fail('int_parsing', name, 'Input should be a valid integer, unable to parse string as an integer', text)
+      // The original takes an integer or a level, and says what is wrong with the text as either.
+      const problem = (type: string, as: string, msg: string, ctx?: Detail['ctx']) =>
+        details.push({ type, loc: ['query', name, as], msg, input: text, ...(ctx && { ctx }) })
+      problem('int_parsing', 'int', 'Input should be a valid integer, unable to parse string as an integer')
+      const expected = '0, 10, 20, 30, 40 or 50'
+      problem('enum', 'int-enum[EventLogLevel]', `Input should be ${expected}`, { expected })
       return fallback
     },
     time(name) {

@@ -88,6 +88,11 @@ function createApp({ requestTimeoutMs }: Pick<HttpOptions, 'requestTimeoutMs'>):
   // Schemas describe; the doors read and write by hand, because bodies are bounded, exact in their digits and keep their order.
   app.setValidatorCompiler(() => (value) => ({ value }))
   app.setSerializerCompiler(() => (value) => JSON.stringify(value))
+  // fastify adds a charset, which JSON does not have (RFC 8259, section 11), and the original does not send.
+  app.addHook('onSend', async (_request, reply) => {
+    if (reply.getHeader('content-type') === 'application/json; charset=utf-8')
+      reply.header('content-type', 'application/json')
+  })
   // Nobody reads a body before its door has asked the gate.
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))

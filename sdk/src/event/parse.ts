@@ -82,26 +82,17 @@ export function parseEvent(input: Value | undefined, options: ParseEventOptions 
     if (parsed !== undefined) event.log_level = parsed
     else fail('enum', ['log_level'], `Input should be ${levelList}`, level, { expected: levelList })
   }
-  for (const key of ['alert', 'archived'] as const) {
+  const readFlag = (key: 'alert' | 'archived') => {
     const flag = member(key)
-    if (flag === undefined) continue
+    if (flag === undefined) return
     const parsed = parseBoolean(flag)
     if (parsed !== undefined) event[key] = parsed
     else failBoolean(fail, key, flag)
   }
+  readFlag('alert')
   const stamp = member('event_timestamp')
   if (stamp === undefined) event.event_timestamp = nowTimestamp()
   else event.event_timestamp = readTime(fail, 'event_timestamp', stamp, options) ?? ''
-  const archivedAt = member('archived_at')
-  if (archivedAt !== undefined && archivedAt !== null) {
-    event.archived_at = readTime(fail, 'archived_at', archivedAt, options) ?? null
-  }
-  for (const key of ['trace_id', 'span_id'] as const) {
-    const text = member(key)
-    if (typeof text === 'string') event[key] = text
-    else if (text !== undefined && text !== null)
-      fail('string_type', [key], 'Input should be a valid string', text)
-  }
   const source = member('source')
   if (source === undefined)
     event.source = options.managerId === undefined ? {} : { manager_id: options.managerId }
@@ -113,6 +104,17 @@ export function parseEvent(input: Value | undefined, options: ParseEventOptions 
       'Input should be a valid dictionary or object to extract fields from',
       source,
     )
+  }
+  for (const key of ['trace_id', 'span_id'] as const) {
+    const text = member(key)
+    if (typeof text === 'string') event[key] = text
+    else if (text !== undefined && text !== null)
+      fail('string_type', [key], 'Input should be a valid string', text)
+  }
+  readFlag('archived')
+  const archivedAt = member('archived_at')
+  if (archivedAt !== undefined && archivedAt !== null) {
+    event.archived_at = readTime(fail, 'archived_at', archivedAt, options) ?? null
   }
   const otel = member('otel')
   if (isObject(otel ?? null) && Object.keys(otel as object).length > 0)

@@ -13,7 +13,7 @@ export function parseTimestamp(input: unknown): { text: string } | { reason: str
   if (typeof input !== 'string') return { reason: 'invalid type' }
   if (unixText.test(input)) return fromUnix(Number(input))
   const match = pattern.exec(input)
-  if (!match) return { reason: input.length < 10 ? 'input is too short' : 'invalid character in year' }
+  if (!match) return { reason: reasonOf(input) }
   const [
     ,
     year,
@@ -32,7 +32,8 @@ export function parseTimestamp(input: unknown): { text: string } | { reason: str
   const days = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate()
   if (day! < '01' || Number(day) > days || year === '0000')
     return { reason: 'day value is outside expected range' }
-  if (hour > '23') return { reason: 'hour value is outside expected range of 0-23' }
+  // Read as a date, which is what the original tries last.
+  if (hour > '23') return { reason: 'unexpected extra characters at the end of the input' }
   if (minute > '59') return { reason: 'minute value is outside expected range of 0-59' }
   if (second > '59') return { reason: 'second value is outside expected range of 0-59' }
   const micros = fraction.slice(0, 6).padEnd(6, '0')
@@ -44,6 +45,12 @@ export function parseTimestamp(input: unknown): { text: string } | { reason: str
   const utc = new Date(Date.parse(`${wall}Z`) - offsetMs)
   if (utc.getUTCFullYear() < 1 || utc.getUTCFullYear() > 9999) return { reason: 'year is out of range' }
   return { text: `${utc.toISOString().slice(0, 19)}.${micros}Z` }
+}
+
+function reasonOf(input: string): string {
+  if (input.length < 10) return 'input is too short'
+  if (/^\d{4}[^-]/.test(input)) return 'invalid date separator, expected `-`'
+  return 'invalid character in year'
 }
 
 function fromUnix(value: number): { text: string } | { reason: string } {
