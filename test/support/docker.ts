@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
-import { hasDocker } from './mongod.ts'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -36,23 +37,37 @@ export async function docker(args: string[], env: { [name: string]: string } = {
   return { code, stdout, stderr }
 }
 
-/** Why containers cannot run here; undefined when they can. Images come by name, or from where Docker pulls them. */
-export async function whyNoDocker(): Promise<string | undefined> {
+/** Whether a Docker engine answers. */
+function hasDocker(): Promise<boolean> {
+  if (process.env.DOCKER_HOST) return Promise.resolve(true)
+  const path = '/var/run/docker.sock'
+  if (!existsSync(path)) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.once('error', () => resolve(false))
+  })
+}
+
+/** Why there is no container of this image: no engine, or no such image here or where Docker pulls from. */
+export async function whyNoImage(image: string): Promise<string | undefined> {
   if (!(await hasDocker())) return 'no Docker engine answers'
-  const image = process.env.NODE_IMAGE
-  if (!image) {
-    return docker(['pull', '-q', 'node:24-bookworm-slim']).then(
-      () => undefined,
-      () => 'NODE_IMAGE is not set, and node:24-bookworm-slim cannot be pulled',
+  const works = (args: string[]) =>
+    docker(args).then(
+      () => true,
+      () => false,
     )
-  }
-  return docker(['image', 'inspect', image]).then(
-    () => undefined,
-    () => `there is no image ${image} (NODE_IMAGE)`,
-  )
+  if ((await works(['image', 'inspect', image])) || (await works(['pull', '-q', image]))) return undefined
+  return `Docker has no image ${image} and cannot pull it`
 }
 
 export const nodeImage = () => process.env.NODE_IMAGE ?? 'node:24-bookworm-slim'
+
+/** Why the receiver's image cannot be built and run here. */
+export const whyNoDocker = () => whyNoImage(nodeImage())
 
 /** Builds the receiver's image from docker/Dockerfile. */
 export async function buildReceiverImage(): Promise<string> {

@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { accessSync, constants, existsSync } from 'node:fs'
+import { accessSync, constants } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { connect, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
 import { MongoClient } from 'mongodb'
+import { whyNoImage } from './docker.ts'
 
 /** Where a real MongoDB comes from, or why there is none. Only a 'binary' can be killed and restarted. */
 export type MongoSource =
@@ -33,7 +34,7 @@ export interface Mongod {
   stop(): Promise<void>
 }
 
-const image = 'mongo:8.0'
+const image = process.env.MONGO_IMAGE ?? 'mongo:8.0'
 
 /** In this order: MONGODB_URL, mongod by MONGOD_BINARY or on PATH, Docker. */
 export async function findMongo(): Promise<MongoSource> {
@@ -48,8 +49,9 @@ export async function findMongo(): Promise<MongoSource> {
     const path = join(folder, 'mongod')
     if (folder && isExecutable(path)) return { kind: 'binary', path }
   }
-  if (await hasDocker()) return { kind: 'container' }
-  return { skip: 'no MongoDB: neither MONGODB_URL, nor mongod (MONGOD_BINARY or PATH), nor Docker' }
+  const lack = await whyNoImage(image)
+  if (lack === undefined) return { kind: 'container' }
+  return { skip: `no MongoDB: neither MONGODB_URL, nor mongod (MONGOD_BINARY or PATH), and ${lack}` }
 }
 
 /** A name that no other test uses. */
@@ -196,18 +198,4 @@ function isExecutable(path: string): boolean {
   } catch {
     return false
   }
-}
-
-export function hasDocker(): Promise<boolean> {
-  if (process.env.DOCKER_HOST) return Promise.resolve(true)
-  const path = '/var/run/docker.sock'
-  if (!existsSync(path)) return Promise.resolve(false)
-  return new Promise((resolve) => {
-    const socket = connect(path)
-    socket.once('connect', () => {
-      socket.destroy()
-      resolve(true)
-    })
-    socket.once('error', () => resolve(false))
-  })
 }

@@ -288,7 +288,7 @@ describe('GET /events', () => {
     const answer = await get(`events?${query}`)
     expect(answer.status).toBe(422)
     const { detail } = (await answer.json()) as { detail: { loc: string[] }[] }
-    expect(detail[0]!.loc).toEqual(['query', query.split('=')[0]])
+    expect(detail[0]!.loc.slice(0, 2)).toEqual(['query', query.split('=')[0]])
   })
 
   it('takes the last of equal parameters and ignores unknown ones', async () => {
