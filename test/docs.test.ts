@@ -106,8 +106,10 @@ describe('the READMEs say what the source says', () => {
         Object.keys(methods).map((method) => code(`${method.toUpperCase()} ${path}`)),
       )
       const documented = tableUnder('receiver/README.md', 'Routes').map(([route]) => route)
-      expect([...documented].sort()).toEqual([...routes, code('GET /openapi.json'), code('GET /docs')].sort())
-      for (const route of ['openapi.json', 'docs']) {
+      expect([...documented].sort()).toEqual(
+        [...routes, code('GET /openapi.json'), code('GET /docs'), code('GET /redoc')].sort(),
+      )
+      for (const route of ['openapi.json', 'docs', 'redoc']) {
         expect((await fetch(receiver.url + route)).status, route).toBe(200)
       }
     } finally {

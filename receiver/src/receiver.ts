@@ -103,6 +103,8 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       title: toName(config),
       description: config.managerDescription,
       settings: toSettings(config, { manager_id: parse.managerId, backup_dir: backupDir }),
+      rateLimit: toRateLimit(config),
+      corsOrigins: config.corsOrigins,
       definition: {
         name: toName(config),
         description: config.managerDescription ?? null,
@@ -168,6 +170,18 @@ function toSettings(config: Config, known: { manager_id: string; backup_dir: str
   const isGiven = (name: string) => ['manager_id', 'document_db_url', ...config.given.keys()].includes(name)
   const given = Object.fromEntries(Object.entries(all).filter(([name]) => isGiven(name)))
   return { all, given, schema: toSettingsSchema() }
+}
+
+function toRateLimit(config: Config) {
+  if (!config.rateLimitEnabled) return undefined
+  return {
+    requests: config.rateLimitRequests,
+    windowSeconds: config.rateLimitWindow,
+    shortRequests: config.rateLimitShortRequests,
+    shortWindowSeconds: config.rateLimitShortWindow,
+    cleanupIntervalSeconds: config.rateLimitCleanupInterval,
+    exemptAddresses: config.rateLimitExemptIps ?? ['127.0.0.1', '::1'],
+  }
 }
 
 function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {

@@ -1,5 +1,5 @@
-import { count, flag, optionalCount, structured } from './setting.ts'
-import { parseTexts } from './value.ts'
+import { count, flag, optionalCount, setting, structured } from './setting.ts'
+import { parseTexts, toJsonValue } from './value.ts'
 
 /** What one request, one client and all of them together may ask for. */
 export const limitSettings = {
@@ -28,6 +28,13 @@ export const limitSettings = {
     show: (list) => list,
     schema: { anyOf: [{ type: 'array', items: { type: 'string' } }, { type: 'null' }] },
   }),
+  cors_origins: setting({
+    fallback: '',
+    unit: '`*` or JSON',
+    about: 'list of origins whose pages may read and write, `*` for all; not set: none',
+    parse: parseOrigins,
+    schema: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }, { type: 'null' }] },
+  }),
   max_body_bytes: count(67_108_864, 1024, {
     unit: 'bytes',
     about: 'largest body, also after decompression; over it 413',
@@ -48,4 +55,13 @@ export const limitSettings = {
     about: 'how long a query may take to find its next events; 0 = no limit',
     most: 2 ** 31 - 1,
   }),
+}
+
+function parseOrigins(given: string): '*' | string[] | undefined {
+  if (given === '') return undefined
+  if (given === '*') return '*'
+  const origins = parseTexts(toJsonValue(given))
+  const wrong = origins.find((one) => !URL.canParse(one) || new URL(one).origin !== one)
+  if (wrong !== undefined) throw new Error(`must hold origins like "https://lab.example": '${wrong}'`)
+  return origins
 }

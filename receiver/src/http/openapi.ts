@@ -18,6 +18,8 @@ export async function registerOpenApi(app: FastifyInstance, options: OpenApiOpti
     transformObject: jsonSchemaTransformObject,
   })
   await app.register(swaggerUi, { routePrefix: '/docs', theme: { title } })
+  // The original has two pages for people; ours is one.
+  app.get('/redoc', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs', 307))
   app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
     reply.header('content-type', 'application/json').send(JSON.stringify(app.swagger())),
   )

@@ -7,12 +7,14 @@ import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
+import { registerCors } from './cors.ts'
 import { registerErrors } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
 import { registerOpenApi } from './openapi.ts'
+import { type RateLimitOptions, registerRateLimit } from './rate-limit.ts'
 import { registerReceipts } from './receipt.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
@@ -33,6 +35,9 @@ export interface HttpOptions extends SettingsDoorOptions {
   title: string
   description: string | undefined
   version: string
+  /** Undefined: no limits. */
+  rateLimit: RateLimitOptions | undefined
+  corsOrigins: '*' | readonly string[] | undefined
 }
 
 /** A listener of the receiver. */
@@ -50,6 +55,8 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const app = createApp(options)
   observeRequests(app, options.metric)
   registerErrors(app, options)
+  registerCors(app, options.corsOrigins)
+  registerRateLimit(app, options.rateLimit)
   await registerOpenApi(app, options)
   registerLogs(app, options)
   registerEvents(app, options)

@@ -15,6 +15,7 @@ export const errorTable = {
   EVT_TOO_LARGE: { status: 413, retry: false, message: 'The body is larger than the limit' },
   EVT_CONTENT_TYPE: { status: 415, retry: false, message: 'The content type is not supported' },
   EVT_ENCODING: { status: 415, retry: false, message: 'The content encoding is not supported' },
+  EVT_RATE_LIMIT: { status: 429, retry: true, message: 'Rate limit exceeded' },
   EVT_OVERLOAD: { status: 429, retry: true, message: 'Too many bytes in flight' },
   EVT_STORE_UNAVAILABLE: { status: 503, retry: true, message: 'The store cannot take events now' },
   EVT_CLOSING: { status: 503, retry: true, message: 'The receiver is shutting down' },
