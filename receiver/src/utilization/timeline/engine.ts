@@ -1,0 +1,125 @@
+import type { Run, Standing } from './entity.ts'
+import type { History } from './history.ts'
+import { refreshStale } from './place.ts'
+import { advanceRun, learnLinks, loseRun, refreshWorkflow } from './run.ts'
+import { compareSignals, type Signal } from './signal.ts'
+
+/**
+ * Takes one signal. Signals come in the order of compareSignals; the same one again is passed over.
+ * Throws an error that says BUG: for one that comes too late: the history goes back first.
+ */
+export function takeSignal(history: History, signal: Signal): void {
+  const { place } = history
+  const order = place ? compareSignals(signal, place) : 1
+  if (order === 0) return
+  if (order < 0) throw new Error('BUG: a signal came after later ones')
+  history.advance({ at: signal.at, id: signal.id })
+  const { kind, subject } = signal
+  if (subject === undefined) history.note('no_id', signal.id)
+  else if (kind === 'node' || kind === 'workcell' || kind === 'lab')
+    takeStanding(history, history.standing(kind, subject), signal)
+  else {
+    const run = history.run(kind, subject, signal.at, signal.isAnonymous)
+    run.name ??= signal.name
+    run.user ??= signal.user
+    if (kind === 'workflow') takeWorkflow(history, run, signal)
+    else if (kind === 'step') takeStep(history, run, signal)
+    else if (kind === 'action') takeAction(history, run, signal)
+    else takeRun(history, run, signal)
+  }
+  refreshStale(history, signal)
+}
+
+function takeStanding(history: History, standing: Standing, signal: Signal): void {
+  const { kind, what, report, links } = signal
+  standing.name ??= signal.name
+  if (kind === 'node') standing.workcellId ??= links.workcell_id
+  if (what === 'start' || what === 'stop') {
+    // Nothing outlives the process that ran it.
+    for (const run of history.openBelow(`${kind}:${standing.id}`)) loseRun(history, run, signal)
+    standing.up = what === 'start'
+    standing.flags = []
+    standing.listed = []
+  } else if (what === 'error') {
+    if (!standing.flags.includes('errored')) standing.flags = [...standing.flags, 'errored']
+  } else if (what === 'status_update') {
+    if (!report) {
+      history.note('unread_status', signal.id)
+      return
+    }
+    if (kind === 'node' && report.runningActions) leaveOut(history, standing, report.runningActions, signal)
+    standing.up = true
+    standing.flags = report.flags
+    standing.listed = report.runningActions ?? []
+  } else return
+  history.stale.add(standing)
+}
+
+/** An action that two statuses in a row leave out ended unheard: one status may have been made just before it began. */
+function leaveOut(history: History, node: Standing, listed: readonly string[], signal: Signal): void {
+  for (const run of history.openBelow(`node:${node.id}`)) {
+    history.touch(run)
+    if (listed.includes(run.id)) run.omitted = 0
+    else if (++run.omitted >= 2) loseRun(history, run, signal)
+  }
+}
+
+/** False when the signal changes nothing in the life of the run. */
+function takeRun(history: History, run: Run, signal: Signal): boolean {
+  const { phase } = signal
+  if (phase === undefined) {
+    learnLinks(history, run, signal)
+    history.note('unread_status', signal.id)
+    return false
+  }
+  // What only its end places somewhere was never busy there.
+  if (typeof phase !== 'object') learnLinks(history, run, signal)
+  const counts = advanceRun(history, run, phase, signal)
+  learnLinks(history, run, signal)
+  return counts
+}
+
+function takeAction(history: History, action: Run, signal: Signal): void {
+  const counts = takeRun(history, action, signal)
+  const { workflow_id } = signal.links
+  if (!counts || signal.phase !== 'running' || workflow_id === undefined) return
+  const workflow = history.find('workflow', workflow_id) as Run | undefined
+  if (!workflow) return
+  history.touch(workflow)
+  workflow.workedAt ??= signal.at
+}
+
+function takeWorkflow(history: History, workflow: Run, signal: Signal): void {
+  const { phase, what } = signal
+  if (typeof phase === 'object') {
+    takeRun(history, workflow, signal)
+    return
+  }
+  learnLinks(history, workflow, signal)
+  const wasOver = workflow.last?.state === 'over'
+  const { workedAt, hasRun } = workflow
+  if (!advanceRun(history, workflow, what === 'start' ? 'running' : 'queued', signal)) return
+  // Whether it works is for its state to say.
+  workflow.workedAt = workedAt
+  workflow.hasRun = hasRun
+  if (wasOver) workflow.stepsSeen = false
+  if (what === 'start') workflow.stepFailed = false
+  workflow.declared = phase === 'queued' || phase === 'paused' || phase === 'running' ? phase : 'started'
+  if (phase === 'running') workflow.workedAt ??= signal.at
+  refreshWorkflow(history, workflow, signal, { revives: wasOver })
+}
+
+function takeStep(history: History, step: Run, signal: Signal): void {
+  const { what } = signal
+  step.nodeName ??= signal.nodeName
+  const workflow_id = step.links.workflow_id ?? signal.links.workflow_id
+  // Before the step moves it: where a workflow belongs is known when its work begins.
+  if (workflow_id !== undefined) learnLinks(history, history.run('workflow', workflow_id, signal.at), signal)
+  const counts = takeRun(history, step, signal)
+  if (!counts || workflow_id === undefined) return
+  const workflow = history.run('workflow', workflow_id, signal.at)
+  workflow.stepsSeen = true
+  workflow.stepFailed = what === 'failed'
+  if (what === 'start') workflow.workedAt ??= signal.at
+  refreshWorkflow(history, workflow, signal)
+}

@@ -1,0 +1,43 @@
+import type { EventType, Source } from '@madsci-events/sdk/event'
+import type { Kind } from './kind.ts'
+import type { Phase, StatusReport } from './status.ts'
+
+/** What an event says of one of the laboratory's things: all that the engine reads of it. */
+export interface Signal {
+  /** The event's id. */
+  readonly id: string
+  /** Microseconds since 1970, UTC; a time without a zone counts as UTC. */
+  readonly at: number
+  /** The event's type, or that inside event_data for a typed event which a Python client stored as `log_*`. */
+  readonly type: EventType
+  /** True when the type comes from inside event_data. */
+  readonly promoted: boolean
+  readonly kind: Kind
+  /** `start`, `status_update`, …: the type without its kind. */
+  readonly what: string
+  /** Id of the thing; undefined when the event names none. */
+  readonly subject: string | undefined
+  /** The id was made up from others, so several lives may share it. */
+  readonly isAnonymous: boolean
+  /** Ids of `source`; what is missing there, from event_data. */
+  readonly links: Source
+  readonly name: string | undefined
+  readonly user: string | undefined
+  /** The node that a step names. */
+  readonly nodeName: string | undefined
+  /** What it says of a run. */
+  readonly phase: Phase | undefined
+  /** What a node, a workcell or a laboratory says of itself. */
+  readonly report: StatusReport | undefined
+}
+
+/** A place in the order of signals. */
+export interface Place {
+  readonly at: number
+  readonly id: string
+}
+
+/** The order in which the engine takes signals: by time, then by id. */
+export function compareSignals(a: Place, b: Place): number {
+  return a.at - b.at || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0)
+}
