@@ -55,7 +55,7 @@ export interface Receiver {
 export async function startReceiver(config: Config, options: StartOptions): Promise<Receiver> {
   const { log } = options
   const metric = createMetric()
-  const { store, storeText } = await openStore(config, options)
+  const { store, storeText } = await openStore(config, { ...options, ownsDeletion: config.retentionEnabled })
   const servers: HttpServer[] = []
   // What works beside the requests.
   const ending: { close(): Promise<void> }[] = []
@@ -219,7 +219,7 @@ export async function openSource(
 /** Throws EVT_STORE_LOCKED for an SQLite file that a receiver owns. */
 export async function openStore(
   config: Config,
-  { log, workingDirectory }: StartOptions,
+  { log, workingDirectory, ownsDeletion = false }: StartOptions & { ownsDeletion?: boolean },
 ): Promise<{ store: EventStore; storeText: string }> {
   const url = config.documentDbUrl
   if (url === 'null:') return { store: createNullStore(), storeText: 'nowhere: nothing is kept' }
@@ -230,7 +230,7 @@ export async function openStore(
     return { store, storeText: `SQLite ${path}` }
   }
   const { databaseName, collectionName } = config
-  const store = await openMongoStore({ url, databaseName, collectionName, log })
+  const store = await openMongoStore({ url, databaseName, collectionName, ownsDeletion, log })
   // Neither user nor password nor options: hosts only.
   const hosts = url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^/]*@)?([^/?]*).*$/, '$1$2')
   return { store, storeText: `MongoDB ${hosts}/${databaseName}.${collectionName}` }

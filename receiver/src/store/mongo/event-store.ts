@@ -28,6 +28,8 @@ export interface MongoStoreOptions {
   writeConcurrency?: number
   /** How long followers can look back. */
   journalDays?: number
+  /** Takes MADSci's TTL index away, because the caller's retention deletes archived events. */
+  ownsDeletion?: boolean
   /** After that long followers pass over ids that did not come. */
   graceMs?: number
 }
@@ -54,9 +56,10 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     writeConcurrency = 4,
     journalDays = 7,
     graceMs = 15_000,
+    ownsDeletion = false,
   } = options
   const databaseName = options.databaseName ?? databaseOfUrl(url) ?? 'madsci_events'
-  const schemaOptions = { collectionName, journalDays, log }
+  const schemaOptions = { collectionName, journalDays, ownsDeletion, log }
   const journal = createJournal(collectionName, log)
   const intents = createIntentLog(collectionName, { graceMs: Math.min(graceMs, intentGraceMs), log })
   const encoders: EventEncoder[] = []

@@ -17,6 +17,8 @@ export const metaName = (collectionName: string) => `${collectionName}_meta`
 export interface SchemaOptions {
   collectionName: string
   journalDays: number
+  /** Our own retention deletes what was archived: MongoDB must not do so beside it. */
+  ownsDeletion: boolean
   log: Log
 }
 
@@ -91,6 +93,7 @@ export async function ensureIndexes(db: Db, options: SchemaOptions): Promise<voi
   const { collectionName, log } = options
   const events = db.collection(collectionName)
   try {
+    await settleDeletion(db, options)
     const present = await events.indexes().catch(() => [] as Document[])
     const has = (key: object, partial: object = {}) =>
       present.some(
@@ -113,6 +116,31 @@ export async function ensureIndexes(db: Db, options: SchemaOptions): Promise<voi
     await ensureAlertIndexes(db, collectionName)
   } catch (error) {
     log.warn({ reason: (error as Error).message }, 'an index could not be made')
+  }
+}
+
+/**
+ * MADSci's own retention leaves the deletion to a TTL index. Ours deletes in bounded commits that reports and logs know of, so it takes the
+ * index away; MADSci makes it anew when it comes back. Without our retention the index stays, and the operator is told.
+ */
+async function settleDeletion(db: Db, { collectionName, ownsDeletion, log }: SchemaOptions): Promise<void> {
+  const events = db.collection(collectionName)
+  const present = await events.indexes().catch(() => [] as Document[])
+  for (const { name, key, expireAfterSeconds } of present) {
+    if (key?.archived_at === undefined || expireAfterSeconds === undefined) continue
+    const index = { index: name, days: Number(expireAfterSeconds) / 86_400 }
+    if (!ownsDeletion) {
+      log.warn(
+        index,
+        'MongoDB itself deletes archived events (TTL index), although retention_enabled is false',
+      )
+      continue
+    }
+    await events.dropIndex(name).catch((error: { code?: number }) => {
+      // Another receiver was quicker.
+      if (error.code !== 27) throw error
+    })
+    log.info(index, 'the TTL index of MADSci was removed: the retention deletes archived events itself')
   }
 }
 

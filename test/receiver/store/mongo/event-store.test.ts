@@ -5,6 +5,7 @@ import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore, FindQuery } from '../../../../receiver/src/store/event-store.ts'
 import { findMadsciDatabase } from '../../../../receiver/src/store/mongo/detect.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
+import { schemaVersion } from '../../../../receiver/src/store/mongo/schema.ts'
 import { parseSelector } from '../../../../receiver/src/store/selector.ts'
 import { collect, everything, makeEvent, readDocument } from '../../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
@@ -196,7 +197,9 @@ describe('MongoDB store', () => {
     await db.collection('schema_versions').insertOne({ version: '1.0.0', applied_at: new Date() })
     await (await open(name)).close()
     expect(await db.collection('schema_versions').countDocuments()).toBe(1)
-    await db.collection<{ _id: string }>('events_meta').updateOne({ _id: 'schema' }, { $set: { version: 2 } })
+    await db
+      .collection<{ _id: string }>('events_meta')
+      .updateOne({ _id: 'schema' }, { $set: { version: schemaVersion + 1 } })
     await expect(open(name)).rejects.toMatchObject({ code: 'EVT_SCHEMA_VERSION' })
     await db.collection<{ _id: string }>('events_meta').deleteOne({ _id: 'schema' })
     await db
@@ -229,5 +232,35 @@ describe('MongoDB store', () => {
     )
     expect(wrong).toMatchObject({ code: 'EVT_CONFIG' })
     expect(`${lines.join()}${error}${(wrong as Error).stack}`).not.toContain('geheim')
+  })
+
+  it("takes MADSci's TTL index away when its caller deletes, else leaves it and says so", async () => {
+    const name = freshDatabaseName()
+    const events = client.db(name).collection('events')
+    const lines: { level: string; days: unknown; text: string }[] = []
+    const note = (level: string) => (fields: object, text: string) =>
+      void lines.push({ level, days: (fields as { days?: unknown }).days, text })
+    const log = { ...silentLog, info: note('info'), warn: note('warn') } as typeof silentLog
+    const reopen = async (ownsDeletion: boolean) => {
+      lines.length = 0
+      await (await openMongoStore({ url: mongod.url, databaseName: name, ownsDeletion, log })).close()
+      const ttl = (await events.indexes()).find((index) => index.expireAfterSeconds !== undefined)
+      return { seconds: ttl?.expireAfterSeconds, about: lines.filter(({ text }) => text.includes('TTL')) }
+    }
+    const options = { expireAfterSeconds: 30 * 86_400, partialFilterExpression: { archived: true } }
+    await events.createIndex({ archived_at: 1 }, options)
+    expect(await reopen(false)).toEqual({
+      seconds: 30 * 86_400,
+      about: [{ level: 'warn', days: 30, text: expect.stringContaining('retention_enabled') }],
+    })
+    expect(await reopen(true)).toEqual({
+      seconds: undefined,
+      about: [{ level: 'info', days: 30, text: expect.stringContaining('removed') }],
+    })
+    expect(await reopen(true)).toEqual({ seconds: undefined, about: [] })
+    // What served for the page of archived events is there all the same, and the original can make its own again.
+    expect((await events.indexes()).map((index) => JSON.stringify(index.key))).toContain('{"archived_at":-1}')
+    await events.createIndex({ archived_at: 1 }, options)
+    await client.db(name).dropDatabase()
   })
 })
