@@ -30,12 +30,15 @@ export async function withBody<T>(
  * EVT_INVALID (nothing there, or no JSON content type, so that it counts as text).
  */
 export async function readJson(request: FastifyRequest, options: ReadJsonOptions): Promise<Value> {
-  const bytes = await readBytes(request, options)
+  return parseBytes(await readBytes(request, options), request.headers['content-type'])
+}
+
+/** A body that was read. Throws EVT_BODY, EVT_JSON and EVT_INVALID. */
+export function parseBytes(bytes: Buffer, type: string | undefined): Value {
   if (bytes.length === 0)
     throw new EventError('EVT_INVALID', 'Field required', { detail: [missing(['body'])] })
   if (!isUtf8(bytes)) throw new EventError('EVT_BODY')
   const text = bytes.toString('utf8')
-  const type = request.headers['content-type']
   if (type === 'application/json' || jsonType.test(type ?? '')) return parseBody(text)
   return text
 }

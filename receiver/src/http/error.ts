@@ -8,9 +8,30 @@ export interface ErrorDoorOptions {
   log: Log
 }
 
-/** Every REST error is written here, in MADSci's form `{"detail": …}`; those of OTLP in http/logs.ts. */
-export function registerErrors(app: FastifyInstance, { metric, log }: ErrorDoorOptions): void {
+/** Gives the error that is answered, counted and, when it is our fault, logged. */
+export function createErrorNotes({
+  metric,
+  log,
+}: ErrorDoorOptions): (thrown: unknown, url: string) => EventError {
   const throttle = createThrottle()
+  return (thrown, url) => {
+    const error = toEventError(thrown)
+    metric.add('requests_refused', 1, error.code)
+    if (error.status >= 500) {
+      throttle(error.code, (suppressed) => {
+        const fields = { code: error.code, url, suppressed, err: error.cause ?? error }
+        log.error(fields, `a request failed: ${error.message}`)
+      })
+    }
+    return error
+  }
+}
+
+/** Every REST error is written here, in MADSci's form `{"detail": …}`; those of OTLP in http/logs.ts. */
+export function registerErrors(
+  app: FastifyInstance,
+  note: (thrown: unknown, url: string) => EventError,
+): void {
   const methodsOf = new Map<string, Set<string>>()
   const patterns: { pattern: RegExp; url: string }[] = []
   app.addHook('onRoute', ({ url, method }) => {
@@ -24,17 +45,9 @@ export function registerErrors(app: FastifyInstance, { metric, log }: ErrorDoorO
   })
 
   app.setErrorHandler((thrown: unknown, request, reply) => {
-    const error = toEventError(thrown)
-    metric.add('requests_refused', 1, error.code)
     // A body that nobody read stays on the connection, where it would be taken for the next request.
     if (request.method === 'POST' && !request.raw.readableEnded) reply.header('connection', 'close')
-    if (error.status >= 500) {
-      throttle(error.code, (suppressed) => {
-        const fields = { code: error.code, url: request.url, suppressed, err: error.cause ?? error }
-        log.error(fields, `a request failed: ${error.message}`)
-      })
-    }
-    return sendError(reply, error)
+    return sendError(reply, note(thrown, request.url))
   })
 
   app.setNotFoundHandler((request, reply) => {
@@ -53,11 +66,16 @@ export function registerErrors(app: FastifyInstance, { metric, log }: ErrorDoorO
 }
 
 export function sendError(reply: FastifyReply, error: EventError): FastifyReply {
-  if (error.retry) reply.header('retry-after', String(Math.ceil(error.retryAfterSeconds)))
-  return reply
-    .code(error.status)
-    .header('content-type', 'application/json')
-    .send(JSON.stringify({ detail: error.detail }, plainValue))
+  const { status, headers, body } = toErrorAnswer(error)
+  return reply.code(status).headers(headers).header('content-type', 'application/json').send(body)
+}
+
+export function toErrorAnswer(error: EventError) {
+  return {
+    status: error.status,
+    headers: error.retry ? { 'retry-after': String(Math.ceil(error.retryAfterSeconds)) } : {},
+    body: JSON.stringify({ detail: error.detail }, plainValue),
+  }
 }
 
 function toEventError(thrown: unknown): EventError {

@@ -5,15 +5,12 @@ import {
   isObject,
   missing,
   type ParseEventOptions,
-  parseEvent,
   parseJson,
   toEventJson,
   type Value,
 } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { type Ingest, toRefusal } from '../ingest/ingest.ts'
-import { createThrottle, type Log } from '../log.ts'
-import type { Metric } from '../metric.ts'
+import type { Ingest } from '../ingest/ingest.ts'
 import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { sendEvents } from './answer.ts'
@@ -26,8 +23,7 @@ import { schemas } from './schema.ts'
 export interface EventDoorOptions {
   ingest: Ingest
   store: EventStore
-  metric: Metric
-  log: Log
+  takeEvent: (body: Value) => Promise<string>
   maxBodyBytes: number
   queryTimeoutMs: number
   parse: ParseEventOptions
@@ -35,40 +31,15 @@ export interface EventDoorOptions {
 
 /** MADSci's event routes: POST /event, GET /event/{event_id}, GET /events, POST /events/query. */
 export function registerEvents(app: FastifyInstance, options: EventDoorOptions): void {
-  const { ingest, store, metric, log, queryTimeoutMs, parse } = options
-  const throttle = createThrottle()
+  const { store, takeEvent, queryTimeoutMs, parse } = options
   const bound = (time: string | undefined) =>
     time !== undefined && parse.fromNaive && !time.endsWith('Z') ? parse.fromNaive(time) : time
 
   app.post('/event', { schema: schemas.postEvent }, (request, reply) =>
-    withBody(request, options, async (body) => {
-      metric.add('events_received', 1)
-      try {
-        const event = parseEvent(body, parse)
-        const receipt = await ingest.accept([event])
-        metric.add('events_stored', receipt.stored)
-        metric.add('events_duplicate', receipt.duplicate)
-        const refusal = toRefusal(receipt)
-        if (refusal) throw refusal
-        return reply.header('content-type', 'application/json').send(toEventJson(event))
-      } catch (error) {
-        countLoss(error)
-        throw error
-      }
-    }),
+    withBody(request, options, async (body) =>
+      reply.header('content-type', 'application/json').send(await takeEvent(body)),
+    ),
   )
-
-  function countLoss(error: unknown): void {
-    const { code, retry, message } = error instanceof EventError ? error : new EventError('EVT_INTERNAL')
-    if (retry) {
-      metric.add('events_unavailable', 1)
-      return
-    }
-    metric.add('events_rejected', 1, code)
-    throttle(code, (suppressed) =>
-      log.warn({ code, suppressed }, `an event was refused: ${message.slice(0, 300)}`),
-    )
-  }
 
   app.get('/event/:event_id', { schema: schemas.getEvent }, async (request, reply) => {
     const { event_id } = request.params as { event_id: string }

@@ -7,13 +7,16 @@ import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
+import { parseBytes } from './body.ts'
 import { registerCors } from './cors.ts'
-import { registerErrors } from './error.ts'
+import { createErrorNotes, registerErrors, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
 import { registerOpenApi } from './openapi.ts'
+import { createEventTaker } from './post-event.ts'
+import { openQuickDoor, type QuickAnswer, type QuickDoor } from './quick-door.ts'
 import { type RateLimitOptions, registerRateLimit } from './rate-limit.ts'
 import { registerReceipts } from './receipt.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
@@ -53,13 +56,15 @@ export interface HttpServer {
 /** All routes: OTLP, MADSci's REST API, health, the API's description. */
 export async function createHttpServer(options: HttpOptions): Promise<HttpServer> {
   const app = createApp(options)
+  const note = createErrorNotes(options)
+  const takeEvent = createEventTaker(options)
   observeRequests(app, options.metric)
-  registerErrors(app, options)
+  registerErrors(app, note)
   registerCors(app, options.corsOrigins)
   registerRateLimit(app, options.rateLimit)
   await registerOpenApi(app, options)
   registerLogs(app, options)
-  registerEvents(app, options)
+  registerEvents(app, { ...options, takeEvent })
   registerArchive(app, options)
   registerReceipts(app, options)
   registerStream(app, options)
@@ -67,7 +72,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerSettings(app, options)
   registerHealth(app, options)
   registerMetrics(app, options)
-  return wrap(app)
+  return wrap(app, openEventDoor(app, options, { note, takeEvent }))
 }
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */
@@ -76,16 +81,49 @@ export async function createOtlpServer(
 ): Promise<HttpServer> {
   const app = createApp(options)
   observeRequests(app, options.metric)
-  registerErrors(app, options)
+  registerErrors(app, createErrorNotes(options))
   registerLogs(app, options)
   return wrap(app)
 }
+
+/** Plain POST /event goes past fastify: its hooks do not see these requests, but the gate, the errors and the counts are the same. */
+function openEventDoor(
+  app: FastifyInstance,
+  { ingest, metric, maxBodyBytes, requestTimeoutMs }: HttpOptions,
+  {
+    note,
+    takeEvent,
+  }: { note: ReturnType<typeof createErrorNotes>; takeEvent: ReturnType<typeof createEventTaker> },
+): QuickDoor {
+  const path = '/event'
+  return openQuickDoor(app.server, {
+    path,
+    maxBodyBytes: Math.min(maxBodyBytes, maxQuickBytes),
+    keepAliveMs,
+    requestTimeoutMs,
+    enter: (bytes) => ingest.enter(bytes),
+    async answer(bytes, contentType) {
+      const startedMs = performance.now()
+      let answer: QuickAnswer
+      try {
+        answer = { status: 200, body: await takeEvent(parseBytes(bytes, contentType)) }
+      } catch (thrown) {
+        answer = toErrorAnswer(note(thrown, path))
+      }
+      metric.observe('request_duration_seconds', (performance.now() - startedMs) / 1000, `POST ${path}`)
+      return answer
+    },
+  })
+}
+
+const keepAliveMs = 75_000
+const maxQuickBytes = 64 * 1024
 
 function createApp({ requestTimeoutMs }: Pick<HttpOptions, 'requestTimeoutMs'>): FastifyInstance {
   const app = fastify({
     logger: false,
     requestTimeout: requestTimeoutMs,
-    keepAliveTimeout: 75_000,
+    keepAliveTimeout: keepAliveMs,
     exposeHeadRoutes: false,
     // While closing, our own routes say 503 in the form of their protocol.
     return503OnClosing: false,
@@ -106,7 +144,7 @@ function createApp({ requestTimeoutMs }: Pick<HttpOptions, 'requestTimeoutMs'>):
   return app
 }
 
-function wrap(app: FastifyInstance): HttpServer {
+function wrap(app: FastifyInstance, door?: QuickDoor): HttpServer {
   return {
     async listen({ host, port }) {
       await app.listen({ host, port })
@@ -115,9 +153,15 @@ function wrap(app: FastifyInstance): HttpServer {
     },
     async close() {
       // A connection whose request ends now stays open for a next one, which would only be refused.
-      const timer = setInterval(() => app.server.closeIdleConnections(), 50)
+      const timer = setInterval(() => {
+        app.server.closeIdleConnections()
+        door?.closeIdle()
+      }, 50)
       await app.close().finally(() => clearInterval(timer))
     },
-    destroy: () => app.server.closeAllConnections(),
+    destroy() {
+      app.server.closeAllConnections()
+      door?.destroy()
+    },
   }
 }
