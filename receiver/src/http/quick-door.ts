@@ -125,7 +125,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
       release()
       if (socket.destroyed) return
       let text = status === 200 ? `HTTP/1.1 200 OK\r\n` : `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n`
-      text += `content-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
+      text += `content-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n`
       if (headers) for (const name in headers) text += `${name}: ${headers[name]}\r\n`
       const isFlushed = socket.write(`${text}Date: ${nowText()}\r\n${tail}${body}`)
       connection.state = 'idle'

@@ -72,6 +72,8 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerSettings(app, options)
   registerHealth(app, options)
   registerMetrics(app, options)
+  // Headers of CORS are a hook's.
+  if (options.corsOrigins !== undefined) return wrap(app)
   return wrap(app, openEventDoor(app, options, { note, takeEvent }))
 }
 
