@@ -1,8 +1,15 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 const conditions = ['source', 'node', 'import', 'module', 'default']
+// The spools of the tests' programs; the user's own are none of their business.
+process.env.MADSCI_SPOOL_DIR = mkdtempSync(join(tmpdir(), 'madsci-spool-'))
+process.on('exit', () => rmSync(process.env.MADSCI_SPOOL_DIR!, { recursive: true, force: true }))
 const shared = {
   pool: 'forks' as const,
+  env: { MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR },
   testTimeout: 30_000,
   hookTimeout: 120_000,
 }

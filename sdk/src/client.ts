@@ -1,4 +1,4 @@
-import { type Context, type Logger, ROOT_CONTEXT, type SpanContext } from '@opentelemetry/api'
+import type { Context, SpanContext } from '@opentelemetry/api'
 import {
   type ActionOptions,
   type Activity,
@@ -11,15 +11,18 @@ import {
 } from './activity.ts'
 import { activeContext, idsOf, runWithin } from './ambient.ts'
 import { startDiagnostics } from './diagnostic.ts'
-import { toLogRecord } from './emit.ts'
+import { encodeEvent, encodePlain, spanOf } from './emit.ts'
 import type { Event, Source } from './event/event.ts'
 import { createEventId } from './event/id.ts'
 import type { EventLevel } from './event/level.ts'
+import { nowMicros } from './event/timestamp.ts'
 import { onExit } from './exit.ts'
 import { type EventInput, readInput, readSource, toEvent } from './input.ts'
 import { toNodeStatusEvent } from './node-status.ts'
+import type { Encoded, EncodedContext } from './otlp/encode.ts'
+import { createWriter, type Writer } from './otlp/writer.ts'
 import type { NodeStatus } from './payload.ts'
-import { createPipeline, traceKey } from './pipeline.ts'
+import { createClientContext, createDestination } from './pipeline.ts'
 import { type Carrier, fromHeaders, toHeaders } from './propagation.ts'
 import { createRestClient, type GetEventsOptions, type RestClient } from './rest.ts'
 import type { FlushOptions, Sender } from './sender.ts'
@@ -30,7 +33,8 @@ import type { ToValueOptions } from './value.ts'
 /** What a client and those bound to it share. */
 class Shared {
   readonly tally: Tally
-  readonly logger: Logger
+  readonly context: EncodedContext
+  readonly writer: Writer
   readonly sender: Sender | undefined
   readonly rest: RestClient
   readonly processIds: Source
@@ -41,17 +45,18 @@ class Shared {
     startDiagnostics()
     const settings = readSettings(options)
     const tally = createTally()
-    const { logger, sender, processIds } = createPipeline(settings, tally)
+    const { context, processIds } = createClientContext(settings, tally)
     this.tally = tally
-    this.logger = logger
-    this.sender = sender
+    this.context = context
     this.processIds = processIds
+    this.writer = createWriter()
+    this.sender = createDestination(settings, tally)
     this.rest = createRestClient(settings)
     this.valueOptions = {
       onAlter: tally.alter,
       ...(settings.textLimit !== undefined && { textLimit: settings.textLimit }),
     }
-    this.forget = sender ? onExit(sender, tally) : () => {}
+    this.forget = this.sender ? onExit(this.sender, tally) : () => {}
   }
 }
 
@@ -198,7 +203,7 @@ export class EventClient {
     return runWithin(fromHeaders(headers), run)
   }
 
-  /** A snapshot of the counters: emitted = waiting + exported + rejected + dropped, always. */
+  /** A snapshot of the counters: emitted + recovered = waiting + exported + rejected + dropped + left, always. */
   get stats(): Stats {
     return structuredClone(this.#shared.tally.stats)
   }
@@ -237,6 +242,14 @@ export class EventClient {
     await this.#shared.sender?.close(options)
   }
 
+  /**
+   * Resolves once the queue is no more than half full, at once if it is: a producer that waits for it now and then loses
+   * nothing to a full spool.
+   */
+  async drained(): Promise<void> {
+    await this.#shared.sender?.drained()
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
@@ -252,9 +265,18 @@ export class EventClient {
   }
 
   #emit(input: unknown, data: unknown, level?: EventLevel, alert = false): string {
-    const { tally, logger, sender, valueOptions } = this.#shared
+    const { tally, sender } = this.#shared
     tally.stats.emitted++
     try {
+      if (
+        level !== undefined &&
+        typeof input === 'string' &&
+        (data === undefined || typeof data === 'object')
+      ) {
+        const id = this.#emitPlain(input, data as object | undefined, level, alert)
+        if (id !== undefined) return id
+      }
+      const { valueOptions, writer } = this.#shared
       const read = readInput(input, data, valueOptions)
       const around = activeContext()
       const ids = idsOf(around, this.#shared.processIds)
@@ -262,7 +284,8 @@ export class EventClient {
       const event = toEvent(read, { ...valueOptions, source, ...(level !== undefined && { level }) })
       if (alert) event.alert = true
       if (sender === undefined) tally.drop('disabled', 1, 'switched off')
-      else logger.emit(toLogRecord(event, contextOf(event, read.trace_id, around)))
+      else
+        sender.send(encodeEvent(writer, event, this.#shared.context, spanFor(event, read.trace_id, around)))
       return event.event_id
     } catch (error) {
       // Nothing above should throw. If it does, the caller's work matters more than our event.
@@ -270,6 +293,48 @@ export class EventClient {
       return createEventId()
     }
   }
+
+  /** The short way; undefined when the event is not that plain, and nothing has happened. */
+  #emitPlain(
+    message: string,
+    data: object | null | undefined,
+    level: EventLevel,
+    alert: boolean,
+  ): string | undefined {
+    const { sender, valueOptions, writer, processIds } = this.#shared
+    if (sender === undefined || data === null || valueOptions.textLimit !== undefined) return undefined
+    const eventId = createEventId()
+    const around = activeContext()
+    const ids = idsOf(around, processIds)
+    const source = ids === undefined ? this.#source : mergeIds(ids, this.#source)
+    const plain = { eventId, micros: nowMicros(), level, alert, source, message, data }
+    let encoded: Encoded | undefined
+    try {
+      encoded = encodePlain(writer, plain, this.#shared.context, spanOf(around))
+    } catch {
+      return undefined // a getter that throws: the long way replaces what it gives
+    }
+    if (encoded === undefined) return undefined
+    sender.send(encoded)
+    return eventId
+  }
+}
+
+// Events inside an action share its ids: what is encoded of them is kept by this object.
+const merged = new WeakMap<Source, WeakMap<Source, Source>>()
+
+function mergeIds(around: Source, own: Source): Source {
+  let byOwn = merged.get(around)
+  if (byOwn === undefined) {
+    byOwn = new WeakMap()
+    merged.set(around, byOwn)
+  }
+  let ids = byOwn.get(own)
+  if (ids === undefined) {
+    ids = { ...around, ...own }
+    byOwn.set(own, ids)
+  }
+  return ids
 }
 
 type Run<Result> = (activity: Activity) => Result
@@ -282,12 +347,9 @@ function readCall<Options, Result>(
   return [options, run as Run<Result>]
 }
 
-/** The active context, unless the event names a trace of its own or, by null, none. */
-function contextOf(event: Event, given: unknown, around: Context): Context {
-  const { trace_id, span_id } = event
-  if (trace_id !== null || span_id !== null) {
-    const span: SpanContext = { traceId: trace_id ?? '', spanId: span_id ?? '', traceFlags: 0 }
-    return ROOT_CONTEXT.setValue(traceKey, span)
-  }
-  return given === null ? ROOT_CONTEXT : around
+/** That of the active context, unless the event names a trace of its own or, by null, none. */
+function spanFor({ trace_id, span_id }: Event, given: unknown, around: Context): SpanContext | undefined {
+  if (trace_id !== null || span_id !== null)
+    return { traceId: trace_id ?? '', spanId: span_id ?? '', traceFlags: 0 }
+  return given === null ? undefined : spanOf(around)
 }

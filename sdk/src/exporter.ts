@@ -1,10 +1,12 @@
 import { context, diag } from '@opentelemetry/api'
 import { type ExportResult, ExportResultCode, suppressTracing } from '@opentelemetry/core'
 import { OTLPLogExporter as JsonExporter } from '@opentelemetry/exporter-logs-otlp-http'
-import { OTLPLogExporter as ProtobufExporter } from '@opentelemetry/exporter-logs-otlp-proto'
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import { createAgent } from './agent.ts'
+import { decodeRuns } from './otlp/decode.ts'
+import { decodeReply, decodeStatus, encodeRequest, type Run } from './otlp/request.ts'
 import type { Settings } from './setting.ts'
+import { type Answer, createTransport } from './transport.ts'
 import { version } from './version.ts'
 
 /** How one request ended. */
@@ -17,23 +19,57 @@ export type Outcome =
   | { kind: 'refused'; error: Error; divisible: boolean }
 
 export interface Exporter {
-  /** Settles with what came of it and never rejects; includes the OTLP exporter's own retries. */
-  send(records: ReadableLogRecord[]): Promise<Outcome>
+  /** Settles with what came of it, and never rejects. */
+  send(runs: readonly Run[]): Promise<Outcome>
   close(): Promise<void>
 }
 
-/** OTLP over HTTP, by OpenTelemetry's own exporter. */
+/** OTLP over HTTP: protobuf as it lies in the queue, JSON by OpenTelemetry's own exporter. */
 export function createOtlpExporter(settings: Settings): Exporter {
-  const Exporter = settings.protocol === 'http/json' ? JsonExporter : ProtobufExporter
+  if (settings.protocol === 'http/json') return createJsonExporter(settings)
+  const transport = createTransport(settings)
+  return {
+    async send(runs) {
+      const body = encodeRequest(runs)
+      diag.debug(`madsci-events: ${body.length} bytes to be sent to ${settings.logsUrl}`)
+      return fromAnswer(await transport.send(body))
+    },
+    async close() {
+      transport.close()
+    },
+  }
+}
+
+const retryStatus = new Set([429, 502, 503, 504])
+
+function fromAnswer(answer: Answer): Outcome {
+  if (answer.kind === 'none') return { kind: 'retry', error: answer.error, retryAfterMs: undefined }
+  if (answer.kind === 'too-large') return { kind: 'refused', error: answer.error, divisible: false }
+  const { status, body, retryAfterMs } = answer
+  // A 200 with an unreadable body is a success all the same: it says that the request was taken.
+  if (status >= 200 && status < 300)
+    return { kind: 'delivered', rejected: 0, message: '', ...decodeReply(body) }
+  const error = new Error(`HTTP ${status} ${toReason(body)}`.trim())
+  if (retryStatus.has(status)) return { kind: 'retry', error, retryAfterMs }
+  return { kind: 'refused', error, divisible: status === 413 }
+}
+
+/** What a person can read of an error's body: a text, or the message of a protobuf Status. */
+function toReason(body: Buffer): string {
+  const text = (body[0] === 0x08 || body[0] === 0x12 ? (decodeStatus(body) ?? '') : body.toString()).trim()
+  return /^[\P{Cc}\n\r\t]*$/u.test(text) ? text.slice(0, 300) : ''
+}
+
+function createJsonExporter(settings: Settings): Exporter {
   const agent = createAgent(settings.logsUrl, settings.tls)
-  const exporter = new Exporter({
+  const exporter = new JsonExporter({
     url: settings.logsUrl,
     headers: settings.headers,
     // With its retries it ends before we cut the connection.
     timeoutMillis: Math.min(settings.timeoutMs, settings.exportTimeoutMs),
     userAgent: `madsci-events-sdk/${version}`,
     httpAgentOptions: () => agent,
-    ...(settings.compression && { compression: settings.compression as never }),
+    compression: settings.compression as never,
   })
   const lastResponse = observeResponses(exporter)
   return wrapExporter(exporter, {
@@ -81,13 +117,8 @@ export function wrapExporter(exporter: LogRecordExporter, options: WrapExporterO
       }
     })
   return {
-    async send(records) {
-      const resources = new Set(records.map((record) => record.resource))
-      for (const resource of resources) {
-        // Detectors may still be finding out attributes of the resource.
-        if (resource.asyncAttributesPending) await resource.waitForAsyncAttributes?.()
-      }
-      return exportOnce(records)
+    async send(runs) {
+      return exportOnce(decodeRuns(runs))
     },
     async close() {
       options.close()

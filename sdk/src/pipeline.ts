@@ -1,4 +1,3 @@
-import { type Context, createContextKey, type Logger, type SpanContext } from '@opentelemetry/api'
 import {
   defaultResource,
   detectResources,
@@ -6,86 +5,91 @@ import {
   resourceAttributesEnvDetector,
   resourceFromAttributes,
 } from '@opentelemetry/resources'
-import {
-  ConsoleLogRecordExporter,
-  LoggerProvider,
-  type LogRecordProcessor,
-  SimpleLogRecordProcessor,
-} from '@opentelemetry/sdk-logs'
+import { ConsoleLogRecordExporter, type LogRecordExporter } from '@opentelemetry/sdk-logs'
 import { type Source, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'
 import { createOtlpExporter, wrapExporter } from './exporter.ts'
-import { createMemoryQueue } from './queue.ts'
+import { decodeRuns } from './otlp/decode.ts'
+import { type EncodedContext, encodeContext } from './otlp/encode.ts'
+import { createWriter } from './otlp/writer.ts'
 import { createSender, type Sender } from './sender.ts'
 import type { Settings } from './setting.ts'
+import { createHomeFolder } from './spool/home.ts'
+import { createSpool } from './spool/spool.ts'
 import type { Tally } from './tally.ts'
 import { version } from './version.ts'
-
-/** A context's trace ids when they did not come from a span; unlike a span's, one of them may be alone. */
-export const traceKey = createContextKey('madsci-events trace')
-
-export interface Pipeline {
-  logger: Logger
-  /** Undefined when events go nowhere: OTEL_SDK_DISABLED, OTEL_LOGS_EXPORTER=none. */
-  sender: Sender | undefined
-  /** The ids that the resource carries. */
-  processIds: Source
-}
-
-/** The OpenTelemetry logger whose records reach the receiver. */
-export function createPipeline(settings: Settings, tally: Tally): Pipeline {
-  const sender = createDestination(settings, tally)
-  const processors: LogRecordProcessor[] = sender ? [createProcessor(sender)] : []
-  if (settings.destinations.length > 1)
-    processors.push(new SimpleLogRecordProcessor({ exporter: new ConsoleLogRecordExporter() }))
-  const resource = createResource(settings, tally)
-  const provider = new LoggerProvider({
-    resource,
-    processors,
-    logRecordLimits: { attributeCountLimit: settings.attributeCountLimit },
-  })
-  const processIds: Source = {}
-  for (const key of sourceKeys) {
-    const id = resource.attributes[`madsci.source.${key}`]
-    if (typeof id === 'string') processIds[key] = id
-  }
-  return { logger: provider.getLogger('@madsci-events/sdk', version), sender, processIds }
-}
 
 /** Queue, sender and exporter, as the settings say; undefined when nothing is to be sent. */
 export function createDestination(settings: Settings, tally: Tally): Sender | undefined {
   const [destination] = settings.destinations
   if (settings.disabled || destination === undefined) return undefined
+  const console = settings.destinations.includes('console') ? new ConsoleLogRecordExporter() : undefined
   const exporter =
     destination === 'otlp'
       ? createOtlpExporter(settings)
-      : wrapExporter(new ConsoleLogRecordExporter(), {
+      : wrapExporter(console!, {
           read: () => ({ kind: 'delivered', rejected: 0, message: '' }),
           timeoutMs: settings.exportTimeoutMs,
           cut() {},
           close() {},
         })
-  return createSender({
+  // What goes to the console alone is not worth a disk.
+  const isSpooled = settings.spool !== false && destination === 'otlp'
+  const sender = createSender({
     exporter,
     tally,
-    // A queue on disk would take this one's place.
-    queue: createMemoryQueue({ maxCount: settings.maxQueueEvents, maxBytes: settings.maxQueueBytes }),
+    queue: createSpool({
+      home: isSpooled
+        ? createHomeFolder({
+            spoolDir: settings.spoolDir,
+            name: settings.spoolName,
+            url: settings.logsUrl,
+            isSynced: settings.spool === 'fsync',
+          })
+        : undefined,
+      maxBytes: settings.maxSpoolBytes,
+      maxAgeMs: settings.maxSpoolAgeMs,
+      maxMemoryBytes: settings.maxQueueBytes,
+      maxMemoryEvents: settings.maxQueueEvents,
+      whenFull: settings.whenFull,
+      tally,
+    }),
     scheduleDelayMs: settings.scheduleDelayMs,
     maxBatchEvents: settings.maxBatchEvents,
     flushTimeoutMs: settings.flushTimeoutMs,
   })
+  return console && destination === 'otlp' ? copyTo(console, sender) : sender
 }
 
-function createProcessor(sender: Sender): LogRecordProcessor {
+/** Shows each record on the console, too. */
+function copyTo(console: LogRecordExporter, sender: Sender): Sender {
   return {
-    onEmit(record, context?: Context) {
-      const trace = context?.getValue(traceKey) as SpanContext | undefined
-      if (trace) record.spanContext = trace
-      sender.send(record)
+    ...sender,
+    get isBusy() {
+      return sender.isBusy
     },
-    forceFlush: () => sender.flush(),
-    shutdown: () => sender.close(),
+    send(encoded) {
+      const { buffer, start, end, context } = encoded
+      const records = [buffer.subarray(start, end)]
+      console.export(decodeRuns([{ context: context.bytes, records, bytes: end - start }]), () => {})
+      return sender.send(encoded)
+    },
   }
+}
+
+/** What the records of a client have in common, and the ids in it. */
+export function createClientContext(
+  settings: Settings,
+  tally: Tally,
+): { context: EncodedContext; processIds: Source } {
+  const { attributes } = createResource(settings, tally)
+  const processIds: Source = {}
+  for (const key of sourceKeys) {
+    const id = attributes[`madsci.source.${key}`]
+    if (typeof id === 'string') processIds[key] = id
+  }
+  const scope = { name: '@madsci-events/sdk', version }
+  return { context: encodeContext(createWriter(), { attributes, scope }), processIds }
 }
 
 /** Defaults, then OTEL_RESOURCE_ATTRIBUTES, then OTEL_SERVICE_NAME, then what the program says. */

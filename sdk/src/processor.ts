@@ -10,6 +10,9 @@ import { fromSeverity } from './event/level.ts'
 import { logType } from './event/record.ts'
 import { type EventType, parseEventType } from './event/type.ts'
 import { onExit } from './exit.ts'
+import { createContextCache } from './otlp/context.ts'
+import { encodeRecord } from './otlp/encode.ts'
+import { createWriter } from './otlp/writer.ts'
 import { createDestination } from './pipeline.ts'
 import { type ClientOptions, readSettings } from './setting.ts'
 import { createTally, type Stats, type Tally } from './tally.ts'
@@ -50,6 +53,8 @@ export function createEventProcessor(options: ProcessorOptions = {}): EventProce
     const ids = idsOf(around, settings.source)
     return ids === undefined ? processIds : { ...processIds, ...toIdAttributes(ids) }
   }
+  const writer = createWriter()
+  const contextOf = createContextCache()
   return {
     get stats() {
       return structuredClone(tally.stats)
@@ -59,7 +64,10 @@ export function createEventProcessor(options: ProcessorOptions = {}): EventProce
       try {
         const around = resolveContext(given ?? context.active())
         if (sender === undefined) tally.drop('disabled', 1, 'switched off')
-        else sender.send(toEventRecord(record, { around, ids: idsAt(around), tally }))
+        else {
+          const read = toEventRecord(record, { around, ids: idsAt(around), tally })
+          sender.send(encodeRecord(writer, read, contextOf(read)))
+        }
       } catch (error) {
         tally.drop('failed', 1, `a record could not be read: ${error}`)
       }

@@ -1,68 +1,57 @@
-import type { ReadableLogRecord } from '@opentelemetry/sdk-logs'
+import type { Encoded } from './otlp/encode.ts'
+import type { Run } from './otlp/request.ts'
 
-/** A record that waits, and about how many bytes it will be. */
-export interface Waiting {
-  record: ReadableLogRecord
-  bytes: number
+/** The oldest records of a queue, for one request. */
+export interface Batch {
+  /** Whether they were emitted by this client; else they were found, left behind by another. */
+  isOwn: boolean
+  count: number
+  runs: Run[]
 }
 
 /**
- * Where records wait for their request. This one is in memory; one on disk would keep them over a crash.
+ * Where records wait for their request: encoded, oldest first.
  *
  *     removed ◀── head [ r r r r ][ r r r r r … ] tail ◀── push
  *                      └ batch() ┘  stays until remove(), so that a failed request loses nothing
  */
 export interface Queue {
+  /** Whom it tells from now on; what others left behind is looked for. */
+  start(listener: QueueListener): void
+  /** Own records that wait. */
   readonly count: number
+  /** What they take, and what is found with them. */
   readonly bytes: number
-  /** False when it would be more than the limits: the record is not taken. */
-  push(waiting: Waiting): boolean
-  /** The oldest ones: at most so many, and so many bytes (but at least one record). */
-  batch(maxCount: number, maxBytes: number): Waiting[]
-  /** Forgets the oldest ones. */
-  remove(count: number): void
+  /** How often something was found that others left behind, and how much of it is dealt with. */
+  readonly foundCount: number
+  readonly doneCount: number
+  /** False when it is full: the record is not taken. */
+  push(encoded: Encoded): boolean
+  /**
+   * The oldest ones: at most so many, and so many bytes (but at least one record). The same ones again until `remove`.
+   * Undefined when nothing waits.
+   */
+  batch(maxCount: number, maxBytes: number): Promise<Batch | undefined>
+  /** Forgets a batch. */
+  remove(batch: Batch): void
+  /** Resolves once it is no more than half full. */
+  drained(): Promise<void>
+  /** Gives up what it holds; what is on the disk stays there for the next. Returns how many own records stay so. */
+  close(): number
 }
 
-export interface QueueOptions {
-  maxCount: number
-  maxBytes: number
+/** What a queue tells its sender. */
+export interface QueueListener {
+  /** Records that will never be sent. */
+  onDrop(reason: 'queue_full' | 'expired' | 'corrupt' | 'taken_over', loss: Loss): void
+  /** So many were found that others left behind. */
+  onFind(count: number): void
+  /** There is something to send that was not pushed. */
+  onWork(): void
 }
 
-export function createMemoryQueue({ maxCount, maxBytes }: QueueOptions): Queue {
-  let items: Waiting[] = []
-  let head = 0
-  let bytes = 0
-  return {
-    get count() {
-      return items.length - head
-    },
-    get bytes() {
-      return bytes
-    },
-    push(waiting) {
-      // One record larger than the limit still passes when it is alone.
-      if (items.length - head >= maxCount || (bytes > 0 && bytes + waiting.bytes > maxBytes)) return false
-      items.push(waiting)
-      bytes += waiting.bytes
-      return true
-    },
-    batch(count, limit) {
-      let end = head
-      let size = 0
-      while (end < items.length && end - head < count) {
-        size += items[end]!.bytes
-        if (size > limit && end > head) break
-        end++
-      }
-      return items.slice(head, end)
-    },
-    remove(count) {
-      for (let i = head; i < head + count; i++) bytes -= items[i]!.bytes
-      head += count
-      // Moving the rest down costs as much as there is: only when at least half is gone.
-      if (head * 2 < items.length) return
-      items = items.slice(head)
-      head = 0
-    },
-  }
+export interface Loss {
+  isOwn: boolean
+  count: number
+  why: string
 }

@@ -1,10 +1,9 @@
-import type { ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import { EventError } from './event/error.ts'
 import type { Exporter, Outcome } from './exporter.ts'
-import type { Queue } from './queue.ts'
+import type { Encoded } from './otlp/encode.ts'
+import type { Batch, Queue } from './queue.ts'
 import { noTimeoutMs } from './setting.ts'
-import { estimateBytes } from './size.ts'
-import type { Tally } from './tally.ts'
+import type { DropReason, Tally } from './tally.ts'
 
 export interface SenderOptions {
   queue: Queue
@@ -35,11 +34,16 @@ export interface FlushOptions {
  *  5. The endpoint never has two requests of ours at a time.
  */
 export interface Sender {
-  send(record: ReadableLogRecord): void
+  /** Whether anything waits. */
+  readonly isBusy: boolean
+  send(encoded: Encoded): boolean
   /** Rejects with EVT_UNREACHABLE (the rest is still queued) or EVT_REFUSED (some was lost since the last flush). */
   flush(options?: FlushOptions): Promise<void>
-  /** Flushes, then takes nothing more; what could not be delivered by then is lost, and counted. */
+  drained(): Promise<void>
+  /** Flushes, then takes nothing more; what could not be delivered by then stays in the spool, or is lost and counted. */
   close(options?: FlushOptions): Promise<void>
+  /** The same at once, without sending anything; returns how many events are lost by it. */
+  leave(why: string): number
 }
 
 // OTLP asks for requests of at most 64 MiB; a small one costs less to repeat.
@@ -51,6 +55,8 @@ const maxBackoffMs = 30_000
 interface Waiter {
   /** The number of the last record that it waits for. */
   until: number
+  /** And of the last that was found of what others left behind. */
+  untilFound: number
   timeoutMs: number
   timer: NodeJS.Timeout
   settle: (error?: EventError) => void
@@ -75,25 +81,45 @@ export function createSender(options: SenderOptions): Sender {
   let timer: NodeJS.Timeout | undefined
   let closing: Promise<void> | undefined
 
-  function send(record: ReadableLogRecord): void {
-    const bytes = estimateBytes(record)
+  queue.start({
+    onDrop(reason, { isOwn, count, why }) {
+      stats.waiting -= count
+      if (isOwn) settled += count
+      lose(reason, count, why)
+      release()
+    },
+    onFind(count) {
+      stats.recovered += count
+      stats.waiting += count
+    },
+    onWork: () => schedule(0),
+  })
+
+  function send(encoded: Encoded): boolean {
+    const bytes = encoded.end - encoded.start
     if (closing) tally.drop('closed', 1, 'the client is closed')
     else if (bytes > maxRecordBytes) lose('too_large', 1, `one of ${bytes} bytes fits no request`)
-    else if (queue.push({ record, bytes })) take()
-    else lose('queue_full', 1, `${queue.count} wait already (${queue.bytes} bytes)`)
+    else if (queue.push(encoded)) {
+      take()
+      return true
+    } else lose('queue_full', 1, `${queue.count} wait already (${queue.bytes} bytes)`)
+    return false
   }
 
   function take(): void {
     stats.waiting++
     taken++
+    if (running) return
     // While the endpoint is in trouble the timer decides, or each event would be a request.
     if (queue.count >= batchEvents && failures === 0) void run()
-    else schedule()
+    else if (timer === undefined) schedule()
   }
 
-  function schedule(): void {
-    if (timer !== undefined || running || queue.count === 0) return
-    arm(failures > 0 ? tryAtMs - performance.now() : scheduleDelayMs)
+  const hasFound = () => queue.doneCount < queue.foundCount
+
+  function schedule(delayMs = scheduleDelayMs): void {
+    if (timer !== undefined || running || stopped || (queue.count === 0 && !hasFound())) return
+    arm(failures > 0 ? tryAtMs - performance.now() : delayMs)
   }
 
   function arm(delayMs: number): void {
@@ -113,30 +139,35 @@ export function createSender(options: SenderOptions): Sender {
     timer = undefined
     running = true
     try {
-      while (!stopped && (queue.count >= batchEvents || settled < due)) {
-        const batch = queue.batch(batchEvents, maxRequestBytes)
-        const outcome = await exporter.send(batch.map((waiting) => waiting.record))
-        if (stopped) break // these were counted as lost meanwhile
+      while (!stopped && (queue.count >= batchEvents || settled < due || hasFound())) {
+        const batch = await queue.batch(batchEvents, maxRequestBytes)
+        if (batch === undefined) release()
+        if (batch === undefined || stopped) break
+        const outcome = await exporter.send(batch.runs)
+        if (stopped) break // these were counted meanwhile
         if (outcome.kind === 'retry') {
           backOff(outcome)
           break
         }
-        settle(batch.length, outcome)
+        settle(batch, outcome)
       }
+    } catch (error) {
+      backOff({ kind: 'retry', error: error as Error, retryAfterMs: undefined })
     } finally {
       running = false
     }
     if (!stopped) schedule()
   }
 
-  function settle(count: number, outcome: Exclude<Outcome, { kind: 'retry' }>): void {
+  function settle(batch: Batch, outcome: Exclude<Outcome, { kind: 'retry' }>): void {
+    const { count, isOwn } = batch
     if (outcome.kind === 'refused' && outcome.divisible && count > 1) {
       batchEvents = Math.ceil(count / 2)
       return
     }
-    queue.remove(count)
+    queue.remove(batch)
     stats.waiting -= count
-    settled += count
+    if (isOwn) settled += count
     if (outcome.kind === 'refused') lose('refused', count, outcome.error.message)
     else deliver(count, outcome)
     failures = 0
@@ -144,11 +175,17 @@ export function createSender(options: SenderOptions): Sender {
     tally.clear('unreachable', 'the receiver answers again')
     if (queue.count === 0)
       tally.clear('drop queue_full', `${stats.droppedBy.queue_full} events were dropped so far`)
+    release()
+  }
+
+  function release(): void {
     for (const waiter of waiters) {
-      if (waiter.until <= settled) finish(waiter)
+      if (isReached(waiter)) finish(waiter)
       else waiter.timer.refresh()
     }
   }
+
+  const isReached = (waiter: Waiter) => waiter.until <= settled && waiter.untilFound <= queue.doneCount
 
   function deliver(count: number, outcome: Extract<Outcome, { kind: 'delivered' }>): void {
     const rejected = Math.min(outcome.rejected, count)
@@ -176,7 +213,7 @@ export function createSender(options: SenderOptions): Sender {
     for (const waiter of waiters) if (retryAfterMs > waiter.timeoutMs) giveUp(waiter)
   }
 
-  function lose(reason: 'too_large' | 'queue_full' | 'refused', count: number, why: string): void {
+  function lose(reason: DropReason, count: number, why: string): void {
     lost += count
     tally.drop(reason, count, why)
   }
@@ -192,7 +229,7 @@ export function createSender(options: SenderOptions): Sender {
   }
 
   function giveUp(waiter: Waiter): void {
-    const count = waiter.until - settled
+    const count = stats.waiting
     const why = lastError && failures > 0 ? lastError.message : `no answer for ${waiter.timeoutMs} ms`
     const text = `${count} events are not delivered yet: ${why}`
     waiter.settle(new EventError('EVT_UNREACHABLE', text, { cause: lastError }))
@@ -202,6 +239,7 @@ export function createSender(options: SenderOptions): Sender {
     return new Promise((resolve, reject) => {
       const waiter: Waiter = {
         until: taken,
+        untilFound: queue.foundCount,
         timeoutMs,
         // Not unref'd: it keeps a program alive that waits for nothing else.
         timer: setTimeout(() => giveUp(waiter), Math.min(timeoutMs, noTimeoutMs)),
@@ -212,7 +250,7 @@ export function createSender(options: SenderOptions): Sender {
           else resolve()
         },
       }
-      if (settled >= taken) return finish(waiter)
+      if (isReached(waiter)) return finish(waiter)
       waiters.push(waiter)
       due = taken
       const holdMs = holdUntilMs - performance.now()
@@ -228,14 +266,7 @@ export function createSender(options: SenderOptions): Sender {
     try {
       await flushed
     } finally {
-      stopped = true
-      clearTimeout(timer)
-      const count = queue.count
-      if (count > 0) {
-        queue.remove(count)
-        stats.waiting -= count
-        tally.drop('closed', count, 'the client was closed before they could be delivered')
-      }
+      leave('the client was closed before they could be delivered')
       const ended = exporter.close()
       // With a request under way it takes its time, and has nothing to tell any more.
       if (running) ended.catch(() => {})
@@ -243,8 +274,26 @@ export function createSender(options: SenderOptions): Sender {
     }
   }
 
+  function leave(why: string): number {
+    if (stopped) return 0
+    stopped = true
+    closing ??= Promise.resolve()
+    clearTimeout(timer)
+    const own = queue.count
+    const lostCount = own - queue.close()
+    stats.left += stats.waiting - lostCount
+    stats.waiting = 0
+    if (lostCount > 0) tally.drop('closed', lostCount, why)
+    return lostCount
+  }
+
   return {
+    get isBusy() {
+      return queue.count > 0 || hasFound()
+    },
     send,
+    drained: () => queue.drained(),
+    leave,
     flush: (flushOptions) => closing ?? flush(flushOptions),
     close: (flushOptions) => (closing ??= shutDown(flush(flushOptions))),
   }

@@ -1,9 +1,12 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { diag } from '@opentelemetry/api'
 import {
   getBooleanFromEnv,
   getNumberFromEnv,
   getStringFromEnv,
   getStringListFromEnv,
+  parseKeyPairsIntoRecord,
 } from '@opentelemetry/core'
 import { readTls, type Tls } from './agent.ts'
 import { EventError } from './event/error.ts'
@@ -37,9 +40,22 @@ export interface ClientOptions {
   exportTimeoutMs?: number
   /** flush() and close() give up once nothing has been delivered for so long. */
   flushTimeoutMs?: number
-  /** Events that may wait in memory; more are dropped, and counted. */
+  /**
+   * Events go to files before they are sent: `async` (a crash loses none, a power cut may), `fsync` (nor does a power cut,
+   * and each call waits for the disk), or `false`: they wait in memory.
+   */
+  spool?: 'async' | 'fsync' | false
+  /** Where those files go. */
+  spoolDir?: string
+  /** What they may take; each process of a name has as much. */
+  maxSpoolBytes?: number
+  /** Events older than that are dropped, and counted. */
+  maxSpoolAgeMs?: number
+  /** What goes when there is no room: the new event, or the oldest ones. */
+  whenFull?: 'reject' | 'drop-oldest'
+  /** Events that may wait in memory, with no spool or one that cannot be written. */
   maxQueueEvents?: number
-  /** The same in bytes, estimated. */
+  /** The same in bytes. */
   maxQueueBytes?: number
   /** Events in one request. */
   maxBatchEvents?: number
@@ -55,12 +71,19 @@ export interface Settings {
   source: Source
   resource: { [key: string]: string | number | boolean }
   protocol: Protocol
-  compression: 'gzip' | 'none' | undefined
+  compression: 'gzip' | 'none'
   headers: { [name: string]: string }
   timeoutMs: number
   scheduleDelayMs: number
   exportTimeoutMs: number
   flushTimeoutMs: number
+  spool: 'async' | 'fsync' | false
+  spoolDir: string
+  /** Processes with the same one take over what the others leave behind. */
+  spoolName: string
+  maxSpoolBytes: number
+  maxSpoolAgeMs: number
+  whenFull: 'reject' | 'drop-oldest'
   maxQueueEvents: number
   maxQueueBytes: number
   maxBatchEvents: number
@@ -99,12 +122,18 @@ export function readSettings(options: ClientOptions): Settings {
     source: checkSource(options.source, problems),
     resource: options.resource ?? {},
     protocol: readProtocol(options.protocol, problems),
-    compression: checkCompression(options.compression, problems),
-    headers: options.headers ?? {},
+    compression: readCompression(options.compression, problems),
+    headers: { ...readHeaders(), ...options.headers },
     timeoutMs: number('timeoutMs', timeout, 10_000, 0) || noTimeoutMs,
     scheduleDelayMs: number('scheduleDelayMs', ['OTEL_BLRP_SCHEDULE_DELAY'], 1000, 0),
     exportTimeoutMs: number('exportTimeoutMs', ['OTEL_BLRP_EXPORT_TIMEOUT'], 30_000, 0) || noTimeoutMs,
     flushTimeoutMs: number('flushTimeoutMs', [], 10_000, 0),
+    spool: readSpool(options.spool, problems),
+    spoolDir: options.spoolDir ?? getStringFromEnv('MADSCI_SPOOL_DIR') ?? defaultSpoolDir(),
+    spoolName: options.name ?? getStringFromEnv('OTEL_SERVICE_NAME') ?? 'unknown_service',
+    maxSpoolBytes: number('maxSpoolBytes', [], 1024 * 1024 * 1024, 1024 * 1024),
+    maxSpoolAgeMs: number('maxSpoolAgeMs', [], 14 * 24 * 3600 * 1000, 1000),
+    whenFull: readWhenFull(options.whenFull, problems),
     maxQueueEvents,
     maxQueueBytes: number('maxQueueBytes', [], 64 * 1024 * 1024, 1),
     maxBatchEvents: Math.min(batch, maxQueueEvents),
@@ -192,10 +221,47 @@ function readProtocol(option: Protocol | undefined, problems: string[]): Protoco
   return 'http/protobuf'
 }
 
-function checkCompression(option: unknown, problems: string[]): 'gzip' | 'none' | undefined {
-  if (option === undefined || option === 'gzip' || option === 'none') return option
-  problems.push(`compression must be gzip or none: '${option}'`)
-  return undefined
+function readCompression(option: unknown, problems: string[]): 'gzip' | 'none' {
+  if (option === 'gzip' || option === 'none') return option
+  if (option !== undefined) problems.push(`compression must be gzip or none: '${option}'`)
+  const text =
+    getStringFromEnv('OTEL_EXPORTER_OTLP_LOGS_COMPRESSION') ??
+    getStringFromEnv('OTEL_EXPORTER_OTLP_COMPRESSION')
+  const compression = text?.trim() ?? 'none'
+  if (compression === 'gzip' || compression === 'none') return compression
+  diag.warn(`OTLP compression '${compression}' is not supported: none is used`)
+  return 'none'
+}
+
+function readHeaders(): { [name: string]: string } {
+  const read = (name: string) => parseKeyPairsIntoRecord(getStringFromEnv(name) ?? '')
+  return { ...read('OTEL_EXPORTER_OTLP_HEADERS'), ...read('OTEL_EXPORTER_OTLP_LOGS_HEADERS') }
+}
+
+function readSpool(option: unknown, problems: string[]): 'async' | 'fsync' | false {
+  if (option === 'async' || option === 'fsync' || option === false) return option
+  if (option !== undefined) problems.push(`spool must be async, fsync or false: '${option}'`)
+  const text = getStringFromEnv('MADSCI_SPOOL')?.trim() ?? 'async'
+  if (text === 'off' || text === 'false') return false
+  if (text === 'async' || text === 'fsync') return text
+  diag.warn(`MADSCI_SPOOL=${text} is none of async, fsync, off: async is used`)
+  return 'async'
+}
+
+function readWhenFull(option: unknown, problems: string[]): 'reject' | 'drop-oldest' {
+  if (option === 'drop-oldest') return option
+  if (option !== undefined && option !== 'reject')
+    problems.push(`whenFull must be reject or drop-oldest: '${option}'`)
+  return 'reject'
+}
+
+/** The user's folder for what programs keep, by the habits of the system. */
+function defaultSpoolDir(): string {
+  const base =
+    getStringFromEnv('XDG_STATE_HOME') ??
+    (process.platform === 'win32' ? getStringFromEnv('LOCALAPPDATA') : undefined) ??
+    join(homedir(), '.local', 'state')
+  return join(base, 'madsci-events', 'spool')
 }
 
 function readDestinations(): Destination[] {

@@ -1,17 +1,29 @@
 import { diag } from '@opentelemetry/api'
 
 /** Why an event did not reach the receiver. */
-export const dropReasons = ['queue_full', 'too_large', 'refused', 'closed', 'disabled', 'failed'] as const
+export const dropReasons = [
+  'queue_full',
+  'too_large',
+  'refused',
+  'expired',
+  'corrupt',
+  'taken_over',
+  'closed',
+  'disabled',
+  'failed',
+] as const
 export type DropReason = (typeof dropReasons)[number]
 
 /**
  * What became of the events. Nothing is missing from the sum:
- * emitted = waiting + exported + rejected + dropped.
+ * emitted + recovered = waiting + exported + rejected + dropped + left.
  */
 export interface Stats {
   /** Calls that made an event. */
   emitted: number
-  /** In memory: queued, or in a request that has no answer yet. */
+  /** Found in the spool, left behind by an earlier process (or client) of the same name. */
+  recovered: number
+  /** In the spool or the queue, or in a request that has no answer yet. */
   waiting: number
   /** Accepted by the endpoint: a receiver has stored them, a Collector has queued them. */
   exported: number
@@ -20,6 +32,10 @@ export interface Stats {
   /** Never to be sent; the sum of `droppedBy`. */
   dropped: number
   droppedBy: { [reason in DropReason]: number }
+  /** In the spool when the client was closed: the next process of this name sends them. */
+  left: number
+  /** Segments of the spool in which something could not be read: set aside, after what could be read was sent. */
+  damaged: number
   /** Values that no event can hold as they were (a function, a cycle, an id that is no ULID, …): left out or replaced. */
   altered: number
 }
@@ -29,6 +45,7 @@ export interface Tally {
   readonly stats: Stats
   drop(reason: DropReason, count: number, why: string): void
   alter(why: string): void
+  damage(text: string): void
   /** Warns unless `topic` was told since it was last cleared. */
   tell(topic: string, message: string): void
   /** The trouble is over: says so, if it had been told, and may be told again. */
@@ -40,14 +57,17 @@ const maxTold = 200
 export function createTally(): Tally {
   const logger = diag.createComponentLogger({ namespace: 'madsci-events' })
   const told = new Set<string>()
-  const droppedBy = { queue_full: 0, too_large: 0, refused: 0, closed: 0, disabled: 0, failed: 0 }
+  const droppedBy = Object.fromEntries(dropReasons.map((reason) => [reason, 0])) as Stats['droppedBy']
   const stats: Stats = {
     emitted: 0,
+    recovered: 0,
     waiting: 0,
     exported: 0,
     rejected: 0,
     dropped: 0,
     droppedBy,
+    left: 0,
+    damaged: 0,
     altered: 0,
   }
   const tell = (topic: string, message: string) => {
@@ -62,6 +82,10 @@ export function createTally(): Tally {
       droppedBy[reason] += count
       // Switched off is what the operator asked for: counted, not complained of.
       if (reason !== 'disabled') tell(`drop ${reason}`, `events are being dropped: ${why}`)
+    },
+    damage(text) {
+      stats.damaged++
+      tell('damage', `${text} (told once, counted in stats.damaged)`)
     },
     alter(why) {
       stats.altered++

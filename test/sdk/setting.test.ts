@@ -33,7 +33,7 @@ const rows: Row[] = [
       restUrl: 'http://localhost:8001',
       serviceName: undefined,
       protocol: 'http/protobuf',
-      compression: undefined,
+      compression: 'none',
       timeoutMs: 10_000,
       scheduleDelayMs: 1000,
       exportTimeoutMs: 30_000,
@@ -244,7 +244,7 @@ describe('OTEL_ variables, in a program of its own', () => {
   it('OTEL_LOG_LEVEL says how much the SDK tells of itself; a logger of the program is left alone', async () => {
     const broken = { OTEL_BLRP_SCHEDULE_DELAY: 'soon' }
     expect((await speakUnder({ ...broken, OTEL_LOG_LEVEL: 'none' })).stderr).toBe('')
-    expect((await speakUnder({ ...broken, OTEL_LOG_LEVEL: 'debug' })).stdout).toContain('items to be sent')
+    expect((await speakUnder({ ...broken, OTEL_LOG_LEVEL: 'debug' })).stdout).toContain('bytes to be sent')
     const own = `
       import { diag } from '@opentelemetry/api'
       diag.setLogger({ warn: (text) => console.log('own: ' + text), error() {}, info() {}, debug() {}, verbose() {} })
@@ -252,7 +252,7 @@ describe('OTEL_ variables, in a program of its own', () => {
     const env = { ...broken, OTEL_LOG_LEVEL: 'debug', OTEL_EXPORTER_OTLP_ENDPOINT: endpoint.url }
     const { stdout, stderr } = await runScript(own, { env })
     expect(stdout).toContain("own: Unknown value 'soon' for OTEL_BLRP_SCHEDULE_DELAY")
-    expect(stdout).not.toContain('items to be sent')
+    expect(stdout).not.toContain('bytes to be sent')
     expect(stderr).toBe('')
   })
 

@@ -9,7 +9,7 @@ export interface ScriptResult {
 }
 
 export interface ScriptOptions {
-  /** Beside PATH, the whole environment. */
+  /** Beside PATH and the tests' spool folder, the whole environment. */
   env?: { [name: string]: string }
   /** Called with stdout so far, to act on the process in the middle. */
   onOutput?: (stdout: string, kill: (signal: NodeJS.Signals) => void) => void
@@ -20,7 +20,7 @@ export async function runScript(source: string, options: ScriptOptions = {}): Pr
   const { env = {}, onOutput } = options
   const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', source], {
     cwd: import.meta.dirname,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

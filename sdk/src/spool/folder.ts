@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto'
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmdirSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { createEventId } from '../event/id.ts'
+import { isAlive, parseOwner, thisOwner, toOwnerText } from './owner.ts'
+
+/**
+ *     <spoolDir>/liquid-handler-1f0c9a7e/           a stream: one name and one endpoint; stream.json says which
+ *         01K…@<owner>/00000001.seg, 00000002.seg   a home: written by one client of one process
+ *         01K…@free/00000001.seg                    left behind by a client that was closed
+ *         corrupt/                                  segments in which something could not be read
+ *
+ * The owner is in the home's name, so taking a home over is a rename, in which only one can succeed.
+ */
+const free = 'free'
+export const corruptName = 'corrupt'
+const suffix = '.seg'
+
+/** Makes the folder of a stream, and gives its path. */
+export function openStream(spoolDir: string, name: string, url: string): string {
+  const { origin, pathname } = new URL(url)
+  const endpoint = origin + pathname
+  const key = createHash('sha256').update(`${name}\n${endpoint}`).digest('hex').slice(0, 8)
+  const slug = name.replace(/[^A-Za-z0-9._-]+/g, '_').slice(0, 60) || '_'
+  const stream = join(spoolDir, `${slug}-${key}`)
+  // Events are nobody else's business.
+  mkdirSync(stream, { recursive: true, mode: 0o700 })
+  const about = join(stream, 'stream.json')
+  if (!existsSync(about)) writeFileSync(about, `${JSON.stringify({ name, endpoint })}\n`, { mode: 0o600 })
+  return stream
+}
+
+export function createHome(stream: string): string {
+  const home = join(stream, `${createEventId()}@${toOwnerText(thisOwner())}`)
+  mkdirSync(home, { mode: 0o700 })
+  return home
+}
+
+/** The sign of life. False when the home is gone: somebody took us for dead. */
+export function touch(home: string): boolean {
+  try {
+    const now = new Date()
+    utimesSync(home, now, now)
+    return true
+  } catch (error) {
+    return (error as { code?: string }).code !== 'ENOENT'
+  }
+}
+
+/** Takes homes over whose owners are gone; oldest first. */
+export function claimHomes(stream: string): string[] {
+  const claimed: string[] = []
+  for (const name of readdirSync(stream).sort()) {
+    const [id, text] = name.split('@')
+    if (!id || text === undefined) continue
+    const home = join(stream, name)
+    try {
+      if (text !== free) {
+        const owner = parseOwner(text)
+        if (owner === undefined || isAlive(owner, statSync(home).mtimeMs)) continue
+      }
+      // Alive before it is ours, or the next one would take it from us.
+      touch(home)
+      const mine = join(stream, `${id}@${toOwnerText(thisOwner())}`)
+      renameSync(home, mine)
+      claimed.push(mine)
+    } catch {
+      // Another process was faster.
+    }
+  }
+  return claimed
+}
+
+/** Removes a home, or leaves what is in it to the next one. */
+export function leaveHome(home: string): void {
+  try {
+    rmdirSync(home)
+  } catch {
+    try {
+      const [id] = basename(home).split('@')
+      renameSync(home, join(dirname(home), `${id}@${free}`))
+    } catch {
+      // It is not ours any more.
+    }
+  }
+}
+
+export const segmentName = (number: number) => String(number).padStart(8, '0') + suffix
+
+export function listSegments(home: string): string[] {
+  return readdirSync(home)
+    .filter((name) => name.endsWith(suffix))
+    .sort()
+    .map((name) => join(home, name))
+}
+
+/** Moves a segment out of the way; gives its new path. */
+export function setAside(path: string): string {
+  const home = dirname(path)
+  const folder = join(dirname(home), corruptName)
+  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  const [id] = basename(home).split('@')
+  const target = join(folder, `${id}-${basename(path)}`)
+  renameSync(path, target)
+  return target
+}

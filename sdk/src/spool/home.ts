@@ -1,0 +1,64 @@
+import { join } from 'node:path'
+import { claimHomes, createHome, leaveHome, openStream, segmentName, touch } from './folder.ts'
+import { createFileStore, type Store } from './store.ts'
+
+/** The files of one client: where they are, whether they can be written. */
+export interface Home {
+  /** Why no file could be written last. */
+  readonly trouble: Error | undefined
+  /** A new file. Throws when there can be none now. */
+  createStore(): Store
+  /** Notes that writing failed. */
+  fail(error: unknown): void
+  heal(): void
+  /** Says that the owner lives; false when another process has taken the folder over. */
+  beat(): boolean
+  /** Folders of owners that are gone; they are ours now. */
+  claim(): string[]
+  /** Leaves the folder to the next, or removes it when it is empty. */
+  leave(): void
+}
+
+export interface HomeOptions {
+  spoolDir: string
+  name: string
+  url: string
+  isSynced: boolean
+}
+
+export function createHomeFolder({ spoolDir, name, url, isSynced }: HomeOptions): Home {
+  let stream: string | undefined
+  let home: string | undefined
+  let number = 0
+  let trouble: Error | undefined
+  const open = () => (stream ??= openStream(spoolDir, name, url))
+  return {
+    get trouble() {
+      return trouble
+    },
+    createStore() {
+      home ??= createHome(open())
+      return createFileStore(join(home, segmentName(++number)), { isSynced })
+    },
+    fail(error) {
+      trouble = error instanceof Error ? error : new Error(String(error))
+      // The folder itself may be gone.
+      if ((error as { code?: string }).code === 'ENOENT') stream = home = undefined
+    },
+    heal() {
+      trouble = undefined
+    },
+    beat() {
+      if (home === undefined || touch(home)) return true
+      home = undefined
+      return false
+    },
+    claim() {
+      return claimHomes(open())
+    },
+    leave() {
+      if (home !== undefined) leaveHome(home)
+      home = undefined
+    },
+  }
+}

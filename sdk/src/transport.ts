@@ -1,0 +1,114 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { createAgent } from './agent.ts'
+import type { Settings } from './setting.ts'
+import { version } from './version.ts'
+
+const compress = promisify(gzip)
+/** OTLP: larger replies are an error that is not tried again. */
+const maxReplyBytes = 4 * 1024 * 1024
+
+export type Answer =
+  | { kind: 'answer'; status: number; body: Buffer; retryAfterMs: number | undefined }
+  | { kind: 'none'; error: Error }
+  | { kind: 'too-large'; error: Error }
+
+export interface Transport {
+  /** One request, without retries; settles within the time limit, and never rejects. */
+  send(body: Buffer<ArrayBuffer>): Promise<Answer>
+  close(): void
+}
+
+/** OTLP over HTTP, protobuf. */
+export function createTransport(settings: Settings): Transport {
+  const agent = createAgent(settings.logsUrl, settings.tls)
+  const isSecure = settings.logsUrl.startsWith('https:')
+  const headers: { [name: string]: string } = {
+    'user-agent': `madsci-events-sdk/${version} OTel-OTLP-Exporter-JavaScript/${version}`,
+    ...settings.headers,
+    'content-type': 'application/x-protobuf',
+  }
+  if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
+  const timeoutMs = Math.min(settings.timeoutMs, settings.exportTimeoutMs)
+  let isClosed = false
+
+  function post(body: Buffer<ArrayBuffer>, isRepeated = false): Promise<Answer> {
+    return new Promise((resolve) => {
+      const call = (isSecure ? httpsRequest : httpRequest)(settings.logsUrl, {
+        method: 'POST',
+        agent,
+        headers: { ...headers, 'content-length': body.length },
+      })
+      // A reply that drips would keep its connection busy for ever.
+      const timer = setTimeout(() => call.destroy(new Error(`no answer for ${timeoutMs} ms`)), timeoutMs)
+      let isSettled = false
+      const settle = (answer: Answer) => {
+        if (isSettled) return
+        isSettled = true
+        clearTimeout(timer)
+        resolve(answer)
+      }
+      const fail = (error: Error) => {
+        // The other side had closed a connection that we kept: that says nothing about the endpoint.
+        const isStale = call.reusedSocket && (error as { code?: string }).code === 'ECONNRESET'
+        if (isStale && !isRepeated && !isClosed && !isSettled) {
+          clearTimeout(timer)
+          isSettled = true
+          resolve(post(body, true))
+        } else settle({ kind: 'none', error: readable(error) })
+      }
+      call.on('error', fail)
+      call.on('response', (response) => read(response, settle, fail))
+      call.end(body)
+    })
+  }
+
+  return {
+    async send(body) {
+      if (isClosed) return { kind: 'none', error: new Error('the client is closed') }
+      return post(settings.compression === 'gzip' ? ((await compress(body)) as Buffer<ArrayBuffer>) : body)
+    },
+    close() {
+      isClosed = true
+      agent.destroy()
+    },
+  }
+}
+
+function read(
+  response: IncomingMessage,
+  settle: (answer: Answer) => void,
+  fail: (error: Error) => void,
+): void {
+  const chunks: Buffer[] = []
+  let bytes = 0
+  response.on('data', (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes <= maxReplyBytes) return void chunks.push(chunk)
+    const error = new Error(`HTTP ${response.statusCode} with a reply of more than ${maxReplyBytes} bytes`)
+    settle({ kind: 'too-large', error })
+    response.destroy()
+  })
+  response.on('error', fail)
+  response.on('end', () => {
+    const { statusCode: status = 0, headers } = response
+    const retryAfterMs = parseRetryAfter(headers['retry-after'])
+    settle({ kind: 'answer', status, body: Buffer.concat(chunks), retryAfterMs })
+  })
+}
+
+/** Both forms: seconds, or a date. */
+export function parseRetryAfter(text: string | undefined, nowMs = Date.now()): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1000
+  const dateMs = Date.parse(text)
+  return Number.isNaN(dateMs) ? undefined : Math.max(dateMs - nowMs, 0)
+}
+
+// A refused connection to a name with two addresses is an AggregateError without a message.
+function readable(error: Error): Error {
+  const { code } = error as { code?: unknown }
+  return error.message ? error : Object.assign(new Error(`${code}`, { cause: error }), { code })
+}
