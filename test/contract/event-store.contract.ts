@@ -12,6 +12,7 @@ import {
 } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { openCommitReader } from '../../receiver/src/store/commit-reader.ts'
 import type { EventStore, FindQuery, StoredEvent } from '../../receiver/src/store/event-store.ts'
 import { parseSelector } from '../../receiver/src/store/selector.ts'
 import { eventArbitrary } from '../support/arbitrary.ts'
@@ -355,6 +356,54 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
         await load
         await rm(folder, { recursive: true })
       }
+    })
+
+    it('14. a commit reader gives what commitsSince gives, whole, and can leave out what did not come by REST', async () => {
+      const from = await store.commitCursor()
+      const events = fc.sample(eventArbitrary, 60).map((event, i) => ({ ...event, event_id: `p14-${i}` }))
+      const isRest = (i: number) => (i >= 10 && i < 13) || i === 20 || i >= 55
+      await store.write(events.slice(0, 30), [], [10, 13, 20, 21])
+      // A duplicate keeps the door by which it came first.
+      await store.write([...events.slice(28, 31), ...events.slice(31)], [], [0, 2, 27, 32])
+      for (const restOnly of [false, true]) {
+        const reader = openCommitReader({ source: store.scanSource, restOnly })
+        try {
+          const read: StoredEvent[] = []
+          for (let cursor = from; ; ) {
+            const page = await reader.read(cursor, { limit: 7, characters: 1_000_000 })
+            expect(page.expiredCommits).toBe(0)
+            read.push(...page.events)
+            expect(page.events.length).toBeLessThanOrEqual(7)
+            cursor = page.cursor
+            if (!page.hasMore && page.events.length === 0) break
+          }
+          const wanted = events.filter((_, i) => !restOnly || isRest(i))
+          expect(read.map(readDocument)).toEqual(wanted.map(toDocument))
+          const small = await reader.read(from, { limit: 50, characters: 1 })
+          expect(small.events).toHaveLength(1)
+          expect(small.hasMore).toBe(true)
+          await expect(reader.read('no cursor', { limit: 1, characters: 1 })).rejects.toMatchObject({
+            code: 'EVT_INVALID',
+          })
+        } finally {
+          await reader.close()
+        }
+      }
+    })
+
+    it('15. of those who write the same version of a note, one succeeds; it is there after a restart', async () => {
+      expect(await store.notes.read('a')).toBeUndefined()
+      expect(await store.notes.write('a', 'x', 3)).toBe(false)
+      const first = await Promise.all(['one', 'two', 'three'].map((text) => store.notes.write('a', text, 0)))
+      expect(first.filter(Boolean)).toHaveLength(1)
+      const second = await Promise.all(['x', 'é💡'].map((text) => store.notes.write('a', text, 1)))
+      expect(second.filter(Boolean)).toHaveLength(1)
+      const note = await store.notes.read('a')
+      expect(note).toEqual({ text: second[0] ? 'x' : 'é💡', version: 2 })
+      expect(await store.notes.write('b', 'other', 0)).toBe(true)
+      await store.close()
+      store = await backend.open()
+      expect(await store.notes.read('a')).toEqual(note)
     })
 
     it('10. health tells the number of events at once', async () => {

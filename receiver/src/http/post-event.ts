@@ -37,7 +37,7 @@ export function createEventTaker(options: EventTakerOptions): (body: Value) => P
     metric.add('events_received', 1)
     try {
       const event = parseEvent(body, parse)
-      const receipt = await ingest.accept([event])
+      const receipt = await ingest.accept([event], { isRest: true })
       metric.add('events_stored', receipt.stored)
       metric.add('events_duplicate', receipt.duplicate)
       const refusal = toRefusal(receipt)

@@ -1,8 +1,10 @@
 import type { Event } from '@madsci-events/sdk/event'
 import type { WriteOutcome } from '../store/event-store.ts'
+import type { Ranges } from '../store/range.ts'
 
 export interface BatcherOptions {
-  write: (events: readonly Event[]) => Promise<WriteOutcome[]>
+  /** `rest`: positions of events that came by REST. */
+  write: (events: readonly Event[], rest: Ranges) => Promise<WriteOutcome[]>
   /** Writes under way at once. */
   concurrency: number
   /** Events of one write at most; a larger call is a write of its own. */
@@ -11,7 +13,7 @@ export interface BatcherOptions {
 
 export interface Batcher {
   /** Outcomes in the order of the events. */
-  add(events: readonly Event[]): Promise<WriteOutcome[]>
+  add(events: readonly Event[], isRest?: boolean): Promise<WriteOutcome[]>
   /** Settles when nothing is waiting or being written. */
   drain(): Promise<void>
   readonly waitingEvents: number
@@ -20,6 +22,7 @@ export interface Batcher {
 
 interface Call {
   events: readonly Event[]
+  isRest: boolean
   resolve: (outcomes: WriteOutcome[]) => void
   reject: (error: unknown) => void
 }
@@ -108,7 +111,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
   async function writeCalls(calls: Call[]): Promise<void> {
     try {
       const single = calls.length === 1
-      const outcomes = await options.write(single ? calls[0]!.events : calls.flatMap((call) => call.events))
+      const events = single ? calls[0]!.events : calls.flatMap((call) => call.events)
+      const outcomes = await options.write(events, restOf(calls))
       let offset = 0
       for (const call of calls) {
         call.resolve(single ? outcomes : outcomes.slice(offset, offset + call.events.length))
@@ -131,10 +135,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
   }
 
   return {
-    add(events) {
+    add(events, isRest = false) {
       if (events.length === 0) return Promise.resolve([])
       return new Promise((resolve, reject) => {
-        waiting.push({ events, resolve, reject })
+        waiting.push({ events, isRest, resolve, reject })
         schedule()
       })
     },
@@ -154,4 +158,17 @@ export function createBatcher(options: BatcherOptions): Batcher {
       return running
     },
   }
+}
+
+/** Places of the events of the calls that came by REST, when these are written together. */
+function restOf(calls: readonly Call[]): number[] {
+  const ranges: number[] = []
+  let place = 0
+  for (const { events, isRest } of calls) {
+    const end = place + events.length
+    if (isRest && ranges.at(-1) === place) ranges[ranges.length - 1] = end
+    else if (isRest) ranges.push(place, end)
+    place = end
+  }
+  return ranges
 }

@@ -1,6 +1,7 @@
 import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
 import type { Metric } from '../metric.ts'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
+import type { Ranges } from '../store/range.ts'
 import { type Batcher, createBatcher } from './batcher.ts'
 import { createGate, type Ticket } from './gate.ts'
 
@@ -28,6 +29,11 @@ export interface IngestOptions {
   onReceipt?: (receipt: Receipt) => void
 }
 
+export interface AcceptOptions {
+  /** They came by REST, and so past any Collector: fan-out forwards these by default. */
+  isRest?: boolean
+}
+
 /** The one gate that every event passes, whatever its door. */
 export interface Ingest {
   /** Ask before reading a body; release the ticket in `finally`. Throws EVT_OVERLOAD or EVT_CLOSING. */
@@ -36,7 +42,7 @@ export interface Ingest {
    * Settles after the commit. Throws EVT_STORE_UNAVAILABLE when nothing can be told of at least one event
    * (the caller sends again; what was stored then counts as duplicate).
    */
-  accept(events: readonly Event[]): Promise<Receipt>
+  accept(events: readonly Event[], options?: AcceptOptions): Promise<Receipt>
   readonly inFlightBytes: number
   readonly isClosing: boolean
   /** Says that it will close soon; calls are still taken. */
@@ -50,10 +56,10 @@ export function createIngest(options: IngestOptions): Ingest {
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
   let isClosing = false
 
-  async function write(events: readonly Event[]): Promise<WriteOutcome[]> {
+  async function write(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
     const startedMs = performance.now()
     try {
-      return await store.write(events)
+      return await store.write(events, [], rest)
     } finally {
       metric.observe('commit_duration_seconds', (performance.now() - startedMs) / 1000)
     }
@@ -68,7 +74,7 @@ export function createIngest(options: IngestOptions): Ingest {
   metric.gauge('events_waiting', () => batcher.waitingEvents)
   metric.gauge('commits_running', () => batcher.runningWrites)
 
-  async function accept(events: readonly Event[]): Promise<Receipt> {
+  async function accept(events: readonly Event[], { isRest = false }: AcceptOptions = {}): Promise<Receipt> {
     const receipt: Receipt = { stored: 0, duplicate: 0, rejected: [] }
     // Most requests have no defect: only then is a second list made.
     let sound: Event[] | undefined
@@ -87,7 +93,7 @@ export function createIngest(options: IngestOptions): Ingest {
         positions.push(i)
       }
     }
-    const outcomes = await batcher.add(sound ?? events)
+    const outcomes = await batcher.add(sound ?? events, isRest)
     for (let i = 0; i < outcomes.length; i++) note(receipt, outcomes[i]!, positions ? positions[i]! : i)
     options.onReceipt?.(receipt)
     return receipt

@@ -77,6 +77,43 @@ export interface CommitPage {
   cursor: string
 }
 
+export interface ReadCommitsOptions {
+  /** Events at most. */
+  limit: number
+  /** Reading ends with the event that goes beyond this many characters of JSON. */
+  characters: number
+}
+
+/** Whole events in the order of their commit, from after a cursor on. */
+export interface CommittedEvents {
+  events: StoredEvent[]
+  /** For the next reading. */
+  cursor: string
+  /** There is more to be had at once. */
+  hasMore: boolean
+  /** Commits that can no longer be read in order: the store has forgotten them. */
+  expiredCommits: number
+}
+
+/** Follows the commits of a store from another thread. */
+export interface CommitReader {
+  /** Throws EVT_STORE_UNAVAILABLE, and EVT_INVALID for a cursor that is none. */
+  read(cursor: string, options: ReadCommitsOptions): Promise<CommittedEvents>
+  close(): Promise<void>
+}
+
+/** A small text that outlives a restart; its version grows by one with each write. */
+export interface Note {
+  text: string
+  version: number
+}
+
+export interface NoteStore {
+  read(name: string): Promise<Note | undefined>
+  /** Durable when it settles. False, and nothing is written, when another version is there; 0 means that there is none. */
+  write(name: string, text: string, version: number): Promise<boolean>
+}
+
 /** A store that is only read. */
 export interface EventSource {
   find(query: FindQuery): AsyncIterable<StoredEvent[]>
@@ -98,17 +135,27 @@ export interface EventSource {
  * 11. archive and purge go in bounded commits while writes go on; what is archived keeps its first date.
  * 12. locate tells stored ids from others, and places them in the order of commit.
  * 13. copyTo holds what was committed before, also under load.
+ * 14. A commit reader gives what commitsSince gives, whole, in another thread, and can leave out what did not come by REST.
+ * 15. Of those who write the same version of a note, one succeeds; it is there after a restart.
  */
 export interface EventStore {
   readonly kind: 'sqlite' | 'mongodb' | 'null'
   /** How many writes may run at once; the batcher keeps to it. */
   readonly writeConcurrency: number
-  /** For `openScan`, in another thread. */
+  /** For `openScan` and `openCommitReader`, in another thread. */
   readonly scanSource: ScanSource
   /** Alerts beside the events; undefined where nothing is kept. */
   readonly alerts: AlertStore | undefined
-  /** `matches`: what rules saw in these events; durable as intents before this settles. */
-  write(events: readonly Event[], matches?: readonly Match[]): Promise<WriteOutcome[]>
+  readonly notes: NoteStore
+  /**
+   * `matches`: what rules saw in these events; durable as intents before this settles.
+   * `rest`: ranges [from, to), flat, of positions whose events came by REST, for the commit reader.
+   */
+  write(
+    events: readonly Event[],
+    matches?: readonly Match[],
+    rest?: readonly number[],
+  ): Promise<WriteOutcome[]>
   /** Undefined when there is no such id. */
   get(id: string): Promise<StoredEvent | undefined>
   /** Chunks of at most some hundred events. Leaving the loop early ends the query. */

@@ -4,6 +4,7 @@ import type { Log } from '../../log.ts'
 import { type Fact, type Match, toFacts } from '../alert-store.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
+import { isWithin, type Ranges, toRanges } from '../range.ts'
 import { createAlertStore } from './alert.ts'
 import { createIntentLog } from './alert-intent.ts'
 import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
@@ -13,8 +14,9 @@ import { createEventEncoder, type EventEncoder } from './encode.ts'
 import { createFinder } from './find.ts'
 import { createFollower } from './follow.ts'
 import { createInserter, type Inserter, type InsertReply } from './insert.ts'
-import { type Begun, createJournal, toRanges } from './journal.ts'
+import { type Begun, createJournal } from './journal.ts'
 import { createKeeper } from './keep.ts'
+import { createNotes } from './note.ts'
 import { ensureIndexes, ensureSchema, metaName } from './schema.ts'
 
 export interface MongoStoreOptions {
@@ -122,7 +124,11 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const bounded = <T>(call: () => Promise<T>): Promise<T> =>
     guarded(() => withDeadline(call(), followTimeoutMs, 'MongoDB: no answer'))
 
-  async function write(events: readonly Event[], matches: readonly Match[] = []): Promise<WriteOutcome[]> {
+  async function write(
+    events: readonly Event[],
+    matches: readonly Match[] = [],
+    rest: Ranges = [],
+  ): Promise<WriteOutcome[]> {
     const outcomes: WriteOutcome[] = new Array(events.length)
     const encoder = encoders.pop() ?? createEventEncoder()
     try {
@@ -130,7 +136,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       let positions: number[] = []
       let idCharacters = 0
       const flush = async () => {
-        if (ids.length > 0) await writeRun({ encoder, ids, positions, matches }, outcomes)
+        if (ids.length > 0) await writeRun({ encoder, ids, positions, matches, rest }, outcomes)
         encoder.reset()
         ids = []
         positions = []
@@ -163,18 +169,20 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   }
 
   async function writeRun(
-    { encoder, ids, positions, matches }: Run,
+    { encoder, ids, positions, matches, rest }: Run,
     outcomes: WriteOutcome[],
   ): Promise<void> {
     const facts = matches.length > 0 ? toRunFacts(matches, ids, positions) : []
-    const [begun, intent] = await beginRun(ids, facts)
+    const restOfRun = rest.length > 0 ? toRunRanges(rest, positions) : rest
+    const [begun, intent] = await beginRun(ids, restOfRun, facts)
     const run = { bytes: encoder.bytes(), count: ids.length }
     const reply: InsertReply = await inserter.insert(db, run).catch((error) => {
       journal.doubt(begun)
       throw error
     })
     // Another primary took the events: the entry may have been rolled back with the old one.
-    if (reply.electionId !== begun.electionId) await Promise.all([journal.repeat(db, ids), repeatIntent()])
+    if (reply.electionId !== begun.electionId)
+      await Promise.all([journal.repeat(db, ids, restOfRun), repeatIntent()])
     const out: number[] = []
     for (let k = 0; k < ids.length; k++) {
       const outcome = reply.outcomes[k]!
@@ -195,8 +203,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   }
 
   /** Journal entry and intent side by side; both before their events. */
-  async function beginRun(ids: string[], facts: Fact[]): Promise<[Begun, string | undefined]> {
-    const beginning = journal.begin(db, ids)
+  async function beginRun(ids: string[], rest: Ranges, facts: Fact[]): Promise<[Begun, string | undefined]> {
+    const beginning = journal.begin(db, ids, rest)
     if (facts.length === 0) return [await beginning, undefined]
     const [begun, intent] = await Promise.allSettled([beginning, intents.open(db, facts)])
     if (begun.status === 'rejected') throw begun.reason
@@ -232,7 +240,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     writeConcurrency,
     scanSource: { kind: 'mongodb', url, databaseName, collectionName, graceMs },
     alerts: createAlertStore(db, collectionName, { intents, guard: bounded }),
-    write: (events, matches) => guarded(() => write(events, matches)),
+    notes: createNotes(db, collectionName, guarded),
+    write: (events, matches, rest) => guarded(() => write(events, matches, rest)),
     get: (id) => guarded(() => get(id)),
     async *find(query) {
       connection.assertUp()
@@ -259,9 +268,17 @@ interface Run {
   ids: string[]
   positions: number[]
   matches: readonly Match[]
+  rest: Ranges
 }
 
 /** An id that comes twice in a run is that of its first event. */
+/** Positions among the events → places in the run. */
+function toRunRanges(rest: Ranges, positions: readonly number[]): number[] {
+  const places: number[] = []
+  for (const [place, position] of positions.entries()) if (isWithin(rest, position)) places.push(place)
+  return toRanges(places)
+}
+
 function toRunFacts(matches: readonly Match[], ids: string[], positions: number[]): Fact[] {
   const idAt = new Map<number, string>()
   const seen = new Set<string>()

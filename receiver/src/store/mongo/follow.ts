@@ -2,14 +2,17 @@ import { timeOfUlid } from '@madsci-events/sdk/event'
 import { type Collection, type Db, MaxKey } from 'mongodb'
 import type { Log } from '../../log.ts'
 import type { CommitPage } from '../event-store.ts'
+import { isWithin, toPositions, toRanges } from '../range.ts'
 import { type CommitPosition, decodeCursor, encodeCursor, type LateEntry } from './cursor.ts'
-import { isWithin, type JournalEntry, journalName, toPositions, toRanges } from './journal.ts'
+import { type JournalEntry, journalName } from './journal.ts'
 
 export interface FollowerOptions {
   db: Db
   collectionName: string
   graceMs: number
   log: Log
+  /** Gives only what came by REST. */
+  restOnly?: boolean
 }
 
 /**
@@ -27,9 +30,16 @@ export interface FollowerOptions {
  *    be interleaved otherwise by a later reading from the beginning, never by a cursor that goes on.
  */
 export interface Follower {
-  commitsSince(cursor: string, limit: number): Promise<CommitPage>
+  commitsSince(cursor: string, limit: number): Promise<FollowedPage>
   commitCursor(): Promise<string>
   locate(ids: readonly string[]): Promise<Map<string, string>>
+}
+
+export interface FollowedPage extends CommitPage {
+  /** There is more to be had at once. */
+  hasMore: boolean
+  /** Commits that expired before this cursor came to them, as far as they can be counted. */
+  expiredCommits: number
 }
 
 // What is older than that is settled, whatever clocks say.
@@ -39,13 +49,33 @@ const maxLate = 200
 const maxRemembered = 50_000
 // Entries read at once, for each receiver.
 const entriesAhead = 32
+// A reading ends after so many entries, also when it found nothing: its reader then knows how far it came.
+const maxRounds = 100
 const newestEntries = 16
 
-export function createFollower({ db, collectionName, graceMs, log }: FollowerOptions): Follower {
+export function createFollower(options: FollowerOptions): Follower {
+  const { db, collectionName, graceMs, log, restOnly = false } = options
   const journal: Collection<JournalEntry> = db.collection(journalName(collectionName))
   const events = db.collection<{ _id: string }>(collectionName)
   const firstEntries = new Map<string, string>()
   const waitingSince = new Map<string, number>()
+
+  /** Whether this id of the entry should be there. */
+  const isDue = ({ rest = [], out = [] }: JournalEntry, index: number) =>
+    !isWithin(out, index) && (!restOnly || isWithin(rest, index))
+
+  const dueIds = (entry: JournalEntry) =>
+    restOnly || entry.out ? entry.ids.filter((_, index) => isDue(entry, index)) : entry.ids
+
+  /** The first entries that together hold `limit` ids, at least one. */
+  function unreadEntries(queue: JournalEntry[], limit: number): JournalEntry[] {
+    let count = 0
+    let end = 0
+    while (end < queue.length && (end === 0 || count < limit)) count += dueIds(queue[end++]!).length
+    return queue.slice(0, end)
+  }
+
+  const unread = (queue: JournalEntry[], limit: number) => unreadEntries(queue, limit).flatMap(dueIds)
 
   /** Receivers with entries in the journal: one step of the index of `_id` for each. */
   async function receiverNames(): Promise<string[]> {
@@ -118,6 +148,22 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
     )
   }
 
+  /** Moves the position over commits whose entries have expired, and counts them. */
+  async function passExpired(position: CommitPosition, queues: JournalEntry[][]): Promise<number> {
+    let count = 0
+    for (const [first] of queues) {
+      if (!first || Date.now() - first.at.getTime() < settledMs) continue
+      const { r, n } = first._id
+      const state = position.receivers.get(r)
+      if (!state || n === state.n + 1 || state.n === 0) continue
+      // Entries expire in their order: as long as the last one that was taken is there, none behind it is gone.
+      if (await journal.findOne({ _id: { r, n: state.n } }, { projection: { _id: 1 } })) continue
+      count += n - state.n - 1
+      position.receivers.set(r, { n: n - 1, taken: 0 })
+    }
+    return count
+  }
+
   /** Gives what has come since, and tells which ids are still missed. */
   async function takeLate(position: CommitPosition, given: string[]): Promise<Missed> {
     const now = Date.now()
@@ -133,7 +179,7 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
       if (!entry) return true
       const missing: number[] = []
       entry.ids.forEach((id, index) => {
-        if ((late.missing && !isWithin(late.missing, index)) || isWithin(entry.out ?? [], index)) return
+        if ((late.missing && !isWithin(late.missing, index)) || !isDue(entry, index)) return
         if (!stored.has(id)) missing.push(index)
         else if (isFirst(id, keyOf(late))) given.push(id)
       })
@@ -155,20 +201,22 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
     position.late = position.late.filter((late) => late.missing?.length !== 0)
   }
 
-  async function commitsSince(cursor: string, limit: number): Promise<CommitPage> {
+  async function commitsSince(cursor: string, limit: number): Promise<FollowedPage> {
     const position = decodeCursor(cursor)
     const ids: string[] = []
     const missed = await takeLate(position, ids)
     let hasMore = true
-    while (hasMore && ids.length < limit) {
+    let expiredCommits = 0
+    for (let round = 0; hasMore && ids.length < limit && round < maxRounds; round++) {
       const queues = await nextEntries(position)
+      expiredCommits += await passExpired(position, queues)
       hasMore = queues.some((queue) => queue.length === entriesAhead)
       const stored = await storedOf(queues.flatMap((queue) => unread(queue, limit - ids.length)))
       const moved = takeEntries({ position, missed, stored, ids, limit }, queues)
       hasMore &&= moved
     }
     forget(position, missed, ids)
-    return { ids, cursor: encodeCursor(position) }
+    return { ids, cursor: encodeCursor(position), hasMore: hasMore || ids.length >= limit, expiredCommits }
   }
 
   /** True when any entry was taken whole. */
@@ -211,10 +259,9 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
       state.n = n - 1
       state.taken = 0
     }
-    const out = entry.out ?? []
     const missing: number[] = []
     for (let index = state.taken; index < entry.ids.length; index++) {
-      if (!isWithin(out, index) && !stored.has(entry.ids[index]!)) missing.push(index)
+      if (isDue(entry, index) && !stored.has(entry.ids[index]!)) missing.push(index)
     }
     if (missing.length > 0 && !entry.doubtful && !isSettled(key, atMs)) return 'wait'
     const absent = new Set(missing)
@@ -224,7 +271,7 @@ export function createFollower({ db, collectionName, graceMs, log }: FollowerOpt
         return 'full'
       }
       const id = entry.ids[index]!
-      if (!absent.has(index) && !isWithin(out, index) && isFirst(id, key)) ids.push(id)
+      if (!absent.has(index) && isDue(entry, index) && isFirst(id, key)) ids.push(id)
     }
     waitingSince.delete(key)
     if (missing.length > 0) {
@@ -307,14 +354,3 @@ function note(missed: Missed, late: LateEntry, positions: number[], ids: string[
 }
 
 const keyOf = ({ r, n }: { r: string; n: number }) => `${r}:${n}`
-
-/** The first entries that together hold `limit` ids, at least one. */
-function unreadEntries(queue: JournalEntry[], limit: number): JournalEntry[] {
-  let count = 0
-  let end = 0
-  while (end < queue.length && (end === 0 || count < limit)) count += queue[end++]!.ids.length
-  return queue.slice(0, end)
-}
-
-const unread = (queue: JournalEntry[], limit: number) =>
-  unreadEntries(queue, limit).flatMap((entry) => entry.ids)

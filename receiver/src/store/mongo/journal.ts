@@ -1,18 +1,20 @@
 import { createEventId } from '@madsci-events/sdk/event'
 import { type Db, type Document, MongoServerError } from 'mongodb'
 import type { Log } from '../../log.ts'
+import type { Ranges } from '../range.ts'
 import { callLimit } from './connection.ts'
 import { duplicateKey, durable, mayRetry } from './insert.ts'
 
 /**
  * The order of commits. Before each command that inserts events, its ids go as one small document to the journal:
  *
- *     {_id: {r: receiver, n: 1, 2, 3 …}, at, ids: [a, b, c], out: [1, 2]}
+ *     {_id: {r: receiver, n: 1, 2, 3 …}, at, ids: [a, b, c], rest: [0, 2], out: [1, 2]}
  *
  *  - The entry is executed before its events are sent, and is in the same log: when the events are durable, so is it.
  *    It needs no flush of its own. (A failover between the two shows in electionId: then it is written again.)
  *  - `out` holds ranges [from, to) of ids that this write did not store: duplicates, whose first entry counts, and
  *    refused events. It is set only when there are some.
+ *  - `rest` holds ranges of ids that came by REST, when there are any: whoever forwards those need not read the others.
  *  - Each receiver counts for itself from its start, so receivers need not agree on anything.
  *  - After trouble the next write first mends what is open: a number whose entry failed gets an empty one (which also
  *    keeps a late one out), an entry whose events are in doubt is marked so. Followers then need not wait for either.
@@ -23,6 +25,7 @@ export interface JournalEntry {
   _id: { r: string; n: number }
   at: Date
   ids: string[]
+  rest?: number[]
   out?: number[]
   /** The write of these events failed; they may have been stored, now or later, or not. */
   doubtful?: boolean
@@ -33,13 +36,13 @@ export const journalName = (collectionName: string) => `${collectionName}_journa
 export interface Journal {
   readonly receiverId: string
   /** Settles when the entry is executed. */
-  begin(db: Db, ids: string[]): Promise<Begun>
+  begin(db: Db, ids: string[], rest: Ranges): Promise<Begun>
   /** Nothing can be told of the events of this entry. */
   doubt(begun: Begun): void
   /** Notes the positions that were not stored. Failure costs followers a wait, so it is only logged. */
   settle(db: Db, begun: Begun, out: number[]): Promise<void>
   /** Writes the entry once more, durably, under a new number. */
-  repeat(db: Db, ids: string[]): Promise<void>
+  repeat(db: Db, ids: string[], rest: Ranges): Promise<void>
 }
 
 export interface Begun {
@@ -55,10 +58,10 @@ export function createJournal(collectionName: string, log: Log): Journal {
   let absent: number[] = []
   let doubtful: number[] = []
 
-  async function insert(db: Db, ids: string[], writeConcern: object): Promise<Begun> {
+  async function insert(db: Db, ids: string[], rest: Ranges, writeConcern: object): Promise<Begun> {
     if (absent.length > 0 || doubtful.length > 0) await mend(db)
     const n = ++last
-    const entry = { _id: { r: receiverId, n }, at: new Date(), ids }
+    const entry = { _id: { r: receiverId, n }, at: new Date(), ids, ...(rest.length > 0 && { rest }) }
     const send = () => db.command({ insert: name, documents: [entry], writeConcern }, callLimit())
     try {
       const reply: Document = await send().catch((error) => {
@@ -107,7 +110,7 @@ export function createJournal(collectionName: string, log: Log): Journal {
 
   return {
     receiverId,
-    begin: (db, ids) => insert(db, ids, { w: 1 }),
+    begin: (db, ids, rest) => insert(db, ids, rest, { w: 1 }),
     doubt({ n }) {
       doubtful.push(n)
     },
@@ -118,33 +121,8 @@ export function createJournal(collectionName: string, log: Log): Journal {
         log.warn({ reason: (error as Error).message }, 'a journal entry could not be settled')
       }
     },
-    async repeat(db, ids) {
-      await insert(db, ids, durable)
+    async repeat(db, ids, rest) {
+      await insert(db, ids, rest, durable)
     },
   }
-}
-
-/** Positions → ranges [from, to), flat. */
-export function toRanges(positions: readonly number[]): number[] {
-  const ranges: number[] = []
-  for (const position of positions) {
-    if (ranges.at(-1) === position) ranges[ranges.length - 1] = position + 1
-    else ranges.push(position, position + 1)
-  }
-  return ranges
-}
-
-export function toPositions(ranges: readonly number[]): number[] {
-  const positions: number[] = []
-  for (let i = 0; i < ranges.length; i += 2) {
-    for (let position = ranges[i]!; position < ranges[i + 1]!; position++) positions.push(position)
-  }
-  return positions
-}
-
-export function isWithin(ranges: readonly number[], position: number): boolean {
-  for (let i = 0; i < ranges.length; i += 2) {
-    if (position >= ranges[i]! && position < ranges[i + 1]!) return true
-  }
-  return false
 }

@@ -53,7 +53,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     open = {
       database,
       insert: database.prepare(
-        'INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
+        'INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING',
       ),
       lastSeq: database.prepare(lastSeqSql),
       begin: database.prepare('BEGIN IMMEDIATE'),
@@ -94,7 +94,7 @@ export function createCommitter(options: CommitterOptions): Committer {
 }
 
 function insertRows({ insert, lastSeq, database }: Open, rows: Rows): Uint8Array {
-  const { ids, timestamps, levels, archived, archivedAt, documents, exacts, intents } = rows
+  const { ids, timestamps, levels, archived, archivedAt, documents, exacts, rest, intents } = rows
   const isStored = new Uint8Array(ids.length)
   const first = (lastSeq.get() as { value: number }).value + 1
   let count = 0
@@ -108,6 +108,7 @@ function insertRows({ insert, lastSeq, database }: Open, rows: Rows): Uint8Array
       archivedAt[i] ?? noDate,
       documents[i]!,
       exacts[i] ?? null,
+      rest[i] ? 1 : 0,
     )
     if (changes === 1) {
       isStored[i] = 1

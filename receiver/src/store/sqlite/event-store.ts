@@ -71,6 +71,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   const byId = reading.prepare('SELECT document, exact FROM events WHERE id = ?')
   const bySeq = reading.prepare('SELECT seq, id FROM events WHERE seq > ? ORDER BY seq LIMIT ?')
   const seqOf = reading.prepare('SELECT seq FROM events WHERE id = ?')
+  const note = reading.prepare('SELECT version, text FROM notes WHERE name = ?')
   const lastSeq = reading.prepare(lastSeqSql)
   const deletedEvents = reading.prepare(deletedEventsSql)
   const readValue = (statement: StatementSync) => (statement.get() as { value: number }).value
@@ -102,7 +103,16 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     writeConcurrency: 2,
     scanSource: { kind: 'sqlite', path },
     alerts: createAlertStore(reading, (task) => writer.alert(task)),
-    write: (events, matches) => writer.write(events, matches),
+    notes: {
+      read: (name) =>
+        guarded(() => {
+          const row = note.get(name) as { version: number; text: string } | undefined
+          return row && { text: row.text, version: row.version }
+        }),
+      write: async (name, text, version) =>
+        (await writer.keep({ kind: 'note', name, text, version })).changed === 1,
+    },
+    write: (events, matches, rest) => writer.write(events, matches, rest),
     get: (id) =>
       guarded(() => {
         const row = byId.get(id) as { document: string; exact: string | null } | undefined

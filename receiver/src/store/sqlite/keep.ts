@@ -9,6 +9,7 @@ import { lastSeqSql } from './schema.ts'
 export type KeepTask =
   | { kind: 'archive'; selection: ArchiveSelection; after: Place | undefined; rows: number; atMs: number }
   | { kind: 'purge'; beforeMs: number; rows: number }
+  | { kind: 'note'; name: string; text: string; version: number }
 
 /** Behind which row the next commit goes on. */
 export interface Place {
@@ -32,6 +33,7 @@ interface Candidate {
 
 /** Within a transaction of the caller. */
 export function runTask(database: DatabaseSync, task: KeepTask): KeepResult {
+  if (task.kind === 'note') return writeNote(database, task)
   return task.kind === 'archive' ? archive(database, task) : purge(database, task)
 }
 
@@ -125,4 +127,17 @@ function purge(database: DatabaseSync, task: Extract<KeepTask, { kind: 'purge' }
     database.prepare("UPDATE tally SET value = value + ? WHERE name = 'deleted_events'").run(changed)
   }
   return { changed, next: changed < task.rows ? undefined : { timestamp: '', seq: 0 } }
+}
+
+function writeNote(
+  database: DatabaseSync,
+  { name, text, version }: Extract<KeepTask, { kind: 'note' }>,
+): KeepResult {
+  const { changes } =
+    version === 0
+      ? database.prepare('INSERT INTO notes VALUES (?, 1, ?) ON CONFLICT (name) DO NOTHING').run(name, text)
+      : database
+          .prepare('UPDATE notes SET text = ?, version = version + 1 WHERE name = ? AND version = ?')
+          .run(text, name, version)
+  return { changed: Number(changes), next: undefined }
 }

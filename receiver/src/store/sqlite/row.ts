@@ -23,6 +23,8 @@ export interface Rows {
   archived: boolean[]
   documents: string[]
   exacts: (string | undefined)[]
+  /** Came by REST. */
+  rest: boolean[]
   /** What rules saw in them; positions are places in these lists. */
   intents: { atMs: number; matches: Match[] } | undefined
 }
@@ -39,11 +41,12 @@ export const createRows = (): Rows => ({
   archived: [],
   documents: [],
   exacts: [],
+  rest: [],
   intents: undefined,
 })
 
 /** Adds the event, or says why it cannot be kept. */
-export function addRow(rows: Rows, event: Event): string | undefined {
+export function addRow(rows: Rows, event: Event, isRest = false): string | undefined {
   const date = event.archived_at === null ? undefined : toDateMs(event.archived_at)
   const archivedAt = date === undefined ? undefined : Number(date)
   const document = toDocument(event)
@@ -58,6 +61,7 @@ export function addRow(rows: Rows, event: Event): string | undefined {
   rows.archivedAt.push(archivedAt)
   rows.archived.push(event.archived)
   rows.documents.push(json)
+  rows.rest.push(isRest)
   rows.exacts.push(plain ? undefined : toExactJson(document))
   return undefined
 }

@@ -9,6 +9,8 @@ import { EventError } from '@madsci-events/sdk/event'
  *    need not write a count.
  *  - `document` is the event as REST shows it, `exact` its exact JSON where that differs (sdk event/json.ts).
  *  - `archived_at` is milliseconds since 1970, and below all of them for "none".
+ *  - `rest` is 1 for events that came by REST: whoever forwards those finds them without reading the others.
+ *  - `notes`: small texts, each with the number of its writes.
  *  - `alert_*`: see ../alert-store.ts. `alert_state` has one row; its version counts the steps of the rules.
  */
 export const schemaSteps: readonly string[] = [
@@ -58,6 +60,9 @@ export const schemaSteps: readonly string[] = [
    CREATE INDEX alert_deliveries_due ON alert_deliveries (next_ms) WHERE state = 'pending';
    CREATE INDEX alert_deliveries_failed ON alert_deliveries (state) WHERE state <> 'delivered';
    CREATE INDEX alert_deliveries_alert ON alert_deliveries (alert_id);`,
+  `ALTER TABLE events ADD COLUMN rest INTEGER NOT NULL DEFAULT 0;
+   CREATE INDEX events_rest ON events (rest) WHERE rest = 1;
+   CREATE TABLE notes (name TEXT PRIMARY KEY, version INTEGER NOT NULL, text TEXT NOT NULL) STRICT;`,
 ]
 
 /** The last seq that was given. */

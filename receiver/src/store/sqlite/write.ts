@@ -2,6 +2,7 @@ import { Worker } from 'node:worker_threads'
 import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { Match } from '../alert-store.ts'
 import type { WriteOutcome } from '../event-store.ts'
+import { isWithin, type Ranges } from '../range.ts'
 import { workerUrl } from '../worker-url.ts'
 import type { AlertTask } from './alert-task.ts'
 import { createCommitter, fileNumberOf } from './commit.ts'
@@ -11,7 +12,7 @@ import { addRow, createRows, type Rows } from './row.ts'
 import type { FromWriter, ToWriter, WriteWorkerData } from './write-worker.ts'
 
 export interface Writer {
-  write(events: readonly Event[], matches?: readonly Match[]): Promise<WriteOutcome[]>
+  write(events: readonly Event[], matches?: readonly Match[], rest?: Ranges): Promise<WriteOutcome[]>
   keep(task: KeepTask): Promise<KeepResult>
   alert(task: AlertTask): Promise<unknown>
   /** An empty commit: throws EVT_STORE_UNAVAILABLE when no other would succeed. */
@@ -151,11 +152,11 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   return {
-    async write(events, matches = []) {
+    async write(events, matches = [], rest = []) {
       const rows = createRows()
       const outcomes: WriteOutcome[] = new Array(events.length)
       for (let i = 0; i < events.length; i++) {
-        const refused = addRow(rows, events[i]!)
+        const refused = addRow(rows, events[i]!, rest.length > 0 && isWithin(rest, i))
         if (refused !== undefined) outcomes[i] = { refused }
       }
       if (matches.length > 0) rows.intents = toIntents(matches, outcomes)

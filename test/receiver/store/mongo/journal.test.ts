@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
-import { isWithin, type JournalEntry, toRanges } from '../../../../receiver/src/store/mongo/journal.ts'
+import type { JournalEntry } from '../../../../receiver/src/store/mongo/journal.ts'
+import { isWithin, toRanges } from '../../../../receiver/src/store/range.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
 
 const source = await findMongo()

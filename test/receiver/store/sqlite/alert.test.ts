@@ -14,7 +14,7 @@ describeAlertStore('SQLite', async () => {
     async makeOlder() {
       const database = new DatabaseSync(path)
       database.exec(
-        `DROP TABLE alert_intents; DROP TABLE alert_state; DROP TABLE alerts; DROP TABLE alert_deliveries;
+        `DROP INDEX events_rest; ALTER TABLE events DROP COLUMN rest; DROP TABLE notes; DROP TABLE alert_intents; DROP TABLE alert_state; DROP TABLE alerts; DROP TABLE alert_deliveries;
          PRAGMA user_version = 2`,
       )
       database.close()

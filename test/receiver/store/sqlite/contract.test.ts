@@ -27,7 +27,7 @@ describeEventStore('SQLite', async () => {
       holding?.close()
     },
     async makeOlder() {
-      change(`DROP INDEX events_trouble; DROP INDEX events_archived; DROP TABLE alert_intents; DROP TABLE alert_state;
+      change(`DROP INDEX events_rest; ALTER TABLE events DROP COLUMN rest; DROP TABLE notes; DROP INDEX events_trouble; DROP INDEX events_archived; DROP TABLE alert_intents; DROP TABLE alert_state;
          DROP TABLE alerts; DROP TABLE alert_deliveries; PRAGMA user_version = 1`)
     },
     async makeNewer() {
