@@ -154,10 +154,11 @@ describe('architecture', () => {
     }
   })
 
-  it('no default exports, and no file of more than 400 lines', () => {
+  it('no default exports but the one that pino asks its transports for, and no file of more than 400 lines', () => {
     for (const file of sources) {
       const text = readFileSync(join(root, file), 'utf8')
-      expect(/^export default /m.test(text), `${file} has a default export`).toBe(false)
+      if (file !== 'sdk/src/pino/index.ts')
+        expect(/^export default /m.test(text), `${file} has a default export`).toBe(false)
       expect(text.split('\n').length, `${file} is long`).toBeLessThanOrEqual(400)
     }
   })

@@ -1,0 +1,75 @@
+import type { Writable } from 'node:stream'
+import { isMainThread, parentPort, workerData } from 'node:worker_threads'
+import { EventClient } from '../client.ts'
+import type { ClientOptions } from '../setting.ts'
+import { type PinoConfig, readPinoLine } from './line.ts'
+import { createLineStream } from './stream.ts'
+
+export { traceMixin } from '../trace-mixin.ts'
+
+/** As for a client, and how to read pino's lines, where pino does not say so itself. */
+export interface PinoOptions extends Omit<ClientOptions, 'restUrl'> {
+  /** Where the message is; `msg`, if left out. */
+  messageKey?: string
+  /** Where the error is; `err`, if left out. */
+  errorKey?: string
+  /** How long the end of the program may wait for delivery; 2000, if left out. What is spooled then is sent later. */
+  closeTimeoutMs?: number
+}
+
+/**
+ * A destination for pino in the program's own thread. A line is safe when the call that wrote it returns; in a worker,
+ * one turn of the event loop later.
+ *
+ *     const logger = pino({ mixin: traceMixin }, createPinoStream({ url: 'http://localhost:8001' }))
+ */
+export function createPinoStream(options: PinoOptions = {}): Writable {
+  return createStream(options, () => options)
+}
+
+function createStream(options: PinoOptions, config: () => PinoConfig): Writable {
+  const { messageKey: _, errorKey: __, closeTimeoutMs = 2000, ...clientOptions } = options
+  const client = new EventClient(clientOptions)
+  return createLineStream({
+    onLine(line) {
+      const { event } = readPinoLine(line, config())
+      client.log(event)
+    },
+    flush: () => client.flush(),
+    close: () => client.close({ timeoutMs: closeTimeoutMs }),
+  })
+}
+
+// Old versions do not send it, and a logger must not wait for ever.
+const configTimeoutMs = 1000
+
+/** pino sends what it knows of the logger to its worker once that is there; lines may come right after. */
+function receiveConfig(): Promise<PinoConfig> {
+  const port = parentPort
+  const { pinoWillSendConfig } =
+    (workerData as { workerData?: { pinoWillSendConfig?: boolean } })?.workerData ?? {}
+  if (isMainThread || port === null || pinoWillSendConfig !== true) return Promise.resolve({})
+  return new Promise((resolve) => {
+    const settle = (config: PinoConfig) => {
+      clearTimeout(timer)
+      port.off('message', onMessage)
+      resolve(config)
+    }
+    const onMessage = (message: { code?: string; config?: PinoConfig } | undefined) => {
+      if (message?.code === 'PINO_CONFIG') settle(message.config ?? {})
+    }
+    const timer = setTimeout(() => settle({}), configTimeoutMs)
+    port.on('message', onMessage)
+  })
+}
+
+/**
+ * pino's transport: `pino({ transport: { target: '@madsci-events/sdk/pino', options } })`. It runs in a worker of pino's.
+ * pino asks for a default export here.
+ */
+export default async function createTransport(options: PinoOptions): Promise<Writable> {
+  const received = await receiveConfig()
+  const { messageKey, errorKey } = options
+  const config = { ...received, ...(messageKey && { messageKey }), ...(errorKey && { errorKey }) }
+  return createStream(options, () => config)
+}

@@ -1,0 +1,108 @@
+import { Writable } from 'node:stream'
+import { EventClient } from '../client.ts'
+import { fromSeverity } from '../event/level.ts'
+import { toLineEvent } from '../line.ts'
+import type { ClientOptions } from '../setting.ts'
+
+export { traceMixin } from '../trace-mixin.ts'
+
+export interface WinstonOptions extends Omit<ClientOptions, 'restUrl'> {
+  /** Only this level and more severe ones; the logger's, if left out. */
+  level?: string
+  silent?: boolean
+  /** How long `logger.end()` may wait for delivery; 2000, if left out. */
+  closeTimeoutMs?: number
+}
+
+// npm's levels, and syslog's, as OpenTelemetry numbers them.
+const severities: { [level: string]: number } = {
+  silly: 1,
+  debug: 5,
+  verbose: 6,
+  http: 8,
+  info: 9,
+  data: 9,
+  notice: 10,
+  warn: 13,
+  warning: 13,
+  error: 17,
+  crit: 21,
+  alert: 22,
+  emerg: 24,
+}
+
+interface Logger {
+  levels?: { [level: string]: number }
+  level?: string
+}
+
+type Info = { [key: string | symbol]: unknown }
+
+const levelSymbol = Symbol.for('level')
+
+/**
+ * A transport for winston: `createLogger({ transports: [createWinstonTransport({ url })] })`. An event is safe when the
+ * call that logged it returns.
+ */
+export function createWinstonTransport(
+  options: WinstonOptions = {},
+): Writable & { level?: string; silent: boolean } {
+  const { level, silent = false, closeTimeoutMs = 2000, ...clientOptions } = options
+  const client = new EventClient(clientOptions)
+  let logger: Logger | undefined
+  const stream = new Writable({
+    objectMode: true,
+    write(info: Info, _encoding, callback) {
+      if (isWanted(info)) client.log(toEvent(info))
+      callback()
+    },
+    final(callback) {
+      client.close({ timeoutMs: closeTimeoutMs }).then(
+        () => callback(),
+        () => callback(),
+      )
+    },
+  })
+  // winston pipes itself into its transports, and has the order of its levels.
+  stream.once('pipe', (source: unknown) => {
+    logger = source as Logger
+  })
+
+  // winston sets the first two while the program runs, and takes nothing for a transport that has no log().
+  const log = (info: Info, next: () => void) => void stream.write(info, () => next())
+  const transport = Object.assign(stream, {
+    silent,
+    ...(level !== undefined && { level }),
+    log,
+  }) as Writable & {
+    level?: string
+    silent: boolean
+  }
+
+  function isWanted(info: Info): boolean {
+    const least = transport.level ?? logger?.level
+    const levels = logger?.levels
+    if (transport.silent) return false
+    if (least === undefined || levels === undefined) return true
+    const rank = levels[String(info[levelSymbol])]
+    return rank === undefined || levels[least] === undefined || rank <= levels[least]
+  }
+
+  return transport
+}
+
+function toEvent(info: Info) {
+  const { level, message, timestamp, stack, ...members } = info
+  const severity = severities[String(info[levelSymbol] ?? level)] ?? 9
+  const isText = typeof message === 'string'
+  if (!isText && message !== undefined) members.message = message
+  const type = info instanceof Error ? info.name : 'Error'
+  const exception = typeof stack === 'string' ? { type, message, stacktrace: stack } : undefined
+  return toLineEvent({
+    message: isText ? message : undefined,
+    level: fromSeverity(severity),
+    time: timestamp,
+    exception,
+    members,
+  })
+}

@@ -1,0 +1,27 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import type { PinoOptions } from '@madsci-events/sdk/pino'
+import type pino from 'pino'
+
+/**
+ * A program that logs through pino's transport, and ends in one of the ways in which programs end.
+ *
+ *     node program.ts pino|pino-9 COUNT return|exit|throw|reject|wait OPTIONS
+ */
+const [version, count, end, options] = process.argv.slice(2) as [string, string, string, string]
+const { default: create } = (await import(version)) as { default: typeof pino }
+const target =
+  version === 'pino' ? '@madsci-events/sdk/pino' : fileURLToPath(new URL('target.mjs', import.meta.url))
+const logger = create({
+  base: null,
+  transport: { target, options: JSON.parse(options) as PinoOptions },
+})
+for (let number = 0; number < Number(count); number++) logger.info({ number }, 'line')
+if (end === 'exit') process.exit(3)
+if (end === 'throw') throw new Error('thrown')
+if (end === 'reject') void Promise.reject(new Error('rejected'))
+if (end === 'wait') {
+  await new Promise((resolve) => logger.flush(resolve))
+  process.stdout.write('flushed\n')
+  await sleep(60_000)
+}

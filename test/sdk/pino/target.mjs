@@ -1,0 +1,2 @@
+// pino 9 loads no TypeScript; what is published is JavaScript.
+export { default } from '@madsci-events/sdk/pino'

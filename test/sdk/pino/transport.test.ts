@@ -1,0 +1,63 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { startTestReceiver, type TestReceiver } from '@madsci-events/sdk/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+
+let receiver: TestReceiver
+beforeEach(async () => {
+  receiver = await startTestReceiver()
+})
+afterEach(() => receiver.close())
+
+const program = join(import.meta.dirname, 'program.ts')
+
+function start(args: string[], env: { [name: string]: string } = {}): ChildProcess & { text: () => string } {
+  const child = spawn(process.execPath, ['--conditions=source', program, ...args], {
+    env: { PATH: process.env.PATH, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  let text = ''
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+    })
+  return Object.assign(child, { text: () => text })
+}
+
+const numbersOf = (receiver: TestReceiver) =>
+  receiver.events().map((event) => (event.event_data as { number: number }).number)
+const upTo = (count: number) => Array.from({ length: count }, (_, number) => number)
+
+describe("pino's transport, in a process of its own", () => {
+  for (const version of ['pino', 'pino-9']) {
+    for (const [end, code] of [
+      ['return', 0],
+      ['exit', 3],
+      ['throw', 1],
+      ['reject', 1],
+    ] as const) {
+      if (version === 'pino-9' && (end === 'return' || end === 'reject')) continue
+      it(`${version}: every line arrives when the program ends by ${end}`, async () => {
+        const child = start([version, '2000', end, JSON.stringify({ url: receiver.url })])
+        const [status] = await once(child, 'close')
+        expect(status, child.text()).toBe(code)
+        expect(numbersOf(receiver)).toEqual(upTo(2000))
+      })
+    }
+
+    for (const signal of version === 'pino' ? (['SIGTERM', 'SIGKILL'] as const) : []) {
+      it(`${version}: every line that was flushed arrives when ${signal} ends the program`, async () => {
+        const child = start([
+          version,
+          '500',
+          'wait',
+          JSON.stringify({ url: receiver.url, scheduleDelayMs: 1 }),
+        ])
+        child.stdout!.on('data', () => child.kill(signal))
+        expect((await once(child, 'close'))[1], child.text()).toBe(signal)
+        expect(numbersOf(receiver)).toEqual(upTo(500))
+      })
+    }
+  }
+})
