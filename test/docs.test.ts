@@ -2,6 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
+import { exitCodes } from '../receiver/src/cli/help.ts'
+import { commands } from '../receiver/src/cli/table.ts'
 import { settings } from '../receiver/src/config/config.ts'
 import { variablesOf } from '../receiver/src/config/source.ts'
 import { counters, gauges, histograms } from '../receiver/src/metric.ts'
@@ -74,6 +76,20 @@ describe('the READMEs say what the source says', () => {
       one.about,
     ])
     expect(tableUnder('receiver/README.md', 'Settings')).toEqual(rows)
+  })
+
+  it('receiver: every command and exit code', () => {
+    const rows = tableUnder('receiver/README.md', 'Command line')
+    expect(rows.slice(0, Object.keys(commands).length)).toEqual(
+      Object.entries(commands).map(([name, { about }]) => [code(name), about]),
+    )
+    const text = read('receiver/README.md')
+    for (const [number, about] of Object.entries(exitCodes))
+      expect(text).toContain(`| ${number} | ${about} |`)
+    for (const [name, { codes = {} }] of Object.entries(commands)) {
+      for (const [number, about] of Object.entries(codes))
+        expect(text).toContain(`| ${number}, ${code(name)} | ${about} |`)
+    }
   })
 
   it('receiver: every error code with status, retry and message', () => {

@@ -14,6 +14,7 @@ import { type Repair, repairs } from '../transfer/heal.ts'
 import { type ImportChunk, type ImportReport, importEvents } from '../transfer/import.ts'
 import { fromLines, fromStored } from '../transfer/source.ts'
 import type { CommandCall } from './call.ts'
+import { createProgress } from './progress.ts'
 import { createLog } from './serve.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -21,27 +22,6 @@ import type { Terminal } from './terminal.ts'
 
 const wrong = (message: string) => new EventError('EVT_CONFIG', message)
 const text = (value: string | true | undefined) => (value === undefined ? undefined : String(value))
-
-/** A line that is written over while a terminal watches. */
-function createProgress({ stderr }: Terminal, total: number | undefined) {
-  let lastMs = 0
-  return {
-    show(count: number) {
-      const nowMs = Date.now()
-      if (!stderr.isTTY || nowMs - lastMs < 100) return
-      lastMs = nowMs
-      const share = total ? Math.min(1, count / total) : undefined
-      const bar =
-        share === undefined
-          ? ''
-          : `[${'#'.repeat(Math.round(share * 30)).padEnd(30)}] ${Math.round(share * 100)} %  `
-      stderr.write(`\r${bar}${count} events `)
-    },
-    end() {
-      if (stderr.isTTY) stderr.write('\r\x1b[K')
-    },
-  }
-}
 
 function toQuery({ options }: CommandCall): FindQuery {
   const level = options.level === undefined ? 0 : parseLevel(options.level)
@@ -91,7 +71,8 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
     output?.end()
     if (output) await finished(output)
     progress.end()
-    terminal.stderr.write(`${count} events were exported\n`)
+    if (!call.options.json) terminal.stderr.write(`${count} events were exported\n`)
+    else (output ? terminal.stdout : terminal.stderr).write(`${JSON.stringify({ events: count })}\n`)
     return 0
   } finally {
     await source.close()

@@ -1,9 +1,11 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterEach, describe, expect, it } from 'vitest'
 import { runCommand } from '../../../receiver/src/cli/command.ts'
+import { commands } from '../../../receiver/src/cli/table.ts'
+import { settings } from '../../../receiver/src/config/config.ts'
 import { silentLog } from '../../../receiver/src/log.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { collect, makeEvent } from '../../contract/event-store.contract.ts'
@@ -257,8 +259,58 @@ describe('the command line', () => {
       ['tail', '--nope'],
     ])
       expect((await run(folder, args)).code, args.join(' ')).toBe(2)
+    expect(await run(folder, [])).toMatchObject({ code: 2, stdout: '' })
+  })
+
+  it('has a help for itself and for each command, with options, examples that parse, and exit codes', async () => {
+    const folder = await makeFolder()
     const help = await run(folder, ['--help'])
-    for (const name of ['query', 'tail', 'export', 'import', 'backup', 'restore'])
-      expect(help.stdout).toContain(name)
+    expect(help.code).toBe(0)
+    for (const [name, command] of Object.entries(commands)) {
+      expect(help.stdout).toContain(`  ${name} `)
+      const own = await run(folder, [name, '--help'])
+      expect(own.code).toBe(0)
+      expect(own).toEqual(await run(folder, ['help', name]))
+      for (const option of Object.keys(command.options ?? {})) expect(own.stdout).toContain(`--${option}`)
+      for (const example of command.examples) {
+        expect(own.stdout).toContain(`madsci-events ${example}`)
+        const words = [...example.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!)
+        const args = words.slice(0, words.includes('>') ? words.indexOf('>') : undefined)
+        // With --help at the end the line is parsed, and nothing is done.
+        expect((await run(folder, [...args, '--help'])).code, example).toBe(0)
+      }
+      expect(own.stdout).toContain('Exit codes:')
+    }
+    expect((await run(folder, ['help', 'nothing'])).code).toBe(2)
+  })
+
+  it('shows the settings that count, with where they came from, and no secret', async () => {
+    const folder = await makeFolder()
+    await mkdir(join(folder, '.git'))
+    await writeFile(
+      join(folder, 'settings.yaml'),
+      'manager_name: Events\nemail_alerts: {smtp_password: hunter2}\n',
+    )
+    const url = '--document_db_url=mongodb://me:hunter2@db:1/x?authSource=hunter2'
+    const text = (await run(folder, ['config', url])).stdout
+    expect(text).not.toContain('hunter2')
+    expect(text).toMatch(/^document_db_url +mongodb:\/\/db:1\/x {4}\(--document_db_url\)$/m)
+    expect(text).toContain(`Events    (manager_name in ${join(folder, 'settings.yaml')})`)
+    expect(text.split('\n')).toHaveLength(Object.keys(settings).length + 1)
+    const given = await run(folder, ['config', url, '--given', '--json'])
+    expect(JSON.parse(given.stdout)).toEqual({
+      document_db_url: { value: 'mongodb://db:1/x', from: '--document_db_url' },
+      manager_name: { value: 'Events', from: expect.stringContaining('settings.yaml') },
+      email_alerts: {
+        value: expect.objectContaining({ smtp_password: '***REDACTED***' }),
+        from: expect.any(String),
+      },
+    })
+    const wrong = await run(folder, ['config', '--json', '--otlp_port=x', '--log_level=loud'])
+    expect(wrong).toMatchObject({ code: 1, stdout: '' })
+    expect(JSON.parse(wrong.stderr).error).toMatchObject({
+      code: 'EVT_CONFIG',
+      detail: [expect.any(String), expect.any(String)],
+    })
   })
 })

@@ -1,0 +1,22 @@
+import { readConfig } from '../config/config.ts'
+import { toOrigins } from '../config/show.ts'
+import type { CommandCall } from './call.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Prints the settings that count. Throws EVT_CONFIG with all problems of settings that are wrong. */
+export async function showEffective({ options, flags }: CommandCall, terminal: Terminal): Promise<number> {
+  const origins = toOrigins(readConfig({ ...terminal, flags })).filter(
+    ({ origin }) => !options.given || origin !== undefined,
+  )
+  if (options.json) {
+    const entries = origins.map(({ name, value, origin }) => [name, { value, from: origin ?? 'default' }])
+    terminal.stdout.write(`${JSON.stringify(Object.fromEntries(entries))}\n`)
+    return 0
+  }
+  const width = Math.max(0, ...origins.map(({ name }) => name.length))
+  for (const { name, value, origin } of origins) {
+    const text = value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value)
+    terminal.stdout.write(`${name.padEnd(width)}  ${text}${origin === undefined ? '' : `    (${origin})`}\n`)
+  }
+  return 0
+}

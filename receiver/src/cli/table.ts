@@ -1,0 +1,127 @@
+import type { CommandCall } from './call.ts'
+import { showEffective } from './config.ts'
+import { demo } from './demo.ts'
+import { backup, query, tail } from './remote.ts'
+import { serve } from './serve.ts'
+import type { Terminal } from './terminal.ts'
+import { exportEvents, importFrom, restore } from './transfer.ts'
+
+export interface Command {
+  about: string
+  /** Named arguments, for the help; `…?` may be left out. */
+  arguments?: readonly string[]
+  /** Beside the settings: text, or 'flag' for one without a value. */
+  options?: { [name: string]: CommandOption }
+  /** Whole command lines, without the program's name. */
+  examples: readonly string[]
+  /** What other exit codes than 0 mean here, beside those of every command. */
+  codes?: { [code: number]: string }
+  /** Gives the exit code. */
+  run: (call: CommandCall, terminal: Terminal) => Promise<number>
+}
+
+export interface CommandOption {
+  about: string
+  kind?: 'flag'
+}
+
+const json = { json: { about: 'answers as JSON, one line; errors too', kind: 'flag' } } as const
+const filters = {
+  number: { about: 'at most so many; 0 = no limit (100)' },
+  level: { about: 'least level, as a name or a number' },
+  start_time: { about: 'not before' },
+  end_time: { about: 'not after' },
+  include_archived: { about: 'archived ones too', kind: 'flag' },
+} as const
+
+/** Every command, in the order of the help. */
+export const commands: { [name: string]: Command } = {
+  serve: {
+    about: 'start the receiver',
+    examples: [
+      'serve',
+      'serve --server_url=http://0.0.0.0:8001 --document_db_url=mongodb://localhost:27017',
+      'serve --retention_enabled=yes --backup_enabled=yes --backup_schedule="30 2 * * *"',
+    ],
+    codes: { 1: 'it could not start, or requests were cut off when it ended' },
+    run: ({ flags }, terminal) => serve(flags, terminal),
+  },
+  demo: {
+    about: 'start the receiver with a simulated laboratory, on a store of its own',
+    examples: ['demo', 'demo --server_url=http://localhost:9001'],
+    run: ({ flags }, terminal) => demo(flags, terminal),
+  },
+  config: {
+    about: 'the settings that count, each with where it came from, secrets hidden',
+    options: { given: { about: 'only those that somebody set', kind: 'flag' }, ...json },
+    examples: ['config', 'config --given', 'config --json'],
+    codes: { 1: 'a setting is wrong; all problems are listed' },
+    run: showEffective,
+  },
+  query: {
+    about: 'events of a running receiver (server_url), newest first, or those that match a selector',
+    arguments: ['SELECTOR?'],
+    options: { ...filters, ...json },
+    examples: [
+      'query --level=error --number=20',
+      'query --start_time=2026-11-23T18:00:00Z --json',
+      `query '{"event_type": "workflow_start"}'`,
+    ],
+    run: query,
+  },
+  tail: {
+    about: 'new events of a running receiver (server_url) as they are stored',
+    arguments: ['SELECTOR?'],
+    options: { level: filters.level, ...json },
+    examples: ['tail --level=warning', `tail '{"source.node_id": "01JJ4S0WNGEF5FQAZG5KDGJRBV"}'`],
+    run: tail,
+  },
+  export: {
+    about: 'all events of the database, or of a backup, to a file or standard output, without a cap',
+    arguments: ['FILE?'],
+    options: {
+      format: { about: 'ndjson, csv or otlp (ndjson)' },
+      from: { about: 'sqlite:PATH, mongodb://… or the folder of a backup (document_db_url)' },
+      level: filters.level,
+      start_time: filters.start_time,
+      end_time: filters.end_time,
+      ...json,
+    },
+    examples: [
+      'export night.ndjson --start_time=2026-11-23T18:00:00Z',
+      'export --format=csv --from=mongodb://localhost:27017 > events.csv',
+    ],
+    run: exportEvents,
+  },
+  import: {
+    about: 'events from elsewhere into the database, mended; it may be stopped and run again',
+    arguments: ['FROM'],
+    options: {
+      promote: { about: 'typed events that were stored as log_* get their type', kind: 'flag' },
+      zone: { about: 'IANA zone of times without a zone' },
+      text: { about: 'text lines of a log file of the Python client too; they have no id', kind: 'flag' },
+      report: { about: 'file for a line about each repair and refusal' },
+      ...json,
+    },
+    examples: [
+      'import mongodb://localhost:27017 --promote --zone=Europe/Berlin',
+      'import ~/.madsci/logs/my_node.log --text --report=repairs.ndjson',
+    ],
+    codes: { 1: 'it failed, was stopped before the end, or events were refused' },
+    run: importFrom,
+  },
+  backup: {
+    about: 'have a running receiver (server_url) make a backup',
+    options: { description: { about: 'becomes part of its name' }, ...json },
+    examples: ['backup', 'backup --description=before-update --json'],
+    run: backup,
+  },
+  restore: {
+    about: 'a backup into the database; verifies checksum, number and every id',
+    arguments: ['FOLDER'],
+    options: json,
+    examples: ['restore .madsci/backups/events/madsci_events_backup_20261123_193805_732000_manual_backup'],
+    codes: { 1: 'it failed, or something of the backup is missing' },
+    run: restore,
+  },
+}
