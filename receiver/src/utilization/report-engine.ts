@@ -1,12 +1,110 @@
-import { EventError } from '@madsci-events/sdk/event'
+import { EventError, nowMicros, parseBoolean } from '@madsci-events/sdk/event'
 import type { EventScan } from '../store/event-scan.ts'
-import type { Engine } from './engine.ts'
+import type { Engine, ReportAnswer, ReportRequest } from './engine.ts'
+import { createHistory } from './history.ts'
+import { createAnalyst, createTimeCheck } from './report/analysis.ts'
+import { toPeriodsCsv, toSessionsCsv, toUserCsv } from './report/csv.ts'
+import { createFacts } from './report/facts.ts'
+import { type Tree, toIsoText, toReportJson } from './report/number.ts'
+import { toPeriodsReport } from './report/periods-report.ts'
+import { toSessionsReport } from './report/sessions-report.ts'
+import { readWorkflow, toUserReport } from './report/user-report.ts'
+import { toWindow } from './report/window.ts'
 
-export function createReportEngine(_scan: EventScan, _options: { timeoutMs: number }): Engine {
+type Report = { [key: string]: Tree }
+
+/**
+ * The original's reports: /utilization/sessions, /periods and /user. Bad times are answered as the original answers them,
+ * with a report that is an error.
+ */
+export function createReportEngine(scan: EventScan, { timeoutMs }: { timeoutMs: number }): Engine {
+  const facts = createFacts(readWorkflow)
+  const history = createHistory(scan, facts)
+  const time = createTimeCheck(timeoutMs)
+  const analyst = createAnalyst(facts, time.check)
+
+  async function refresh(): Promise<void> {
+    const { isCold } = await history.refresh()
+    const span = facts.settle()
+    if (isCold) analyst.clear()
+    else if (span) analyst.renew(span)
+    time.restart()
+  }
+
+  const makers: { [report: string]: (parameters: ReportRequest['parameters']) => Report } = {
+    sessions: ({ start_time, end_time }) =>
+      orError('Failed to generate report', () => {
+        const window = toWindow(given(start_time), given(end_time), facts.span, nowMicros())
+        return toSessionsReport(facts, analyst, window, generatedAt())
+      }),
+    user: ({ start_time, end_time }) =>
+      orError('Failed to generate report', () => {
+        const window = toWindow(given(start_time), given(end_time), facts.span, nowMicros())
+        return toUserReport(facts, window, generatedAt()).tree
+      }),
+    periods: (parameters) => orError('Failed to generate utilization report', () => toPeriods(parameters)),
+  }
+
+  function toPeriods(parameters: ReportRequest['parameters']): Report {
+    const start = given(parameters.start_time)
+    const end = given(parameters.end_time)
+    const window = toWindow(start, end, undefined, 0)
+    if (start === undefined || end === undefined) {
+      return {
+        error: 'start_time and end_time are required',
+        details: 'Both parameters must be provided as ISO strings',
+      }
+    }
+    if (window.startMicros >= window.endMicros) {
+      const [from, to] = [window.startMicros, window.endMicros].map((micros) =>
+        toIsoText(micros).replace('T', ' '),
+      )
+      return {
+        error: 'Invalid analysis time period: start time must be before end time',
+        details: `Start time ${from} >= end time ${to}`,
+      }
+    }
+    return toPeriodsReport(facts, analyst, window, {
+      analysisType: parameters.analysis_type ?? 'daily',
+      timezone: parameters.user_timezone ?? 'America/Chicago',
+      includeUsers: parseBoolean(parameters.include_users ?? 'true') ?? true,
+      generatedAt: generatedAt(),
+    })
+  }
+
   return {
-    reports: ['sessions', 'periods', 'user'],
-    async answer() {
-      throw new EventError('EVT_NOT_FOUND')
+    reports: Object.keys(makers),
+    async answer({ report: name, parameters }): Promise<ReportAnswer> {
+      await refresh()
+      const report = makers[name]!(parameters)
+      if (parameters.csv_format !== 'true' || 'error' in report)
+        return { contentType: 'application/json', pieces: [toReportJson(report)] }
+      const { fileName, toText } = csvOf[name]!
+      return { contentType: 'text/csv; charset=utf-8', fileName, pieces: [toText(report)] }
     },
+  }
+}
+
+const csvOf: { [report: string]: { fileName: string; toText: (report: Tree) => string } } = {
+  sessions: { fileName: 'session_utilization_report.csv', toText: toSessionsCsv },
+  user: { fileName: 'user_utilization_report.csv', toText: toUserCsv },
+  periods: { fileName: 'utilization_periods_report.csv', toText: toPeriodsCsv },
+}
+
+/** An empty text is as good as none. */
+const given = (text: string | undefined) => (text === '' ? undefined : text)
+
+/** Python's form of now, with its offset. */
+function generatedAt(): string {
+  return `${toIsoText(nowMicros())}+00:00`
+}
+
+function orError(what: string, make: () => Report): Report {
+  try {
+    return make()
+  } catch (error) {
+    if (error instanceof EventError && error.code === 'EVT_INVALID')
+      return { error: `${what}: ${error.message}` }
+    throw error
   }
 }

@@ -1,0 +1,298 @@
+import type { ScannedEvent } from '../../store/event-scan.ts'
+import type { EventFold } from '../history.ts'
+import { createInterned, createList, createNames } from './collection.ts'
+import { createRows, type Rows, rowKind } from './row.ts'
+import {
+  type Data,
+  dataOf,
+  firstText,
+  hashOf,
+  isRecord,
+  noData,
+  nodeOf,
+  textOf,
+  toPythonText,
+} from './value.ts'
+
+/** A lab or workcell began or ended. */
+export interface Boundary {
+  micros: number
+  isStart: boolean
+  kind: 'lab' | 'workcell'
+  sourceWorkcell: string | undefined
+  sourceManager: string | undefined
+  dataWorkcell: string | undefined
+  data: Data
+}
+
+export interface ExperimentEvent {
+  micros: number
+  kind: 'start' | 'complete' | 'end'
+  id: string
+  /** event_data.experiment.experiment_design.experiment_name of a start. */
+  designName: string | undefined
+  /** event_data.status of an end. */
+  status: unknown
+}
+
+export interface WorkflowEvent {
+  micros: number
+  isStart: boolean
+  id: string
+  author: string | undefined
+  /** event_data.author, which alone counts for the system's figures. */
+  flatAuthor: string | undefined
+  name: string | undefined
+  /** Of a completion: as the report tells it, and whether the system counts it as completed. */
+  status: string
+  isPlainlyCompleted: boolean
+  durationSeconds: number | undefined
+  /** From event_data.start_time and .end_time. */
+  spanSeconds: number | undefined
+}
+
+/**
+ * What the original's reports rest on, of all stored events: 21 bytes for each event of a node or action, one object for
+ * each start or end of a lab, workcell, experiment or workflow, and the ids and names. Lists are in the order of time once
+ * `settle` was called.
+ */
+export interface Facts extends EventFold {
+  /** Sorts in what came since; gives the span of time of what is new, undefined when nothing is. */
+  settle(): { from: number; to: number } | undefined
+  readonly rows: Rows
+  readonly boundaries: readonly Boundary[]
+  readonly experiments: readonly ExperimentEvent[]
+  readonly workflows: readonly WorkflowEvent[]
+  /** Smallest and largest event_timestamp of all events of any type; undefined when there are none. */
+  readonly span: { from: number; to: number } | undefined
+  nodeId(index: number): string
+  experimentId(index: number): string
+  /** True for ids that are those of a workcell, lab or manager anywhere. */
+  isWorkcell(id: string): boolean
+  nodeName(id: string): string | undefined
+  experimentName(id: string): string | undefined
+  workcellName(id: string): string | undefined
+}
+
+const types = new Set([
+  'lab_start',
+  'lab_stop',
+  'workcell_start',
+  'workcell_stop',
+  'node_start',
+  'node_stop',
+  'node_status_update',
+  'action_status_change',
+  'workflow_start',
+  'workflow_complete',
+  'experiment_start',
+  'experiment_complete',
+  'experiment_failed',
+  'experiment_cancelled',
+])
+
+const beginning = new Set(['running', 'started', 'in_progress'])
+const ending = new Set(['completed', 'failed', 'cancelled', 'finished', 'succeeded'])
+
+/** Names are looked for in so many events, as the original does. */
+const namingStarts = { node: 5, experiment: 5, workcell: 3 }
+
+export function createFacts(
+  readWorkflow: (event: ScannedEvent, data: Data) => WorkflowEvent | undefined,
+): Facts {
+  let rows = createRows()
+  let boundaries = createList<Boundary>()
+  let experiments = createList<ExperimentEvent>()
+  let workflows = createList<WorkflowEvent>()
+  let span: { from: number; to: number } | undefined
+  let fresh: { from: number; to: number } | undefined
+  let nodes = createInterned()
+  let experimentIds = createInterned()
+  let workcells = new Set<string>()
+  let nodeNames = createNames(namingStarts.node)
+  let experimentNames = createNames(namingStarts.experiment)
+  let workcellNames = createNames(namingStarts.workcell)
+
+  function reset(): void {
+    rows = createRows()
+    boundaries = createList()
+    experiments = createList()
+    workflows = createList()
+    span = undefined
+    fresh = undefined
+    nodes = createInterned()
+    experimentIds = createInterned()
+    workcells = new Set()
+    nodeNames = createNames(namingStarts.node)
+    experimentNames = createNames(namingStarts.experiment)
+    workcellNames = createNames(namingStarts.workcell)
+  }
+
+  function add(event: ScannedEvent): void {
+    const workcell = event.source('workcell_id')
+    const manager = event.source('manager_id')
+    if (workcell !== undefined) workcells.add(workcell)
+    if (manager !== undefined) workcells.add(manager)
+    const { micros, type } = event
+    if (Number.isNaN(micros)) return
+    if (!span) span = { from: micros, to: micros }
+    else if (micros < span.from) span.from = micros
+    else if (micros > span.to) span.to = micros
+    if (!types.has(type)) return
+    if (!fresh) fresh = { from: micros, to: micros }
+    else if (micros < fresh.from) fresh.from = micros
+    else if (micros > fresh.to) fresh.to = micros
+    addRow(event, workcell, manager)
+  }
+
+  function addRow(event: ScannedEvent, workcell: string | undefined, manager: string | undefined): void {
+    const { micros, type } = event
+    let nodeId = event.source('node_id') ?? workcell
+    if (type === 'node_status_update') {
+      nodeId ??= nodeOf(dataOf(event))
+      if (nodeId !== undefined) rows.add(micros, rowKind.known, nodes.indexOf(nodeId), 0)
+      return
+    }
+    const data = dataOf(event)
+    nodeId ??= nodeOf(data)
+    const node = nodeId === undefined ? 0 : nodes.indexOf(nodeId)
+    switch (type) {
+      case 'action_status_change': {
+        if (node === 0) return
+        const action = firstText(data.action_id, data.action, data.task_id, data._id, data.id)
+        const status = 'status' in data ? toPythonText(data.status) : 'unknown'
+        const kind = beginning.has(status)
+          ? rowKind.actionStart
+          : ending.has(status)
+            ? rowKind.actionEnd
+            : rowKind.known
+        if (action === undefined) rows.add(micros, rowKind.known, node, 0)
+        else rows.add(micros, kind, node, kind === rowKind.known ? 0 : hashOf(action))
+        return
+      }
+      case 'node_start':
+        if (node !== 0) rows.add(micros, rowKind.nodeStart, node, 0)
+        for (const id of new Set([textOf(data.node_id), event.source('node_id'), workcell]))
+          if (id !== undefined) nodeNames.look(id, data.node_name ? [data.node_name] : [])
+        return
+      case 'node_stop':
+        if (node !== 0) rows.add(micros, rowKind.nodeStop, node, 0)
+        return
+      case 'lab_start':
+      case 'lab_stop':
+      case 'workcell_start':
+      case 'workcell_stop':
+        addBoundary(event, data, workcell, manager)
+        break
+      case 'workflow_start':
+      case 'workflow_complete': {
+        const workflow = readWorkflow(event, data)
+        if (workflow) workflows.add(workflow)
+        break
+      }
+      default:
+        if (addExperiment(event, data, node)) return
+    }
+    if (node !== 0) rows.add(micros, rowKind.known, node, 0)
+  }
+
+  function addBoundary(
+    event: ScannedEvent,
+    data: Data,
+    sourceWorkcell: string | undefined,
+    sourceManager: string | undefined,
+  ): void {
+    const dataWorkcell = textOf(data.workcell_id)
+    if (dataWorkcell !== undefined) workcells.add(dataWorkcell)
+    const isStart = event.type.endsWith('_start')
+    const kind = event.type.startsWith('lab') ? 'lab' : 'workcell'
+    const names = { workcell_name: data.workcell_name, name: data.name }
+    boundaries.add({
+      micros: event.micros,
+      isStart,
+      kind,
+      sourceWorkcell,
+      sourceManager,
+      dataWorkcell,
+      data: names,
+    })
+    if (!isStart) return
+    const candidates = [data.name, data.workcell_name, data.lab_name, data.display_name]
+    for (const id of new Set([sourceWorkcell, sourceManager, dataWorkcell])) {
+      if (id !== undefined)
+        workcellNames.look(
+          id,
+          candidates.filter((name) => typeof name !== 'string' || !name.startsWith('Workcell ')),
+        )
+    }
+  }
+
+  /** True when the row of the event was added. */
+  function addExperiment(event: ScannedEvent, data: Data, node: number): boolean {
+    const { micros, type } = event
+    const nested = isRecord(data.experiment) ? data.experiment : noData
+    const fromSource = event.source('experiment_id')
+    const design = isRecord(nested.experiment_design) ? nested.experiment_design : noData
+    const kind = type === 'experiment_start' ? 'start' : type === 'experiment_complete' ? 'complete' : 'end'
+    if (kind === 'start') {
+      const ids = [fromSource, textOf(data.experiment_id), textOf(nested._id), textOf(nested.experiment_id)]
+      const candidates = [
+        data.experiment_name,
+        data.name,
+        nested.name,
+        design.experiment_name,
+        nested.run_name,
+      ]
+      for (const id of new Set(ids)) if (id !== undefined) experimentNames.look(id, candidates)
+    }
+    const id = fromSource ?? firstText(data.experiment_id) ?? firstText(nested.experiment_id, nested._id)
+    if (id === undefined) return false
+    const index = experimentIds.indexOf(id)
+    experiments.add({
+      micros,
+      kind,
+      id: experimentIds.textOf(index),
+      designName: kind === 'start' ? textOf(design.experiment_name) : undefined,
+      status: kind === 'complete' ? data.status : undefined,
+    })
+    const rowOf = kind === 'start' ? rowKind.experimentStart : rowKind.experimentEnd
+    rows.add(micros, rowOf, node, index)
+    return true
+  }
+
+  return {
+    types,
+    reset,
+    add,
+    settle() {
+      const settled = fresh
+      fresh = undefined
+      rows.settle()
+      boundaries.settle()
+      experiments.settle()
+      workflows.settle()
+      return settled
+    },
+    get rows() {
+      return rows
+    },
+    get boundaries() {
+      return boundaries.items
+    },
+    get experiments() {
+      return experiments.items
+    },
+    get workflows() {
+      return workflows.items
+    },
+    get span() {
+      return span
+    },
+    nodeId: (index) => nodes.textOf(index),
+    experimentId: (index) => experimentIds.textOf(index),
+    isWorkcell: (id) => workcells.has(id),
+    nodeName: (id) => nodeNames.of(id),
+    experimentName: (id) => experimentNames.of(id),
+    workcellName: (id) => workcellNames.of(id),
+  }
+}
