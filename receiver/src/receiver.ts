@@ -22,6 +22,7 @@ import { createFinder } from './store/mongo/find.ts'
 import { createNullStore } from './store/null-store.ts'
 import { openSqliteStore } from './store/sqlite/event-store.ts'
 import { openSqliteSource } from './store/sqlite/source.ts'
+import { createUtilization } from './utilization/thread.ts'
 
 /** The version of this package. */
 export const version: string = JSON.parse(
@@ -84,7 +85,8 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       version,
     }
 
-    const backupDir = toBackupDir(config, options)
+    const backupDir = toFolder(config.backupDir, config, options)
+    const reportDir = toFolder(config.reportDir, config, options)
     const backups = createBackups({
       store,
       log,
@@ -95,14 +97,22 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     if (config.retentionEnabled) ending.push(startRetention({ ...toRetention(config), store, log }))
     if (config.backupEnabled)
       ending.push(startSchedule({ pattern: config.backupSchedule ?? '@daily', backups, log }))
+    const utilization = createUtilization({ source: store.scanSource, timeoutMs: queryTimeoutMs })
+    ending.push(utilization)
     const main = await createHttpServer({
       ...door,
       backups,
       backupEnabled: config.backupEnabled,
       backupDir,
+      utilization,
+      reportDir,
       title: toName(config),
       description: config.managerDescription,
-      settings: toSettings(config, { manager_id: parse.managerId, backup_dir: backupDir }),
+      settings: toSettings(config, {
+        manager_id: parse.managerId,
+        backup_dir: backupDir,
+        report_dir: reportDir,
+      }),
       rateLimit: toRateLimit(config),
       corsOrigins: config.corsOrigins,
       definition: {
@@ -157,15 +167,12 @@ async function toManagerId(config: Config, { log, workingDirectory }: StartOptio
   return resolveManagerId({ name: toName(config), start: config.settingsFolder ?? workingDirectory, log })
 }
 
-/** Absolute. */
-export function toBackupDir(
-  config: Config,
-  { workingDirectory }: Pick<StartOptions, 'workingDirectory'>,
-): string {
-  return resolveDataPath(config.backupDir, config.settingsFolder ?? workingDirectory, workingDirectory)
+/** A folder that a setting names, absolute. */
+function toFolder(path: string, { settingsFolder }: Config, { workingDirectory }: StartOptions): string {
+  return resolveDataPath(path, settingsFolder ?? workingDirectory, workingDirectory)
 }
 
-function toSettings(config: Config, known: { manager_id: string; backup_dir: string }) {
+function toSettings(config: Config, known: { manager_id: string; backup_dir: string; report_dir: string }) {
   const all = showConfig(config, known)
   const isGiven = (name: string) => ['manager_id', 'document_db_url', ...config.given.keys()].includes(name)
   const given = Object.fromEntries(Object.entries(all).filter(([name]) => isGiven(name)))

@@ -9,6 +9,7 @@ import { type Camel, type Setting, toCamel, type ValueOf } from './setting.ts'
 import { fromEnvironment, fromFlags, type Given, type Source } from './source.ts'
 import { storeSettings } from './store.ts'
 import { telemetrySettings } from './telemetry.ts'
+import { utilizationSettings } from './utilization.ts'
 import { toJsonObject } from './value.ts'
 
 /** Every setting, in the order of the README's table. */
@@ -18,6 +19,7 @@ export const settings = {
   ...alertSettings,
   ...retentionSettings,
   ...backupSettings,
+  ...utilizationSettings,
   ...limitSettings,
   ...telemetrySettings,
 }

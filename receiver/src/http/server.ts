@@ -5,6 +5,7 @@ import type { Ingest } from '../ingest/ingest.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
+import type { Utilization } from '../utilization/thread.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
 import { parseBytes } from './body.ts'
@@ -21,6 +22,7 @@ import { type RateLimitOptions, registerRateLimit } from './rate-limit.ts'
 import { registerReceipts } from './receipt.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
+import { registerUtilization } from './utilization.ts'
 
 export interface HttpOptions extends SettingsDoorOptions {
   ingest: Ingest
@@ -34,6 +36,8 @@ export interface HttpOptions extends SettingsDoorOptions {
   backups: Backups
   backupEnabled: boolean
   backupDir: string
+  utilization: Utilization
+  reportDir: string
   parse: ParseEventOptions
   title: string
   description: string | undefined
@@ -69,6 +73,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerReceipts(app, options)
   registerStream(app, options)
   registerBackup(app, options)
+  registerUtilization(app, options)
   registerSettings(app, options)
   registerHealth(app, options)
   registerMetrics(app, options)
