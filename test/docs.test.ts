@@ -133,6 +133,16 @@ describe('the READMEs say what the source says', () => {
     }
   })
 
+  it('docker: every variable of the compose files with its default', () => {
+    const used = new Map<string, string>()
+    for (const file of ['compose.yaml', 'compose.mongo.yaml', 'compose.full.yaml']) {
+      for (const [, name, fallback] of read(`docker/${file}`).matchAll(/\$\{([A-Z_]+):-([^}]*)\}/g))
+        used.set(code(name!), code(fallback!))
+    }
+    const rows = tableUnder('docker/README.md', 'Variables').map(([name, fallback]) => [name, fallback])
+    expect(rows.sort()).toEqual([...used].sort())
+  })
+
   it('root: every npm script', () => {
     const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
     const text = read('README.md')

@@ -115,6 +115,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       }),
       rateLimit: toRateLimit(config),
       corsOrigins: config.corsOrigins,
+      explorerUrl: config.explorerUrl,
       definition: {
         name: toName(config),
         description: config.managerDescription ?? null,

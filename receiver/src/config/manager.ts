@@ -1,5 +1,6 @@
 import { count, flag, optionalCount, optionalText, orNull, setting, word } from './setting.ts'
 import {
+  parseExplorerUrl,
   parseInteger,
   parseNumber,
   parseServerUrl,
@@ -112,6 +113,14 @@ export const managerSettings = {
     unit: 'ms',
     about: 'how long a request may take to arrive whole; 0 = no limit',
     most: 2 ** 31 - 1,
+  }),
+  explorer_url: setting({
+    fallback: '',
+    unit: 'URL with `{event_id}`',
+    about:
+      'page that shows one event among its neighbours, as docker/ has one in Grafana: where `GET /event/{event_id}/logs` leads',
+    parse: (given) => (given === '' ? undefined : parseExplorerUrl(given)),
+    schema: orNull('string'),
   }),
   drain_delay_ms: count(0, 0, {
     unit: 'ms',

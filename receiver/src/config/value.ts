@@ -34,6 +34,12 @@ export function parseUrl(text: string): URL {
   return new URL(text)
 }
 
+export function parseExplorerUrl(text: string): string {
+  const { protocol } = parseUrl(text.replaceAll('{event_id}', 'x'))
+  if (text.includes('{event_id}') && /^https?:$/.test(protocol)) return text
+  throw new Error(`must be an http URL with {event_id} in it: '${text}'`)
+}
+
 export function parseDatabaseUrl(text: string): string {
   if (/^(sqlite:.|mongodb(\+srv)?:\/\/.|null:$)/.test(text)) return text
   // The text may hold a password: only its scheme is repeated.

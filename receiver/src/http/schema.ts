@@ -100,6 +100,12 @@ export const schemas = {
     params: z.object({ event_id: z.string() }),
     response: { 200: eventOutput, 404: detail, 503: trouble[503] },
   },
+  getEventLogs: {
+    operationId: 'get_event_logs',
+    summary: 'To the page that shows the event among its neighbours (setting explorer_url)',
+    params: z.object({ event_id: z.string() }),
+    response: { 302: z.null().describe('Location is the page'), 404: detail },
+  },
   getEvents: {
     operationId: 'get_events',
     summary: 'Events, newest first',

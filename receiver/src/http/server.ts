@@ -12,6 +12,7 @@ import { parseBytes } from './body.ts'
 import { registerCors } from './cors.ts'
 import { createErrorNotes, registerErrors, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
+import { registerExplorer } from './explorer.ts'
 import { registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
@@ -45,6 +46,7 @@ export interface HttpOptions extends SettingsDoorOptions {
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
   corsOrigins: '*' | readonly string[] | undefined
+  explorerUrl: string | undefined
 }
 
 /** A listener of the receiver. */
@@ -69,6 +71,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   await registerOpenApi(app, options)
   registerLogs(app, options)
   registerEvents(app, { ...options, takeEvent })
+  registerExplorer(app, options)
   registerArchive(app, options)
   registerReceipts(app, options)
   registerStream(app, options)

@@ -296,6 +296,25 @@ describe('GET /events', () => {
   })
 })
 
+describe('GET /event/{event_id}/logs', () => {
+  it('leads to the page that shows the event, or says what to set', async () => {
+    const absent = await get('event/a%20b/logs')
+    expect(absent.status).toBe(404)
+    expect(await absent.json()).toEqual({ detail: 'No page shows events: set explorer_url' })
+    const other = await startTestReceiver({
+      flags: { explorer_url: 'http://grafana.example/d/x?var-event_id={event_id}&from=now-1y' },
+    })
+    try {
+      const answer = await fetch(`${other.url}event/a%20b/logs`, { redirect: 'manual' })
+      expect(answer.status).toBe(302)
+      const page = 'http://grafana.example/d/x?var-event_id=a%20b&from=now-1y'
+      expect(answer.headers.get('location')).toBe(page)
+    } finally {
+      await other.close()
+    }
+  })
+})
+
 describe('POST /events/query', () => {
   it('finds by paths into the event, archived ones too', async () => {
     const query = async (selector: unknown) =>
