@@ -9,6 +9,7 @@ import {
   parseKeyPairsIntoRecord,
 } from '@opentelemetry/core'
 import { readTls, type Tls } from './agent.ts'
+import { readIdsFromEnv } from './environment.ts'
 import { EventError } from './event/error.ts'
 import { type Source, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'
@@ -103,9 +104,10 @@ export function readSettings(options: ClientOptions): Settings {
   const problems: string[] = []
   const number = (name: keyof ClientOptions, variables: string[], fallback: number, least: number) =>
     readNumber(options[name], name, variables, { fallback, least, problems })
-  const genericUrl = readUrl('OTEL_EXPORTER_OTLP_ENDPOINT')
-  const url = checkUrl(options.url, 'url', problems)
-  const restUrl = checkUrl(options.restUrl, 'restUrl', problems)
+  const genericUrl = readUrl('OTEL_EXPORTER_OTLP_ENDPOINT') ?? readUrl('EVENT_SERVER_URL')
+  const givenUrl = checkUrl(options.url, 'url', problems)
+  const url = givenUrl ?? readUrl('MADSCI_URL')
+  const restUrl = checkUrl(options.restUrl, 'restUrl', problems) ?? givenUrl ?? readUrl('MADSCI_REST_URL')
   const maxQueueEvents = number('maxQueueEvents', ['OTEL_BLRP_MAX_QUEUE_SIZE'], 65_536, 1)
   const batch = number('maxBatchEvents', ['OTEL_BLRP_MAX_EXPORT_BATCH_SIZE'], 512, 1)
   const timeout = ['OTEL_EXPORTER_OTLP_LOGS_TIMEOUT', 'OTEL_EXPORTER_OTLP_TIMEOUT']
@@ -119,7 +121,7 @@ export function readSettings(options: ClientOptions): Settings {
       : (readUrl('OTEL_EXPORTER_OTLP_LOGS_ENDPOINT') ?? logsUrlOf(genericUrl ?? defaultUrl)),
     restUrl: restUrl ?? url ?? genericUrl ?? defaultUrl,
     serviceName: options.name ?? getStringFromEnv('OTEL_SERVICE_NAME'),
-    source: checkSource(options.source, problems),
+    source: { ...readIdsFromEnv(), ...checkSource(options.source, problems) },
     resource: options.resource ?? {},
     protocol: readProtocol(options.protocol, problems),
     compression: readCompression(options.compression, problems),
