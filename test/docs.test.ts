@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
@@ -43,11 +43,12 @@ describe('the READMEs say what the source says', () => {
       const value = defaults[name!.replaceAll('`', '')]
       if (typeof value === 'number') expect(fallback, name).toBe(code(String(value)))
     }
-    const sources = ['setting', 'agent', 'pipeline', 'exporter', 'diagnostic', 'processor'].map((name) =>
-      read(`sdk/src/${name}.ts`),
-    )
-    const used = new Set(sources.join('').match(/OTEL_[A-Z_]+[A-Z]\b/g))
-    expect(used.size).toBeGreaterThan(15)
+    const sources = readdirSync(join(root, 'sdk/src'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts') && !name.includes('event/'))
+      .map((name) => read(`sdk/src/${name}`))
+    const used = new Set(sources.join('').match(/\b(OTEL|MADSCI|EVENT)_[A-Z_]+[A-Z]\b/g))
+    for (const id of ['NODE_ID', 'LAB_ID']) used.delete(`MADSCI_${id}`)
+    expect(used.size).toBeGreaterThan(25)
     for (const variable of used) expect(read('sdk/README.md')).toContain(code(variable))
     const drops = tableUnder('sdk/README.md', 'Delivery').map(([reason]) => reason)
     expect(drops).toEqual(dropReasons.map(code))

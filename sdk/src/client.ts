@@ -11,7 +11,7 @@ import {
 } from './activity.ts'
 import { activeContext, idsOf, runWithin } from './ambient.ts'
 import { startDiagnostics } from './diagnostic.ts'
-import { encodeEvent, encodePlain, spanOf } from './emit.ts'
+import { encodeEvent, encodePlain, type Severity, spanOf } from './emit.ts'
 import type { Event, Source } from './event/event.ts'
 import { createEventId } from './event/id.ts'
 import type { EventLevel } from './event/level.ts'
@@ -70,6 +70,9 @@ class Bound {
   }
 }
 
+/** For the transports of logging libraries: an event with the severity that its line had. */
+export let emitLine: (client: EventClient, event: EventInput, severity: Severity) => string
+
 /**
  * Emits MADSci events, over OpenTelemetry, and asks a receiver for them.
  *
@@ -81,6 +84,10 @@ class Bound {
  * what no event can hold is replaced, warned of once, and counted in `stats.altered`.
  */
 export class EventClient {
+  static {
+    emitLine = (client, event, severity) => client.#emit(event, undefined, undefined, false, severity)
+  }
+
   readonly #shared: Shared
   readonly #source: Source
   readonly #isBound: boolean
@@ -264,7 +271,7 @@ export class EventClient {
     }
   }
 
-  #emit(input: unknown, data: unknown, level?: EventLevel, alert = false): string {
+  #emit(input: unknown, data: unknown, level?: EventLevel, alert = false, severity?: Severity): string {
     const { tally, sender } = this.#shared
     tally.stats.emitted++
     try {
@@ -284,8 +291,10 @@ export class EventClient {
       const event = toEvent(read, { ...valueOptions, source, ...(level !== undefined && { level }) })
       if (alert) event.alert = true
       if (sender === undefined) tally.drop('disabled', 1, 'switched off')
-      else
-        sender.send(encodeEvent(writer, event, this.#shared.context, spanFor(event, read.trace_id, around)))
+      else {
+        const span = spanFor(event, read.trace_id, around)
+        sender.send(encodeEvent(writer, event, this.#shared.context, span, severity))
+      }
       return event.event_id
     } catch (error) {
       // Nothing above should throw. If it does, the caller's work matters more than our event.

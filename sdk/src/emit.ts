@@ -28,12 +28,20 @@ import {
   writeText,
 } from './otlp/writer.ts'
 
+/** What a logging library says more exactly than MADSci's levels can. */
+export interface Severity {
+  /** OpenTelemetry's, 1 to 24. */
+  number: number
+  text: string
+}
+
 /** Event → log record, in OTLP's bytes. Total. */
 export function encodeEvent(
   writer: Writer,
   event: Event,
   context: EncodedContext,
   span: SpanContext | undefined,
+  severity?: Severity,
 ): Encoded {
   const record = toRecord(event)
   begin(writer)
@@ -41,7 +49,7 @@ export function encodeEvent(
   const nanos = Number(record.timeUnixNano % 1_000_000_000n)
   writeFixed64(writer, tag.time, seconds, nanos)
   writeFixed64(writer, tag.observedTime, seconds, nanos)
-  writeSeverity(writer, record.severityNumber, record.severityText)
+  writeSeverity(writer, severity?.number ?? record.severityNumber, severity?.text ?? record.severityText)
   writeTextField(writer, tag.eventName, record.eventName)
   reserve(writer, 8)
   writer.buffer[writer.pos++] = tag.body

@@ -1,6 +1,6 @@
 import type { Writable } from 'node:stream'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
-import { EventClient } from '../client.ts'
+import { EventClient, emitLine } from '../client.ts'
 import type { ClientOptions } from '../setting.ts'
 import { type PinoConfig, readPinoLine } from './line.ts'
 import { createLineStream } from './stream.ts'
@@ -13,7 +13,7 @@ export interface PinoOptions extends Omit<ClientOptions, 'restUrl'> {
   messageKey?: string
   /** Where the error is; `err`, if left out. */
   errorKey?: string
-  /** How long the end of the program may wait for delivery; 2000, if left out. What is spooled then is sent later. */
+  /** How long the end of the program may wait for delivery; 1000, if left out. What is spooled then is sent later. */
   closeTimeoutMs?: number
 }
 
@@ -28,12 +28,12 @@ export function createPinoStream(options: PinoOptions = {}): Writable {
 }
 
 function createStream(options: PinoOptions, config: () => PinoConfig): Writable {
-  const { messageKey: _, errorKey: __, closeTimeoutMs = 2000, ...clientOptions } = options
+  const { messageKey: _, errorKey: __, closeTimeoutMs = 1000, ...clientOptions } = options
   const client = new EventClient(clientOptions)
   return createLineStream({
     onLine(line) {
-      const { event } = readPinoLine(line, config())
-      client.log(event)
+      const { event, severity } = readPinoLine(line, config())
+      emitLine(client, event, severity)
     },
     flush: () => client.flush(),
     close: () => client.close({ timeoutMs: closeTimeoutMs }),

@@ -1,3 +1,4 @@
+import type { Severity } from '../emit.ts'
 import { isObject, type Value } from '../event/event.ts'
 import { parseJson } from '../event/json.ts'
 import { type EventLevel, fromSeverity } from '../event/level.ts'
@@ -13,8 +14,7 @@ export interface PinoConfig {
 
 export interface PinoLine {
   event: EventInput
-  severityNumber: number
-  severityText: string
+  severity: Severity
 }
 
 type Members = { [key: string]: Value }
@@ -28,7 +28,7 @@ export function readPinoLine(line: string, config: PinoConfig): PinoLine {
       log_level: 20,
       event_data: { message: typeof parsed === 'string' ? parsed : line },
     } as const
-    return { event, severityNumber: 9, severityText: 'INFO' }
+    return { event, severity: { number: 9, text: 'INFO' } }
   }
   const { level, time, [messageKey]: message, [errorKey]: error, ...members } = parsed
   const pinoLevel = toLevel(level, config)
@@ -44,7 +44,7 @@ export function readPinoLine(line: string, config: PinoConfig): PinoLine {
     exception: toException(error),
     members,
   })
-  return { event, severityNumber, severityText: textOf(pinoLevel, madsciLevel, config) }
+  return { event, severity: { number: severityNumber, text: textOf(pinoLevel, madsciLevel, config) } }
 }
 
 function parse(line: string): Value {

@@ -1,6 +1,6 @@
 import { Writable } from 'node:stream'
-import { EventClient } from '../client.ts'
-import { fromSeverity } from '../event/level.ts'
+import { EventClient, emitLine } from '../client.ts'
+import { fromSeverity, toSeverity } from '../event/level.ts'
 import { toLineEvent } from '../line.ts'
 import type { ClientOptions } from '../setting.ts'
 
@@ -10,7 +10,7 @@ export interface WinstonOptions extends Omit<ClientOptions, 'restUrl'> {
   /** Only this level and more severe ones; the logger's, if left out. */
   level?: string
   silent?: boolean
-  /** How long `logger.end()` may wait for delivery; 2000, if left out. */
+  /** How long `logger.end()` may wait for delivery; 1000, if left out. */
   closeTimeoutMs?: number
 }
 
@@ -47,13 +47,13 @@ const levelSymbol = Symbol.for('level')
 export function createWinstonTransport(
   options: WinstonOptions = {},
 ): Writable & { level?: string; silent: boolean } {
-  const { level, silent = false, closeTimeoutMs = 2000, ...clientOptions } = options
+  const { level, silent = false, closeTimeoutMs = 1000, ...clientOptions } = options
   const client = new EventClient(clientOptions)
   let logger: Logger | undefined
   const stream = new Writable({
     objectMode: true,
     write(info: Info, _encoding, callback) {
-      if (isWanted(info)) client.log(toEvent(info))
+      if (isWanted(info)) emitInfo(client, info)
       callback()
     },
     final(callback) {
@@ -91,18 +91,22 @@ export function createWinstonTransport(
   return transport
 }
 
-function toEvent(info: Info) {
+function emitInfo(client: EventClient, info: Info): void {
   const { level, message, timestamp, stack, ...members } = info
-  const severity = severities[String(info[levelSymbol] ?? level)] ?? 9
+  const name = String(info[levelSymbol] ?? level)
+  const number = severities[name] ?? 9
   const isText = typeof message === 'string'
   if (!isText && message !== undefined) members.message = message
   const type = info instanceof Error ? info.name : 'Error'
   const exception = typeof stack === 'string' ? { type, message, stacktrace: stack } : undefined
-  return toLineEvent({
+  const madsciLevel = fromSeverity(number)
+  const event = toLineEvent({
     message: isText ? message : undefined,
-    level: fromSeverity(severity),
+    level: madsciLevel,
     time: timestamp,
     exception,
     members,
   })
+  const own = toSeverity(madsciLevel)
+  emitLine(client, event, own.number === number ? own : { number, text: name.toUpperCase() })
 }

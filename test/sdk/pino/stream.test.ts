@@ -49,13 +49,13 @@ for (const [version, create] of [
           otel?.severity_text,
         ]),
       ).toEqual([
-        ['trace', 10, 'log_debug', undefined, undefined],
+        ['trace', 10, 'log_debug', 1, 'TRACE'],
         ['debug', 10, 'log_debug', undefined, undefined],
         ['info', 20, 'log_info', undefined, undefined],
         ['warn', 30, 'log_warning', undefined, undefined],
         ['error', 40, 'log_error', undefined, undefined],
         ['fatal', 50, 'log_critical', undefined, undefined],
-        ['notice', 20, 'log_info', undefined, undefined],
+        ['notice', 20, 'log_info', 11, undefined],
       ])
     })
 

@@ -55,6 +55,7 @@ describe("winston's transport", () => {
       ],
       ['action_complete', 20, { message: 'moved 3', service: 'arm', big: 9007199254740993n }],
     ])
+    expect(events[0]!.otel).toMatchObject({ severity_number: 1, severity_text: 'SILLY' })
     expect(events[3]!.source).toEqual({ workflow_id })
   })
 

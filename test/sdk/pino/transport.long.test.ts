@@ -14,7 +14,7 @@ const program = join(import.meta.dirname, 'program.ts')
 
 function start(args: string[], env: { [name: string]: string } = {}): ChildProcess & { text: () => string } {
   const child = spawn(process.execPath, ['--conditions=source', program, ...args], {
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
@@ -60,4 +60,46 @@ describe("pino's transport, in a process of its own", () => {
       })
     }
   }
+
+  for (const end of ['exit', 'throw', 'SIGKILL'] as const) {
+    it(`while the endpoint is away, what ${end} leaves behind is delivered by the next program of the name`, async () => {
+      const port = receiver.port
+      await receiver.close()
+      const options = JSON.stringify({
+        url: `http://127.0.0.1:${port}`,
+        name: `arm-${end}`,
+        flushTimeoutMs: 50,
+        closeTimeoutMs: 50,
+      })
+      const first = start(['pino', '500', end === 'SIGKILL' ? 'wait' : end, options])
+      if (end === 'SIGKILL') first.stdout!.on('data', () => first.kill(end))
+      await once(first, 'close')
+      receiver = await startTestReceiver({ port })
+      const next = start(['pino', '1', 'wait', options])
+      await receiver.waitFor(() => true, { count: 501, timeoutMs: 20_000 })
+      next.kill('SIGKILL')
+      await once(next, 'close')
+      expect(numbersOf(receiver).sort((a, b) => a - b)).toEqual([0, ...upTo(500)])
+    })
+  }
+
+  it('a worker that is killed takes no line with it that it had', async () => {
+    const port = receiver.port
+    await receiver.close()
+    const options = JSON.stringify({
+      url: `http://127.0.0.1:${port}`,
+      name: 'worker-killed',
+      flushTimeoutMs: 50,
+    })
+    const first = start(['pino', '500', 'kill-worker', options])
+    const [code] = await once(first, 'close')
+    expect(code, first.text()).toBe(0)
+    expect(first.text()).toContain('the worker')
+    receiver = await startTestReceiver({ port })
+    const next = start(['pino', '1', 'wait', options])
+    await receiver.waitFor(() => true, { count: 501, timeoutMs: 20_000 })
+    next.kill('SIGKILL')
+    await once(next, 'close')
+    expect(numbersOf(receiver).sort((a, b) => a - b)).toEqual([0, ...upTo(500)])
+  })
 })

@@ -32,7 +32,7 @@ async function run(source: string, { name = 'app.mjs', flag = '--import', env = 
   const child = spawn(process.execPath, ['--conditions=source', ...flags, file], {
     // Where the flag's name is looked up.
     cwd: import.meta.dirname,
-    env: { PATH: process.env.PATH, HOME: folder, MADSCI_URL: receiver.url, ...env },
+    env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: folder, MADSCI_URL: receiver.url, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }
@@ -123,10 +123,30 @@ describe('--import @madsci-events/sdk/register', () => {
   it('an error that ends the program ends it as before', async () => {
     const source = `setTimeout(() => { throw new TypeError('jam') })`
     const plain = await run(source, { flag: 'none' })
-    const { code, stdout, stderr } = await run(source)
+    const manager_id = createEventId()
+    const { code, stdout, stderr } = await run(source, { env: { MADSCI_MANAGER_ID: manager_id } })
     expect({ code, stdout }).toEqual({ code: plain.code, stdout: plain.stdout })
     expect(stderr).toContain(plain.stderr.slice(0, plain.stderr.indexOf('Node.js')))
-    const rejected = await run(`Promise.reject(new Error('rejected'))`)
-    expect(rejected).toMatchObject({ code: 1 })
+    expect(await run(`Promise.reject(new Error('rejected'))`)).toMatchObject({ code: 1 })
+    // What there was no time to send is sent by the next program of the name.
+    await run(`await new Promise((resolve) => setTimeout(resolve, 2000))`, {
+      env: { MADSCI_MANAGER_ID: manager_id },
+    })
+    const events = await receiver.waitFor({ log_level: 50 }, { count: 2 })
+    expect(events).toMatchObject([
+      {
+        event_type: 'manager_error',
+        source: { manager_id },
+        event_data: {
+          message: 'The program ends: jam',
+          origin: 'uncaughtException',
+          exception: { type: 'TypeError', message: 'jam' },
+        },
+      },
+      {
+        event_type: 'log_critical',
+        event_data: { origin: 'unhandledRejection', message: 'The program ends: rejected' },
+      },
+    ])
   })
 })
