@@ -23,6 +23,7 @@ import { type RateLimitOptions, registerRateLimit } from './rate-limit.ts'
 import { registerReceipts } from './receipt.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
+import { registerTimeline } from './timeline.ts'
 import { registerUtilization } from './utilization.ts'
 
 export interface HttpOptions extends SettingsDoorOptions {
@@ -75,6 +76,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerArchive(app, options)
   registerReceipts(app, options)
   registerStream(app, options)
+  registerTimeline(app, options)
   registerBackup(app, options)
   registerUtilization(app, options)
   registerSettings(app, options)

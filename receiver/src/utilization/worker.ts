@@ -4,6 +4,7 @@ import { yieldToOthers } from '../store/query-thread.ts'
 import { openScan } from '../store/scan.ts'
 import type { Engine, FromUtilizationThread, ToUtilizationThread, UtilizationWorkerData } from './engine.ts'
 import { createReportEngine } from './report-engine.ts'
+import { createTimelineEngine } from './timeline/timeline-engine.ts'
 
 /**
  * The thread of the reports: it reads the store by a connection of its own and keeps what the engines remember, so that
@@ -13,7 +14,7 @@ const port = parentPort!
 yieldToOthers()
 const { source, timeoutMs } = workerData as UtilizationWorkerData
 const scan = openScan(source)
-const engines: Engine[] = [createReportEngine(scan, { timeoutMs })]
+const engines: Engine[] = [createReportEngine(scan, { timeoutMs }), createTimelineEngine(scan)]
 
 const piecesAhead = 2
 const open = new Map<number, { credit: number; isCancelled: boolean; wake: () => void }>()

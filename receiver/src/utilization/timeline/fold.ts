@@ -15,8 +15,10 @@ export interface TimelineFold {
   reset(options?: { keepsAll?: boolean }): void
   /** Valid after `settle`, until the next `add`. */
   readonly history: History
-  /** Events whose time could not be read. */
-  readonly unread: readonly string[]
+  /** Time of the first and of the last event of all, whatever it speaks of. */
+  readonly bounds: { first: number; last: number } | undefined
+  /** Events whose time could not be read: how many, and the first of them. */
+  readonly unread: { count: number; eventIds: string[] }
 }
 
 export interface TimelineFoldOptions {
@@ -48,7 +50,8 @@ export function createTimelineFold({
   let forgotten: Place | undefined
   let keepsAll = false
   let isBeyond = false
-  let unread: string[] = []
+  let unread = { count: 0, eventIds: [] as string[] }
+  let bounds: { first: number; last: number } | undefined
   const interned = new Map<string, string>()
 
   /** Applies the first `count` of the held signals. */
@@ -93,12 +96,20 @@ export function createTimelineFold({
     get unread() {
       return unread
     },
+    get bounds() {
+      return bounds
+    },
     add(event) {
       if (isBeyond) return
+      const { micros } = event
+      if (bounds === undefined) {
+        if (!Number.isNaN(micros)) bounds = { first: micros, last: micros }
+      } else if (micros < bounds.first) bounds.first = micros
+      else if (micros > bounds.last) bounds.last = micros
       const signal = toSignal(event)
       if (signal === undefined) return
       if (Number.isNaN(signal.at)) {
-        unread.push(signal.id)
+        if (unread.count++ < maxUnreadIds) unread.eventIds.push(signal.id)
         return
       }
       for (const key of sharedLinks) {
@@ -120,11 +131,13 @@ export function createTimelineFold({
       forgotten = undefined
       keepsAll = options.keepsAll ?? false
       isBeyond = false
-      unread = []
+      unread = { count: 0, eventIds: [] }
+      bounds = undefined
     },
   }
 }
 
+const maxUnreadIds = 20
 const sharedLinks = [
   'node_id',
   'workcell_id',

@@ -25,11 +25,11 @@ export interface Interval {
   promoted: boolean
 }
 
-/** The intervals of a thing that have a part in the window, oldest first, without gaps but for a run that was over in between. */
-export function intervalsOf(entity: Entity, window: Window): Interval[] {
+/** The intervals, from the last stretch of a thing back, that have a part in the window, oldest first, without gaps but for a run that was over in between. */
+export function intervalsOf(last: Stretch | undefined, window: Window): Interval[] {
   const found: Interval[] = []
   let next: Stretch | undefined
-  for (let stretch = entity.last; stretch; next = stretch, stretch = stretch.previous) {
+  for (let stretch = last; stretch; next = stretch, stretch = stretch.previous) {
     if (next && next.start <= window.start) break
     if (stretch.start >= window.end || stretch.state === 'over') continue
     const start = Math.max(stretch.start, window.start)

@@ -83,7 +83,8 @@ const prefixes = [
 ].sort((a, b) => b.prefix.length - a.prefix.length)
 const kindByType = new Map<string, { kind: Kind; prefix: string } | undefined>()
 
-function kindOf(type: string): { kind: Kind; prefix: string } | undefined {
+/** The kind of thing that a type speaks of. */
+export function kindOf(type: string): { kind: Kind; prefix: string } | undefined {
   if (kindByType.has(type)) return kindByType.get(type)
   const found = parseEventType(type) && prefixes.find(({ prefix }) => type.startsWith(prefix))
   // Documents of other programs may hold any text as a type.

@@ -28,7 +28,7 @@ function settle(fold: TimelineFold, events: readonly PlainEvent[]): void {
 function shown(fold: TimelineFold, window: Window) {
   const found = new Map<string, object[]>()
   for (const [key, entity] of fold.history.entities) {
-    const list = intervalsOf(entity, window).map(({ state, cause, start, end, begunBy, endedBy }) => ({
+    const list = intervalsOf(entity.last, window).map(({ state, cause, start, end, begunBy, endedBy }) => ({
       state,
       cause,
       start,
@@ -78,7 +78,7 @@ describe('the exact engine', () => {
         settle(fold, events)
         for (const window of windows)
           for (const entity of fold.history.entities.values()) {
-            const intervals = intervalsOf(entity, window)
+            const intervals = intervalsOf(entity.last, window)
             const { busy, idle, error, down, unknown, wall } = totalsOf(intervals)
             expect(busy + idle + error + down + unknown).toBe(wall)
             expect(Number.isSafeInteger(wall)).toBe(true)

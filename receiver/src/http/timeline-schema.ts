@@ -1,0 +1,68 @@
+import { z } from 'zod'
+
+const time = z.union([z.string(), z.number()])
+const detail = z.object({ detail: z.json() })
+
+const reportQuery = {
+  start_time: time
+    .optional()
+    .describe('ISO 8601; without a zone of its own, in that of `zone`. Alone: a day from there'),
+  end_time: time.optional().describe('alone: a day up to there. Neither: from the first event to the last'),
+  zone: z.string().default('UTC').describe('IANA zone of bounds without one, of buckets, and of the answer'),
+  format: z.enum(['json', 'csv', 'ndjson']).default('json'),
+  node_id: z.string().optional(),
+  workcell_id: z.string().optional(),
+  user: z.string().optional().describe('author of workflows, or user_id'),
+  experiment_id: z.string().optional(),
+}
+const reportResponse = {
+  200: z.record(z.string(), z.json()).describe('in the format that was asked for'),
+  400: detail,
+  422: detail,
+  503: detail.describe('Try again after Retry-After seconds'),
+}
+
+/** What the exact reports of utilization take, for the OpenAPI document; timeline/parameter.ts checks it. */
+export const timelineSchemas = {
+  timeline: {
+    operationId: 'get_utilization_timeline',
+    summary:
+      'Who was in which state when, exactly, with the events that began and ended it: labs, workcells, nodes, campaigns, experiments, workflows, steps and actions',
+    querystring: z.object({
+      ...reportQuery,
+      kind: z.string().optional().describe('of these kinds alone, by commas'),
+      limit: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .optional()
+        .describe('intervals at most; 1000 in JSON, all in CSV and NDJSON'),
+      cursor: z.string().optional().describe('what next_cursor said, for the next page in JSON'),
+    }),
+    response: reportResponse,
+  },
+  summary: {
+    operationId: 'get_utilization_summary',
+    summary: 'Utilization, availability, failures, queue and run times of nodes, workcells, users, …',
+    querystring: z.object({
+      ...reportQuery,
+      by: z.enum(['node', 'workcell', 'lab', 'user', 'experiment', 'workflow_type']).default('node'),
+      bucket: z.enum(['hour', 'day', 'week', 'month']).optional().describe('figures for each of them too'),
+    }),
+    response: reportResponse,
+  },
+  waits: {
+    operationId: 'get_utilization_waits',
+    summary: 'The gaps in which workflows and steps waited, the longest first, and for what',
+    querystring: z.object({
+      ...reportQuery,
+      limit: z
+        .int()
+        .min(1)
+        .max(10_000)
+        .optional()
+        .describe('waits at most; 100 in JSON, all in CSV and NDJSON'),
+    }),
+    response: reportResponse,
+  },
+}

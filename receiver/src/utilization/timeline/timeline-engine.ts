@@ -1,0 +1,186 @@
+import { EventError, eventTypes, nowMicros } from '@madsci-events/sdk/event'
+import type { EventScan } from '../../store/event-scan.ts'
+import type { Engine, ReportAnswer } from '../engine.ts'
+import { createHistory } from '../history.ts'
+import { createTimelineFold, type TimelineFold } from './fold.ts'
+import { type NoticeKind, noticeKinds } from './history.ts'
+import type { Window } from './interval.ts'
+import { parseReportParameters, type ReportParameters, toWindow } from './parameter.ts'
+import { kindOf } from './reader.ts'
+import { selectEntities } from './select.ts'
+import { bucketsOf, type Grouping, groupings, summarize, summaryRows } from './summary.ts'
+import { contentTypes, type Row, toPieces } from './table.ts'
+import { timelineColumns, timelinePage, timelineRows } from './timeline.ts'
+import { findWaits, waitColumns, waitRows } from './wait.ts'
+import { type Bucket, buckets } from './zone.ts'
+
+const wantedTypes = new Set<string>(
+  eventTypes.filter((type) => kindOf(type) !== undefined || type === 'log' || type.startsWith('log_')),
+)
+
+const defaultIntervals = 1000
+const defaultWaits = 100
+const maxBuckets = 1000
+
+/** What a report is made from. */
+export interface Sources {
+  fold: TimelineFold
+  window: Window
+  parameters: ReportParameters
+}
+
+/** The exact reports: /utilization/timeline, /summary, /waits. Nothing is remembered beyond this process. */
+export function createTimelineEngine(scan: EventScan): Engine {
+  const fold = createTimelineFold()
+  let keepsAll = false
+  const history = createHistory(scan, {
+    types: wantedTypes,
+    reset: () => fold.reset({ keepsAll }),
+    add: (event) => fold.add(event),
+  })
+
+  /** Takes what is new; when a late event is older than what is remembered, everything. */
+  async function refresh(): Promise<void> {
+    await history.refresh()
+    if (fold.settle() === 'settled') return
+    keepsAll = true
+    try {
+      history.clear()
+      await history.refresh()
+      if (fold.settle() !== 'settled') throw new EventError('EVT_STORE_UNAVAILABLE')
+    } finally {
+      keepsAll = false
+    }
+  }
+
+  const reports: { [name: string]: (sources: Sources) => ReportAnswer } = {
+    timeline: timelineReport,
+    summary: summaryReport,
+    waits: waitReport,
+  }
+
+  return {
+    reports: Object.keys(reports),
+    async answer({ report, parameters: given }) {
+      const parameters = parseReportParameters(given)
+      prepare[report]?.(parameters)
+      parameters.check()
+      await refresh()
+      const window = toWindow(parameters, fold.bounds, nowMicros())
+      return reports[report]!({ fold, window, parameters })
+    },
+  }
+}
+
+/** Words that a report takes beside the common ones; their faults are told with the others, before anything is read. */
+const prepare: { [report: string]: (parameters: ReportParameters) => void } = {
+  summary: (parameters) => {
+    parameters.word('by', groupings, 'node')
+    parameters.word('bucket', buckets, undefined)
+  },
+}
+
+function timelineReport(sources: Sources): ReportAnswer {
+  const { fold, window, parameters } = sources
+  const { zone, format, filter, limit, cursor } = parameters
+  const selected = selectEntities(fold.history, filter, window)
+  if (format !== 'json') {
+    const rows = timelineRows(selected, window, zone)
+    return toTable('timeline', format, timelineColumns, limit === undefined ? rows : take(rows, limit))
+  }
+  const { entities, next } = timelinePage(fold.history, selected, window, zone, {
+    limit: limit ?? defaultIntervals,
+    cursor,
+  })
+  return toJson({ ...toMetadata(sources), entities, next_cursor: next ?? null })
+}
+
+function summaryReport(sources: Sources): ReportAnswer {
+  const { fold, window, parameters } = sources
+  const { zone, format, filter } = parameters
+  const by = parameters.word('by', groupings, 'node') as Grouping
+  const bucket = parameters.word('bucket', buckets, undefined) as Bucket | undefined
+  if (bucket && bucketsOf(window, bucket, zone, maxBuckets).length >= maxBuckets) {
+    parameters.fail(
+      'bucket',
+      'value_error',
+      `Value error, the window has more than ${maxBuckets} of them`,
+      bucket,
+    )
+    parameters.check()
+  }
+  const items = summarize(fold.history, filter, window, { by, bucket, zone })
+  if (format === 'json') return toJson({ ...toMetadata(sources), by, items })
+  const rows = [...summaryRows(items)]
+  return toTable('summary', format, Object.keys(rows[0] ?? { id: null, name: null }), rows)
+}
+
+function waitReport(sources: Sources): ReportAnswer {
+  const { fold, window, parameters } = sources
+  const { zone, format, filter, limit } = parameters
+  const waits = findWaits(fold.history, filter, window)
+  if (format !== 'json')
+    return toTable(
+      'waits',
+      format,
+      waitColumns,
+      waitRows(limit === undefined ? waits : waits.slice(0, limit), zone),
+    )
+  const byNode: { [id: string]: number } = {}
+  for (const { node, start, end } of waits) {
+    const id = node?.id ?? 'unknown'
+    byNode[id] = (byNode[id] ?? 0) + end - start
+  }
+  return toJson({
+    ...toMetadata(sources),
+    total_waits: waits.length,
+    wait_us_by_node: byNode,
+    waits: [...waitRows(waits.slice(0, limit ?? defaultWaits), zone)],
+  })
+}
+
+/** What every report in JSON begins with. */
+export function toMetadata({ fold, window, parameters: { zone } }: Sources) {
+  const notices = Object.entries(noticeKinds).flatMap(([kind, meaning]) => {
+    const seen =
+      kind === 'unread_time'
+        ? { count: fold.unread.count, eventIds: fold.unread.eventIds }
+        : fold.history.notices[kind as NoticeKind]
+    return seen && seen.count > 0 ? [[kind, { count: seen.count, meaning, event_ids: seen.eventIds }]] : []
+  })
+  return {
+    report_metadata: {
+      generated_at: zone.toText(nowMicros()),
+      start_time: zone.toText(window.start),
+      end_time: zone.toText(window.end),
+      zone: zone.name,
+      wall_us: window.end - window.start,
+    },
+    notices: Object.fromEntries(notices) as object,
+  }
+}
+
+export function toJson(body: object): ReportAnswer {
+  return { contentType: contentTypes.json, pieces: [JSON.stringify(body)] }
+}
+
+export function toTable(
+  name: string,
+  format: 'csv' | 'ndjson',
+  columns: readonly string[],
+  rows: Iterable<Row>,
+): ReportAnswer {
+  return {
+    contentType: contentTypes[format],
+    ...(format === 'csv' && { fileName: `utilization_${name}.csv` }),
+    pieces: toPieces(format, columns, rows),
+  }
+}
+
+function* take<Item>(items: Iterable<Item>, count: number): Generator<Item> {
+  let left = count
+  for (const item of items) {
+    if (left-- <= 0) return
+    yield item
+  }
+}
