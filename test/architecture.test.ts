@@ -31,7 +31,7 @@ const imports = new Map(sources.map((file) => [file, importsOf(file)]))
 /** The rooms of the receiver, and what each may know. A file at the top of src/ is a room of its name. */
 const rooms: { [room: string]: string[] } = {
   main: ['cli'],
-  cli: ['receiver', 'config', 'demo', 'transfer', 'backup', 'store', 'log'],
+  cli: ['receiver', 'config', 'demo', 'transfer', 'backup', 'store', 'log', 'doctor', 'finding'],
   demo: [],
   receiver: [
     'config',
@@ -55,9 +55,11 @@ const rooms: { [room: string]: string[] } = {
   grpc: ['otlp', 'ingest', 'metric', 'log'],
   ingest: ['store', 'otlp', 'metric', 'log'],
   otlp: [],
-  store: ['log'],
+  store: ['log', 'finding'],
   config: [],
   folder: [],
+  finding: [],
+  doctor: ['config', 'store', 'backup', 'folder', 'finding'],
   registry: ['folder', 'log'],
   metric: [],
   log: [],

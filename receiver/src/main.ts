@@ -9,6 +9,12 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   })
 }
 
+// Who reads our output may have enough of it: `query | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(0)
+  throw error
+})
+
 const code = await runCommand(process.argv.slice(2), {
   environment: process.env,
   workingDirectory: process.cwd(),

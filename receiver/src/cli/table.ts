@@ -1,6 +1,7 @@
 import type { CommandCall } from './call.ts'
 import { showEffective } from './config.ts'
 import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
 import { backup, query, tail } from './remote.ts'
 import { serve } from './serve.ts'
 import type { Terminal } from './terminal.ts'
@@ -57,6 +58,13 @@ export const commands: { [name: string]: Command } = {
     examples: ['config', 'config --given', 'config --json'],
     codes: { 1: 'a setting is wrong; all problems are listed' },
     run: showEffective,
+  },
+  doctor: {
+    about: 'checks settings, database, ports, clocks, disk and backups, and says what to do',
+    options: json,
+    examples: ['doctor', 'doctor --document_db_url=mongodb://localhost:27017 --json'],
+    codes: { 1: 'there is a problem; warnings alone are 0' },
+    run: doctor,
   },
   query: {
     about: 'events of a running receiver (server_url), newest first, or those that match a selector',

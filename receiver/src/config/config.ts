@@ -6,7 +6,7 @@ import { limitSettings } from './limit.ts'
 import { managerSettings } from './manager.ts'
 import { retentionSettings } from './retention.ts'
 import { type Camel, type Setting, toCamel, type ValueOf } from './setting.ts'
-import { fromEnvironment, fromFlags, type Given, type Source } from './source.ts'
+import { fromEnvironment, fromFlags, type Given, type Source, unknownVariables } from './source.ts'
 import { storeSettings } from './store.ts'
 import { telemetrySettings } from './telemetry.ts'
 import { utilizationSettings } from './utilization.ts'
@@ -32,6 +32,8 @@ export interface Config extends SettingValues {
   given: ReadonlyMap<SettingName, string>
   /** Where files of the laboratory are looked for: MADSCI_SETTINGS_DIR, else the working directory, if there is one. */
   settingsFolder: string | undefined
+  /** Names that look like settings and are none, with where they were found. */
+  unknown: string[]
 }
 
 export interface ReadConfigOptions {
@@ -49,7 +51,8 @@ export function readConfig({ environment, flags = {}, workingDirectory }: ReadCo
     .map((name) => `--${name} is no setting`)
   const settingsFolder =
     workingDirectory === undefined ? undefined : toSettingsFolder(environment, workingDirectory)
-  const files = settingsFolder === undefined ? [] : fromFiles(settingsFolder, problems)
+  const unknown = unknownVariables(environment, settings)
+  const files = settingsFolder === undefined ? [] : fromFiles(settingsFolder, settings, { problems, unknown })
   const sources = [fromFlags(flags), fromEnvironment(environment), ...files]
   const given = new Map<SettingName, string>()
   const values: { [name: string]: unknown } = {}
@@ -67,7 +70,7 @@ export function readConfig({ environment, flags = {}, workingDirectory }: ReadCo
     }
   }
   if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
-  return { ...(values as unknown as SettingValues), given, settingsFolder }
+  return { ...(values as unknown as SettingValues), given, settingsFolder, unknown }
 }
 
 function firstGiven(name: string, one: Setting<unknown>, sources: Source[]): Given | undefined {

@@ -5,7 +5,7 @@ import { parse as parseDotenv } from 'dotenv'
 import { parse as parseToml } from 'smol-toml'
 import { parse as parseYaml } from 'yaml'
 import type { Setting } from './setting.ts'
-import { fromEnvironment, type Source } from './source.ts'
+import { fromEnvironment, type Source, unknownVariables } from './source.ts'
 import { toText } from './value.ts'
 
 type Kind = { names: readonly string[]; parse: (text: string) => unknown }
@@ -23,22 +23,27 @@ const kinds: Kind[] = [
 /**
  * MADSci's settings files, strongest first. Each name is looked for on its own, from `folder` upwards to the first folder with
  * `.madsci/` or `.git`, the home folder or the root (these included; ten steps at most), then in `managers/` and `config/` of `folder`.
- * What cannot be read or parsed ends up in `problems`.
+ * What cannot be read or parsed ends up in `problems`, names that look like ours and are not in `unknown`.
  */
-export function fromFiles(folder: string, problems: string[]): Source[] {
+export function fromFiles(
+  folder: string,
+  settings: { [name: string]: Setting<unknown> },
+  { problems, unknown }: { problems: string[]; unknown: string[] },
+): Source[] {
   return kinds.flatMap(({ names, parse }) =>
     names.toReversed().flatMap((name) => {
       const path = findFile(name, folder)
       if (path === undefined) return []
       try {
-        const values = parse(readFileSync(path, 'utf8')) ?? {}
+        const values = (parse(readFileSync(path, 'utf8')) ?? {}) as { [name: string]: string }
         if (typeof values !== 'object' || Array.isArray(values))
           throw new Error('it holds no names with values')
-        return [
-          parse === kinds[0]!.parse
-            ? fromEnvironment(values as { [name: string]: string }, ` in ${path}`)
-            : fromValues(values as { [name: string]: unknown }, path),
-        ]
+        const isEnvironment = kinds[0]!.names.includes(name)
+        const strange = isEnvironment
+          ? unknownVariables(values, settings)
+          : unknownNames(values, path, settings)
+        unknown.push(...strange.map((one) => `${one} in ${path}`))
+        return [isEnvironment ? fromEnvironment(values, ` in ${path}`) : fromValues(values, path)]
       } catch (error) {
         // Only the first line: what follows quotes the file.
         problems.push(`${path} cannot be read: ${(error as Error).message.split('\n')[0]}`)
@@ -81,11 +86,28 @@ function findFile(name: string, folder: string): string | undefined {
 const exists = (path: string) => statSync(path, { throwIfNoEntry: false }) !== undefined
 const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() === true
 
+const isOfEverybody = (path: string) => basename(path).startsWith('settings.')
+
+/** In a file of the whole laboratory only names with `event_` in front can be meant for us. */
+function unknownNames(
+  values: object,
+  path: string,
+  settings: { [name: string]: Setting<unknown> },
+): string[] {
+  const known = new Set(
+    Object.entries(settings).flatMap(([name, { aliases = [] }]) => [name, `event_${name}`, ...aliases]),
+  )
+  return Object.keys(values).filter(
+    (name) =>
+      !known.has(name) &&
+      (isOfEverybody(path) ? name.startsWith('event_') && !name.startsWith('event_client_') : true),
+  )
+}
+
 /** Names with or without `event_` in front. */
 function fromValues(values: { [name: string]: unknown }, path: string): Source {
-  const isOfEverybody = basename(path).startsWith('settings.')
   return (name: string, { aliases = [], clashes }: Setting<unknown>) => {
-    const bare = isOfEverybody && clashes ? [] : [name, ...aliases]
+    const bare = isOfEverybody(path) && clashes ? [] : [name, ...aliases]
     const key = [...bare, `event_${name}`].find((one) => Object.hasOwn(values, one))
     return key === undefined ? undefined : { text: toText(values[key]), origin: `${key} in ${path}` }
   }

@@ -57,6 +57,23 @@ export function fromEnvironment(
   }
 }
 
+/** Variables that look like settings and are none: EVENT_RETENTON_ENABLED. Those of MADSci's clients are not ours to judge. */
+export function unknownVariables(
+  environment: { [name: string]: string | undefined },
+  settings: { [name: string]: Setting<unknown> },
+): string[] {
+  const known = new Set<string>()
+  for (const [name, one] of Object.entries(settings)) {
+    const names = variablesOf(name, one)
+    const parts = Object.keys(one.members ?? {}).map((part) => `${names[0]}__${part.toUpperCase()}`)
+    for (const variable of [...names, ...parts]) known.add(variable).add(`${variable}_FILE`)
+  }
+  return Object.keys(environment).filter((name) => {
+    const variable = name.toUpperCase()
+    return variable.startsWith('EVENT_') && !variable.startsWith('EVENT_CLIENT_') && !known.has(variable)
+  })
+}
+
 function readSecret(path: string, variable: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '')

@@ -88,6 +88,19 @@ const wantedIndexes: WantedIndex[] = [
   },
 ]
 
+/** Those of our indexes that neither we nor MADSci have made. */
+export function missingIndexes(present: readonly Document[]): IndexDescription[] {
+  const has = (key: object, partial: object = {}) =>
+    present.some(
+      (index) =>
+        JSON.stringify(index.key) === JSON.stringify(key) &&
+        JSON.stringify(index.partialFilterExpression ?? {}) === JSON.stringify(partial),
+    )
+  return wantedIndexes
+    .filter((index) => ![index, ...(index.or ?? [])].some(({ key, partial }) => has(key, partial)))
+    .map((index) => ({ key: index.key, ...(index.partial && { partialFilterExpression: index.partial }) }))
+}
+
 /** Makes the indexes that are missing. Large collections take minutes, writes go on; failures are only logged. */
 export async function ensureIndexes(db: Db, options: SchemaOptions): Promise<void> {
   const { collectionName, log } = options
@@ -95,20 +108,7 @@ export async function ensureIndexes(db: Db, options: SchemaOptions): Promise<voi
   try {
     await settleDeletion(db, options)
     const present = await events.indexes().catch(() => [] as Document[])
-    const has = (key: object, partial: object = {}) =>
-      present.some(
-        (index) =>
-          JSON.stringify(index.key) === JSON.stringify(key) &&
-          JSON.stringify(index.partialFilterExpression ?? {}) === JSON.stringify(partial),
-      )
-    const missing = wantedIndexes
-      .filter((index) => ![index, ...(index.or ?? [])].some(({ key, partial }) => has(key, partial)))
-      .map(
-        (index): IndexDescription => ({
-          key: index.key,
-          ...(index.partial && { partialFilterExpression: index.partial }),
-        }),
-      )
+    const missing = missingIndexes(present)
     // A socket timeout would cut the wait for a long build, not the build.
     for (const index of missing)
       await db.command({ createIndexes: collectionName, indexes: [named(index)] }, patient)

@@ -1,0 +1,24 @@
+import { examine } from '../doctor/doctor.ts'
+import type { Finding } from '../finding.ts'
+import type { CommandCall } from './call.ts'
+import type { Terminal } from './terminal.ts'
+
+const marks: { [state in Finding['state']]: string } = { good: 'ok', warning: 'warning', problem: 'PROBLEM' }
+
+/** Prints what every check found, as it is found. 1 when there is a problem. */
+export async function doctor({ options, flags }: CommandCall, terminal: Terminal): Promise<number> {
+  const { stdout } = terminal
+  const findings: Finding[] = []
+  for await (const finding of examine({ ...terminal, flags })) {
+    findings.push(finding)
+    if (options.json) continue
+    const { check, state, text, advice } = finding
+    stdout.write(`${marks[state].padEnd(8)} ${check.padEnd(9)} ${text}\n`)
+    if (advice !== undefined) stdout.write(`${' '.repeat(19)}${advice}\n`)
+  }
+  const count = (state: Finding['state']) => findings.filter((one) => one.state === state).length
+  const [problems, warnings] = [count('problem'), count('warning')]
+  if (options.json) stdout.write(`${JSON.stringify({ problems, warnings, findings })}\n`)
+  else stdout.write(`\n${problems} problems, ${warnings} warnings\n`)
+  return problems > 0 ? 1 : 0
+}

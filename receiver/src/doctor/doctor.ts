@@ -1,0 +1,115 @@
+import { readdir } from 'node:fs/promises'
+import { dirname, join, resolve } from 'node:path'
+import { EventError } from '@madsci-events/sdk/event'
+import { verifyBackup } from '../backup/backup.ts'
+import { type Config, type ReadConfigOptions, readConfig } from '../config/config.ts'
+import { type Finding, good, problem, warning } from '../finding.ts'
+import { resolveDataPath } from '../folder.ts'
+import type { Inspection } from '../store/inspection.ts'
+import { findMadsciDatabase } from '../store/mongo/detect.ts'
+import { inspectMongo } from '../store/mongo/inspect.ts'
+import { inspectSqlite } from '../store/sqlite/inspect.ts'
+import { compareClock, inspectClock } from './clock.ts'
+import { inspectDisk } from './disk.ts'
+import { askAddress, inspectPort, type WantedPort } from './port.ts'
+
+export type ExamineOptions = ReadConfigOptions & { workingDirectory: string }
+
+/** Looks at everything that a receiver with these settings needs, and says what to do; changes nothing. */
+export async function* examine(options: ExamineOptions): AsyncGenerator<Finding> {
+  let config: Config
+  try {
+    config = readConfig(options)
+  } catch (error) {
+    if (!(error instanceof EventError)) throw error
+    for (const text of error.detail as string[]) {
+      yield problem('settings', text, 'correct it: madsci-events --help lists what every setting takes')
+    }
+    return
+  }
+  yield good('settings', `${config.given.size} are set: madsci-events config --given shows them`)
+  for (const name of config.unknown) {
+    yield warning('settings', `${name} is no setting`, 'correct its name, or remove it')
+  }
+  const startMs = performance.timeOrigin + performance.now() - Date.now()
+
+  const { workingDirectory } = options
+  const inspection = await inspectDatabase(config, workingDirectory)
+  yield* inspection.findings
+  if (!config.given.has('document_db_url')) {
+    const url = await findMadsciDatabase()
+    const advice = `to use it: --document_db_url=${url}`
+    if (url) yield warning('database', `a MADSci database lies at ${url}, and is not used`, advice)
+  }
+
+  const answerer = await askAddress(config.serverUrl)
+  for (const wanted of portsOf(config)) {
+    const isAsked = wanted.name === 'server_url' || answerer?.isOurs
+    yield await inspectPort(wanted, isAsked ? answerer : undefined)
+  }
+
+  if (inspection.clock) {
+    yield compareClock("the database's clock", inspection.clock.offsetMs, inspection.clock.toleranceMs)
+  }
+  if (answerer?.offsetMs !== undefined) yield compareClock("the receiver's clock", answerer.offsetMs, 600)
+  const driftMs = startMs - (performance.timeOrigin + performance.now() - Date.now())
+  yield* inspectClock(inspection.newest, driftMs, Date.now())
+
+  if (config.documentDbUrl.startsWith('sqlite:')) {
+    const folder = dirname(resolve(workingDirectory, config.documentDbUrl.slice('sqlite:'.length)))
+    yield* await inspectDisk('disk', folder, 'data folder')
+  }
+  yield* inspectBackups(config, workingDirectory)
+}
+
+async function inspectDatabase(config: Config, workingDirectory: string): Promise<Inspection> {
+  const { documentDbUrl: url, databaseName, collectionName } = config
+  if (url === 'null:') {
+    const advice = 'set document_db_url; null: is for measuring'
+    return { findings: [warning('database', 'no event is kept', advice)] }
+  }
+  if (url.startsWith('sqlite:')) return inspectSqlite(resolve(workingDirectory, url.slice('sqlite:'.length)))
+  return inspectMongo({ url, databaseName, collectionName })
+}
+
+function portsOf(config: Config): WantedPort[] {
+  const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
+  const more = [
+    ['otlp_port', config.otlpPort],
+    ['grpc_port', config.grpcPort],
+  ] as const
+  return [
+    { name: 'server_url', host, port: Number(config.serverUrl.port || 80), isGiven: true },
+    ...more.flatMap(([name, port]) =>
+      port === undefined ? [] : [{ name, host, port, isGiven: config.given.has(name) }],
+    ),
+  ]
+}
+
+async function* inspectBackups(config: Config, workingDirectory: string): AsyncGenerator<Finding> {
+  const start = config.settingsFolder ?? workingDirectory
+  const folder = resolveDataPath(config.backupDir, start, workingDirectory)
+  const [space, speed] = await inspectDisk('backup', folder, 'backup folder')
+  yield space!
+  if (speed!.state === 'problem') yield speed!
+  const prefix = `${config.databaseName}_backup_`
+  const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(prefix)).sort()
+  const newest = names.filter((name) => !name.endsWith('.partial')).at(-1)
+  if (newest === undefined) {
+    const text = 'there is no backup'
+    if (!config.backupEnabled)
+      yield warning('backup', text, 'set backup_enabled=true, or run madsci-events backup')
+    else
+      yield good(
+        'backup',
+        `${text} yet; the receiver makes the first by ${config.backupSchedule ?? '@daily'}`,
+      )
+    return
+  }
+  try {
+    const { events, timestamp } = await verifyBackup(join(folder, newest))
+    yield good('backup', `the newest of ${names.length} is whole: ${events ?? '?'} events of ${timestamp}`)
+  } catch (error) {
+    yield problem('backup', (error as Error).message, 'make a new one now: madsci-events backup')
+  }
+}
