@@ -123,14 +123,17 @@ export function createBatcher(options: BatcherOptions): Batcher {
     }
   }
 
-  // Calls of one turn of the event loop go together: without this the first of ten would be written alone.
+  // Calls of one turn of the event loop go together: without this the first of ten would be written alone. As long as
+  // each turn brings some of those that are expected, the next one is waited for as well.
   let scheduled = false
-  function schedule(): void {
+  function schedule(seen = 0): void {
     if (scheduled) return
     scheduled = true
     setImmediate(() => {
       scheduled = false
-      start()
+      const isComing = waiting.length > seen && waiting.length < expectedCalls && running === 0
+      if (isComing && !isWorthIt()) schedule(waiting.length)
+      else start()
     })
   }
 
