@@ -1,31 +1,71 @@
 import { isObject, type LogRecord, type Value } from '@madsci-events/sdk/event'
+import type { LogGroup } from './encode-protobuf.ts'
 
 /**
- * Records → one OTLP `LogsData` as JSON, without a line break: a line of the file exporter's format.
+ * Groups → one OTLP `LogsData` (which is an ExportLogsServiceRequest too) as JSON, without a line break: also a line of the
+ * file exporter's format.
  * Source: OTLP 1.x, JSON Protobuf encoding (ids in hex, 64-bit integers as text), and the file exporter specification.
  */
-export function toLogsDataLine(records: readonly LogRecord[], scopeName: string): string {
-  return JSON.stringify({
-    resourceLogs: [
-      { resource: {}, scopeLogs: [{ scope: { name: scopeName }, logRecords: records.map(toJsonRecord) }] },
-    ],
-  })
+export function toLogsDataText(groups: readonly LogGroup[]): string {
+  return JSON.stringify({ resourceLogs: groups.map(toResourceLogs) })
 }
+
+/** Records that have neither resource nor scope but for its name. */
+export function toLogsDataLine(records: LogRecord[], scopeName: string): string {
+  const context = {
+    resource: {},
+    resourceDroppedAttributesCount: 0,
+    resourceSchemaUrl: '',
+    scope: { name: scopeName },
+  }
+  return toLogsDataText([{ context, records }])
+}
+
+function toResourceLogs({ context, records }: LogGroup): object {
+  const { scope } = context
+  const dropped = context.resourceDroppedAttributesCount
+  return {
+    resource: {
+      ...(Object.keys(context.resource).length > 0 && { attributes: toKeyValues(context.resource) }),
+      ...(dropped > 0 && { droppedAttributesCount: dropped }),
+    },
+    scopeLogs: [
+      {
+        scope: {
+          ...(scope.name && { name: scope.name }),
+          ...(scope.version && { version: scope.version }),
+          ...(scope.attributes && { attributes: toKeyValues(scope.attributes) }),
+          ...(scope.dropped_attributes_count && { droppedAttributesCount: scope.dropped_attributes_count }),
+        },
+        logRecords: records.map(toJsonRecord),
+        ...(scope.schema_url && { schemaUrl: scope.schema_url }),
+      },
+    ],
+    ...(context.resourceSchemaUrl && { schemaUrl: context.resourceSchemaUrl }),
+  }
+}
+
+const toKeyValues = (attributes: { [key: string]: Value }) =>
+  Object.keys(attributes).map((key) => ({ key, value: toAnyValue(attributes[key]!) }))
 
 function toJsonRecord(record: LogRecord): object {
   return {
-    timeUnixNano: String(record.timeUnixNano),
+    ...(record.timeUnixNano !== 0n && { timeUnixNano: String(record.timeUnixNano) }),
     ...(record.observedTimeUnixNano !== 0n && { observedTimeUnixNano: String(record.observedTimeUnixNano) }),
     severityNumber: record.severityNumber,
     ...(record.severityText && { severityText: record.severityText }),
     ...(record.eventName && { eventName: record.eventName }),
     ...(record.body !== undefined && { body: toAnyValue(record.body) }),
     attributes: record.keys.map((key, index) => ({ key, value: toAnyValue(record.values[index]!) })),
+    ...(record.droppedAttributesCount !== 0 && { droppedAttributesCount: record.droppedAttributesCount }),
     ...(record.flags !== 0 && { flags: record.flags }),
     ...(record.traceId && { traceId: record.traceId }),
     ...(record.spanId && { spanId: record.spanId }),
   }
 }
+
+// JSON has no NaN and no infinities, and JSON.stringify no -0.
+const toText = (value: number) => (Object.is(value, -0) ? '-0' : String(value))
 
 function toAnyValue(value: Value): object {
   if (value === null) return {}
@@ -34,13 +74,12 @@ function toAnyValue(value: Value): object {
   if (typeof value === 'bigint') return { intValue: String(value) }
   if (typeof value === 'number') {
     if (Number.isSafeInteger(value) && !Object.is(value, -0)) return { intValue: String(value) }
-    return { doubleValue: Number.isFinite(value) ? value : String(value) }
+    return { doubleValue: Number.isFinite(value) && !Object.is(value, -0) ? value : toText(value) }
   }
   if (value instanceof Uint8Array) return { bytesValue: Buffer.from(value).toString('base64') }
   if (Array.isArray(value)) return { arrayValue: { values: value.map(toAnyValue) } }
   if (isObject(value)) {
-    const values = Object.keys(value).map((key) => ({ key, value: toAnyValue(value[key]!) }))
-    return { kvlistValue: { values } }
+    return { kvlistValue: { values: toKeyValues(value) } }
   }
   return {}
 }

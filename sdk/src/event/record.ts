@@ -76,8 +76,7 @@ export function toRecord(event: Event): LogRecord {
   }
   const data = event.event_data
   if (!isMessageOnly(data)) {
-    if (data !== null && isPlain(data) && fitsAttribute(data, maxAttributeDepth))
-      put('madsci.event.data', data)
+    if (data !== null && isPlain(data) && fitsAttribute(data)) put('madsci.event.data', data)
     else put('madsci.event.json', toExactJson(data))
   }
   return {
@@ -270,8 +269,8 @@ function readJson(text: string): Value | undefined {
   }
 }
 
-// The OTel SDK drops an attribute that has a `__proto__` key in it, and what is nested too deep.
-function fitsAttribute(value: Value, depth: number): boolean {
+/** The OTel SDK drops an attribute that has a `__proto__` key in it, and what is nested too deep. */
+export function fitsAttribute(value: Value, depth: number = maxAttributeDepth): boolean {
   if (typeof value !== 'object' || value === null) return true
   if (depth === 0) return false
   if (Array.isArray(value)) return value.every((member) => fitsAttribute(member, depth - 1))

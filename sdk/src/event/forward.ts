@@ -1,0 +1,109 @@
+import { type Event, isObject, type OtelScope, type Value } from './event.ts'
+import { isPlain, toExactJson } from './json.ts'
+import { fitsAttribute, type LogRecord, toRecord } from './record.ts'
+
+/** What the records of one resource and scope share on the wire. */
+export interface OtelContext {
+  resource: { [key: string]: Value }
+  resourceDroppedAttributesCount: number
+  resourceSchemaUrl: string
+  scope: OtelScope
+}
+
+/**
+ * Event → record with everything that its `otel` keeps, so that a receiver makes the same event of it again. Total: an
+ * `otel` of another shape (REST takes any) is used as far as it fits. Ids of `source` become attributes of the record,
+ * also those that came with the resource. What a record cannot say is kept beside: `madsci.event.timestamp` for times before
+ * 1970, `madsci.event.trace_id` and `.span_id` for ids that OTel does not know.
+ */
+export function toOtelRecord(event: Event): LogRecord {
+  const record = toRecord(event)
+  const { keys, values } = record
+  const put = (key: string, value: Value) => {
+    keys.push(key)
+    values.push(value)
+  }
+  for (const [id, key, digits] of [
+    ['traceId', 'trace_id', 32],
+    ['spanId', 'span_id', 16],
+  ] as const) {
+    if (record[id] === '' || isId(record[id], digits)) continue
+    put(`madsci.event.${key}`, record[id])
+    record[id] = ''
+  }
+  const otel = event.otel as { [key: string]: Value } | undefined
+  record.timeUnixNano = nanosIn(otel?.time_unix_nano) ?? record.timeUnixNano
+  record.observedTimeUnixNano = nanosIn(otel?.observed_time_unix_nano) ?? record.timeUnixNano
+  if (record.timeUnixNano <= 0n) {
+    put('madsci.event.timestamp', event.event_timestamp)
+    record.timeUnixNano = 0n
+    record.observedTimeUnixNano = 0n
+  }
+  if (!otel) return record
+
+  record.severityNumber = integerIn(otel.severity_number, 255) ?? record.severityNumber
+  record.severityText = textIn(otel.severity_text) ?? record.severityText
+  record.eventName = textIn(otel.event_name) ?? record.eventName
+  record.flags = integerIn(otel.flags, 255) ?? 0
+  record.droppedAttributesCount = integerIn(otel.dropped_attributes_count, 0xffff_ffff) ?? 0
+  if (otel.body !== undefined) record.body = otel.body
+  const extra = objectIn(otel.attributes)
+  if (otel.body !== undefined || extra) putData(event.event_data)
+  if (extra) {
+    // What came as the type and is none of MADSci's, or another way to write it, stands alone as it did.
+    if (typeof extra['madsci.event.type'] === 'string') {
+      const at = keys.indexOf('madsci.event.type')
+      keys.splice(at, 1)
+      values.splice(at, 1)
+    }
+    for (const key of Object.keys(extra)) put(key, extra[key]!)
+  }
+  const source = objectIn(otel.source)
+  if (source) for (const key of Object.keys(source)) put(`madsci.source.${key}`, source[key]!)
+  return record
+
+  /** Without it, a reader would take the other attributes for event_data. */
+  function putData(data: Value): void {
+    if (keys.includes('madsci.event.data') || keys.includes('madsci.event.json')) return
+    if (isPlain(data) && fitsAttribute(data)) put('madsci.event.data', data)
+    else put('madsci.event.json', toExactJson(data))
+  }
+}
+
+/** Resource and scope of an event; empty for one that did not come by OTLP. */
+export function toOtelContext(event: Event): OtelContext {
+  const otel = event.otel as { [key: string]: Value } | undefined
+  const scope = objectIn(otel?.scope) ?? {}
+  const attributes = objectIn(scope.attributes)
+  const texts = {
+    name: textIn(scope.name),
+    version: textIn(scope.version),
+    schema_url: textIn(scope.schema_url),
+  }
+  const dropped = integerIn(scope.dropped_attributes_count, 0xffff_ffff)
+  return {
+    resource: objectIn(otel?.resource) ?? {},
+    resourceDroppedAttributesCount: integerIn(otel?.resource_dropped_attributes_count, 0xffff_ffff) ?? 0,
+    resourceSchemaUrl: textIn(otel?.resource_schema_url) ?? '',
+    scope: {
+      ...(texts.name !== undefined && { name: texts.name }),
+      ...(texts.version !== undefined && { version: texts.version }),
+      ...(attributes && { attributes }),
+      ...(dropped !== undefined && { dropped_attributes_count: dropped }),
+      ...(texts.schema_url !== undefined && { schema_url: texts.schema_url }),
+    },
+  }
+}
+
+const isId = (text: string, digits: number) =>
+  text.length === digits && /^[0-9a-fA-F]+$/.test(text) && !/^0+$/.test(text)
+
+const textIn = (value: Value | undefined) => (typeof value === 'string' ? value : undefined)
+const objectIn = (value: Value | undefined) =>
+  isObject(value) && Object.keys(value).length > 0 ? value : undefined
+const integerIn = (value: Value | undefined, most: number) =>
+  typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most ? value : undefined
+
+function nanosIn(value: Value | undefined): bigint | undefined {
+  return typeof value === 'string' && /^\d{1,19}$/.test(value) ? BigInt(value) : undefined
+}
