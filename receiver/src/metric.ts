@@ -12,6 +12,10 @@ export const counters = {
   attributes_duplicate: 'Attribute keys that came twice in one list; the last one counts',
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor log.record.uid',
+  fanout_sent: 'Events that a destination of the fan-out took',
+  fanout_refused: 'Events that a destination of the fan-out refused for good',
+  fanout_failures: 'Requests of the fan-out that failed; their events are sent again, or found by halves',
+  fanout_gaps: 'Commits, as far as they can be counted, whose events the fan-out could not read any more',
 } as const
 export type CounterName = keyof typeof counters
 
@@ -24,6 +28,8 @@ export const gauges = {
   events_waiting: 'Events that wait for the next commit',
   commits_running: 'Commits under way',
   streams_open: 'Readers of /events/stream',
+  fanout_lag_seconds: 'Since everything was sent for the last time; 0 when nothing waits',
+  fanout_forwarding: '1 on the receiver that forwards to this destination',
 } as const
 export type GaugeName = keyof typeof gauges
 
@@ -39,6 +45,12 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   events_rejected: 'reason',
   requests_refused: 'code',
   build_info: 'version',
+  fanout_sent: 'destination',
+  fanout_refused: 'destination',
+  fanout_failures: 'destination',
+  fanout_gaps: 'destination',
+  fanout_lag_seconds: 'destination',
+  fanout_forwarding: 'destination',
   request_duration_seconds: 'route',
 }
 

@@ -1,11 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
+import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
 import { createBackups, verifyBackup } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
 import type { Config } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
+import type { Destination } from './fanout/destination.ts'
+import { type Fanout, startFanout } from './fanout/fanout.ts'
 import { resolveDataPath } from './folder.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
@@ -20,6 +22,7 @@ import { findMadsciDatabase } from './store/mongo/detect.ts'
 import { openMongoStore } from './store/mongo/event-store.ts'
 import { createFinder } from './store/mongo/find.ts'
 import { createNullStore } from './store/null-store.ts'
+import { parseSelector } from './store/selector.ts'
 import { openSqliteStore } from './store/sqlite/event-store.ts'
 import { openSqliteSource } from './store/sqlite/source.ts'
 import { createUtilization } from './utilization/thread.ts'
@@ -52,6 +55,8 @@ export interface Receiver {
   close(): Promise<boolean>
 }
 
+const fanoutStartMs = 3000
+
 /** Connects the rooms and listens. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_CONFIG for a port that is taken. */
 export async function startReceiver(config: Config, options: StartOptions): Promise<Receiver> {
   const { log } = options
@@ -61,9 +66,13 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
   // What works beside the requests.
   const ending: { close(): Promise<void> }[] = []
   try {
+    let fanout: Fanout | undefined
     const ingest = createIngest({
       store,
       metric,
+      onReceipt({ stored }, isRest) {
+        if (stored > 0) fanout?.wake(isRest)
+      },
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,
     })
@@ -83,8 +92,16 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       archiveBatchSize: config.archiveBatchSize,
       parse,
       version,
+      fanoutHealth: config.fanout.length > 0 ? () => fanout?.health() ?? [] : undefined,
     }
 
+    if (config.fanout.length > 0) {
+      const destinations = config.fanout.map(toDestination)
+      fanout = startFanout({ store, destinations, serviceName: toName(config), metric, log })
+      ending.push(fanout)
+      // A database that is away must not keep us from listening.
+      await within(fanout.ready, fanoutStartMs)
+    }
     const backupDir = toFolder(config.backupDir, config, options)
     const reportDir = toFolder(config.reportDir, config, options)
     const backups = createBackups({
@@ -190,6 +207,23 @@ function toRateLimit(config: Config) {
     cleanupIntervalSeconds: config.rateLimitCleanupInterval,
     exemptAddresses: config.rateLimitExemptIps ?? ['127.0.0.1', '::1'],
   }
+}
+
+/** Throws EVT_CONFIG for a selector that is not accepted. */
+function toDestination({ url, selector, ...one }: Config['fanout'][number]): Destination {
+  const logs = new URL(url)
+  if (!/\/v1\/logs\/?$/.test(logs.pathname)) logs.pathname = `${logs.pathname.replace(/\/$/, '')}/v1/logs`
+  // fetch takes no login in a URL.
+  const login = `${decodeURIComponent(logs.username)}:${decodeURIComponent(logs.password)}`
+  const headers = login === ':' ? one.headers : { authorization: `Basic ${btoa(login)}`, ...one.headers }
+  logs.username = ''
+  logs.password = ''
+  try {
+    if (selector !== undefined) parseSelector(selector as Value)
+  } catch (error) {
+    throw new EventError('EVT_CONFIG', `fanout: the selector of ${one.name}: ${(error as Error).message}`)
+  }
+  return { ...one, headers, url: logs.href, selector: selector as Value | undefined }
 }
 
 function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {

@@ -1,6 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { alertSettings } from './alert.ts'
 import { backupSettings } from './backup.ts'
+import { fanoutSettings } from './fanout.ts'
 import { fromFiles, toSettingsFolder } from './file.ts'
 import { limitSettings } from './limit.ts'
 import { managerSettings } from './manager.ts'
@@ -21,6 +22,7 @@ export const settings = {
   ...backupSettings,
   ...utilizationSettings,
   ...limitSettings,
+  ...fanoutSettings,
   ...telemetrySettings,
 }
 export type SettingName = keyof typeof settings

@@ -8,13 +8,16 @@ export interface HealthDoorOptions {
   ingest: Pick<Ingest, 'isClosing'>
   store: EventStore
   version: string
+  /** How each destination of the fan-out does; undefined without fan-out. */
+  fanoutHealth: (() => object[]) | undefined
 }
 
 /**
  * GET /health, in MADSci's shape: always 200, within two seconds also without a database. For programs that start and
  * balance receivers: /health/live (200 while the process runs) and /health/ready (200 while it takes events, else 503).
  */
-export function registerHealth(app: FastifyInstance, { ingest, store, version }: HealthDoorOptions): void {
+export function registerHealth(app: FastifyInstance, options: HealthDoorOptions): void {
+  const { ingest, store, version, fanoutHealth } = options
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
     const { connected, totalEvents, reason } = await store.health()
     const health = {
@@ -28,6 +31,7 @@ export function registerHealth(app: FastifyInstance, { ingest, store, version }:
       otel_enabled: null,
       otel_exporter_type: null,
       otel_endpoint: null,
+      ...(fanoutHealth && { fanout: fanoutHealth() }),
     }
     return reply.header('content-type', 'application/json').send(JSON.stringify(health))
   })

@@ -267,6 +267,18 @@ export const schemas = {
         otel_enabled: z.boolean().nullable(),
         otel_exporter_type: z.string().nullable(),
         otel_endpoint: z.string().nullable(),
+        fanout: z
+          .array(
+            z.object({
+              name: z.string(),
+              state: z.enum(['forwarding', 'waiting', 'elsewhere']),
+              lag_seconds: z.number().nullable().describe('null when another receiver forwards'),
+              sent: z.int(),
+              refused: z.int(),
+            }),
+          )
+          .optional()
+          .describe('with fan-out alone'),
       }),
     },
   },

@@ -44,6 +44,7 @@ export interface HttpOptions extends SettingsDoorOptions {
   title: string
   description: string | undefined
   version: string
+  fanoutHealth: (() => object[]) | undefined
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
   corsOrigins: '*' | readonly string[] | undefined

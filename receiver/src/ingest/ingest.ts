@@ -26,7 +26,7 @@ export interface IngestOptions {
   /** Events of one store write at most. */
   maxBatchEvents: number
   /** Called after each commit with the events of a call, for counters and followers. */
-  onReceipt?: (receipt: Receipt) => void
+  onReceipt?: (receipt: Receipt, isRest: boolean) => void
 }
 
 export interface AcceptOptions {
@@ -95,7 +95,7 @@ export function createIngest(options: IngestOptions): Ingest {
     }
     const outcomes = await batcher.add(sound ?? events, isRest)
     for (let i = 0; i < outcomes.length; i++) note(receipt, outcomes[i]!, positions ? positions[i]! : i)
-    options.onReceipt?.(receipt)
+    options.onReceipt?.(receipt, isRest)
     return receipt
   }
 

@@ -147,6 +147,8 @@ export interface EventStore {
   /** Alerts beside the events; undefined where nothing is kept. */
   readonly alerts: AlertStore | undefined
   readonly notes: NoteStore
+  /** Whether several receivers may use it at once, and how long it knows the order of commits. */
+  readonly following: { isShared: boolean; keptMs: number }
   /**
    * `matches`: what rules saw in these events; durable as intents before this settles.
    * `rest`: ranges [from, to), flat, of positions whose events came by REST, for the commit reader.

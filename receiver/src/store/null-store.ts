@@ -8,6 +8,7 @@ export function createNullStore(): EventStore {
     writeConcurrency: 4,
     scanSource: { kind: 'none' },
     alerts: undefined,
+    following: { isShared: false, keptMs: Number.POSITIVE_INFINITY },
     notes: { read: async () => undefined, write: async () => true },
     async write(events) {
       totalEvents += events.length

@@ -240,6 +240,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     writeConcurrency,
     scanSource: { kind: 'mongodb', url, databaseName, collectionName, graceMs },
     alerts: createAlertStore(db, collectionName, { intents, guard: bounded }),
+    following: { isShared: true, keptMs: journalDays * 86_400_000 },
     notes: createNotes(db, collectionName, guarded),
     write: (events, matches, rest) => guarded(() => write(events, matches, rest)),
     get: (id) => guarded(() => get(id)),

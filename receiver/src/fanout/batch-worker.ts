@@ -1,0 +1,95 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { gzipSync } from 'node:zlib'
+import {
+  type Event,
+  EventError,
+  fromDocument,
+  fromExactJson,
+  isObject,
+  parseJson,
+  type Value,
+} from '@madsci-events/sdk/event'
+import { toLogsDataText } from '../otlp/encode-json.ts'
+import { encodeProtobuf } from '../otlp/encode-protobuf.ts'
+import { groupRecords } from '../otlp/group.ts'
+import { openCommitReader } from '../store/commit-reader.ts'
+import type { CommitReader, StoredEvent } from '../store/event-store.ts'
+import { createMatcher, type MatchDocument } from '../store/matcher.ts'
+import { yieldToOthers } from '../store/query-thread.ts'
+import { parseSelector } from '../store/selector.ts'
+import type { BatchRequest, BatchThreadData, FromBatchThread } from './batch.ts'
+import type { Destination } from './destination.ts'
+
+/**
+ * The thread that makes requests of stored events: read, select, encode, compress. It keeps nothing between two of them,
+ * and whoever waits for a commit goes first.
+ */
+const port = parentPort!
+yieldToOthers()
+const { source, destinations, serviceName } = workerData as BatchThreadData
+
+// A request's body before compression is about as large as the JSON of its events.
+const batchCharacters = 4 * 1024 * 1024
+const fastest = { level: 1 }
+
+interface Maker {
+  destination: Destination
+  reader: CommitReader
+  matches: ((document: MatchDocument) => boolean) | undefined
+}
+
+const makers: Maker[] = destinations.map((destination) => ({
+  destination,
+  reader: openCommitReader({ source, restOnly: destination.include === 'rest' }),
+  matches:
+    destination.selector === undefined ? undefined : createMatcher(parseSelector(destination.selector)),
+}))
+
+port.on('message', async ({ number, index, cursor, limit }: BatchRequest) => {
+  let reply: FromBatchThread
+  try {
+    reply = { number, batch: await make(makers[index]!, cursor, limit) }
+  } catch (error) {
+    const code = error instanceof EventError ? error.code : 'EVT_INTERNAL'
+    reply = { number, failed: (error as Error).message, code }
+  }
+  port.postMessage(reply)
+})
+
+async function make({ destination, reader, matches }: Maker, cursor: string, limit: number) {
+  const page = await reader.read(cursor, { limit, characters: batchCharacters })
+  const events: Event[] = []
+  for (const stored of page.events) {
+    const document = toDocument(stored)
+    if (!matches || matches(toMatchDocument(document))) events.push(fromDocument(document))
+  }
+  const groups = groupRecords(events, serviceName)
+  const isJson = destination.protocol === 'http/json'
+  const plain =
+    events.length === 0
+      ? new Uint8Array()
+      : isJson
+        ? Buffer.from(toLogsDataText(groups))
+        : encodeProtobuf(groups)
+  return {
+    body: destination.compression === 'gzip' && plain.length > 0 ? gzipSync(plain, fastest) : plain,
+    eventCount: events.length,
+    firstId: events[0]?.event_id ?? '',
+    readCount: page.events.length,
+    cursor: page.cursor,
+    hasMore: page.hasMore,
+    expiredCommits: page.expiredCommits,
+  }
+}
+
+function toDocument({ json, exact }: StoredEvent): { [key: string]: Value } {
+  const document = exact === undefined ? parseJson(json) : fromExactJson(exact)
+  return isObject(document) ? document : {}
+}
+
+function toMatchDocument(document: { [key: string]: Value }): MatchDocument {
+  const { archived_at: archivedAt } = document
+  if (typeof archivedAt !== 'string') return document
+  const ms = Date.parse(/Z$/.test(archivedAt) ? archivedAt : `${archivedAt}Z`)
+  return Number.isNaN(ms) ? document : { ...document, archived_at: new Date(ms) }
+}

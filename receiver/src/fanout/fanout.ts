@@ -1,0 +1,67 @@
+import { createEventId } from '@madsci-events/sdk/event'
+import type { Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
+import type { EventStore } from '../store/event-store.ts'
+import { createBatchThread } from './batch.ts'
+import type { Destination } from './destination.ts'
+import { type ForwarderHealth, startForwarder } from './forwarder.ts'
+import { createPlace } from './place.ts'
+
+export interface FanoutOptions {
+  store: EventStore
+  destinations: readonly Destination[]
+  /** `service.name` of events that came without a resource. */
+  serviceName: string
+  metric: Metric
+  log: Log
+  /** After that long another receiver takes over from one that is silent. */
+  leaseMs?: number
+}
+
+/** Stored events go on, as OTLP, to other places: see Forwarder for what is promised. */
+export interface Fanout {
+  /** Settles when each destination that is new has its place: what is committed later is forwarded. Never rejects. */
+  readonly ready: Promise<void>
+  /** Something was committed. */
+  wake(isRest: boolean): void
+  health(): ForwarderHealth[]
+  close(): Promise<void>
+}
+
+export function startFanout(options: FanoutOptions): Fanout {
+  const { store, destinations, serviceName, metric, log, leaseMs = 15_000 } = options
+  const { isShared, keptMs } = store.following
+  const holder = createEventId()
+  const thread = createBatchThread({ source: store.scanSource, destinations, serviceName })
+  const forwarders = destinations.map((destination, index) => {
+    const { name } = destination
+    const begin = async () => (destination.from === 'beginning' ? '' : store.commitCursor())
+    const place = createPlace({
+      name,
+      notes: store.notes,
+      holder,
+      isShared,
+      leaseMs,
+      begin,
+      onDamage(text) {
+        metric.add('fanout_gaps', 1, name)
+        log.error(
+          { destination: name, text: text.slice(0, 1000) },
+          'the place of a destination cannot be read; the fan-out begins anew, and there may be a gap',
+        )
+      },
+    })
+    return startForwarder({ destination, index, thread, place, begin, keptMs, leaseMs, metric, log })
+  })
+  return {
+    ready: Promise.all(forwarders.map(({ ready }) => ready)).then(() => {}),
+    wake(isRest) {
+      for (const forwarder of forwarders) forwarder.wake(isRest)
+    },
+    health: () => forwarders.map((forwarder) => forwarder.health()),
+    async close() {
+      await Promise.all(forwarders.map((forwarder) => forwarder.close()))
+      await thread.close()
+    },
+  }
+}

@@ -1,0 +1,279 @@
+import { EventError } from '@madsci-events/sdk/event'
+import { createThrottle, type Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
+import type { Batch, BatchThread } from './batch.ts'
+import type { Destination } from './destination.ts'
+import type { Place } from './place.ts'
+import { type SendOutcome, sendBatch } from './send.ts'
+
+export interface ForwarderOptions {
+  destination: Destination
+  /** Of the destination, for the thread. */
+  index: number
+  thread: BatchThread
+  place: Place
+  /** Where to go on when the cursor cannot be used. */
+  begin: () => Promise<string>
+  /** The store forgets the order of commits after that long. */
+  keptMs: number
+  leaseMs: number
+  metric: Metric
+  log: Log
+}
+
+export interface ForwarderHealth {
+  name: string
+  /** 'waiting': the destination or the store is away; 'elsewhere': another receiver forwards. */
+  state: 'forwarding' | 'waiting' | 'elsewhere'
+  /** Since everything was sent for the last time; 0 when nothing waits. Null when another receiver forwards. */
+  lag_seconds: number | null
+  sent: number
+  refused: number
+}
+
+export interface Forwarder {
+  /** Settles when the place was asked for once: a new destination has its place from then on. Never rejects. */
+  readonly ready: Promise<void>
+  /** Something was committed. */
+  wake(isRest: boolean): void
+  health(): ForwarderHealth
+  /** Ends after the request under way, or cuts it off after some seconds. */
+  close(): Promise<void>
+}
+
+const pollMs = 1000
+// While events come one by one, so long they are gathered.
+const gatherMs = 100
+const firstBackoffMs = 500
+const maxBackoffMs = 30_000
+const closeMs = 3000
+// So many events refused one after the other are no longer the fault of events.
+const suspectRefusals = 20
+
+/**
+ * Follows the commits for one destination. Promises, each with a test of the same name:
+ *  1. Every event that is to be forwarded arrives, in the order of commit, also after kills of either side; an event is
+ *     sent twice only when a reply or the process was lost between its sending and the saving of the cursor.
+ *  2. A destination that is away costs lag, and neither memory nor a failed request.
+ *  3. What a destination refuses for good is found by halves, counted and passed over; its neighbours arrive.
+ *  4. Of several receivers on one database one forwards, and another goes on when it dies.
+ *  5. Events that cannot be read in order any more are counted as a gap, and told.
+ *
+ *     cursor ▶ read, select, encode (thread) ▶ send ─ delivered ▶ save cursor ─┐
+ *       ▲                                       ├ retry ▶ wait                 │
+ *       └───────────────────────────────────────┴ refused ▶ half as many ◀────┘
+ */
+export function startForwarder(options: ForwarderOptions): Forwarder {
+  const { destination, index, thread, place, begin, keptMs, leaseMs, metric, log } = options
+  const { name } = destination
+  const throttle = createThrottle()
+  const stopping = new AbortController()
+  const cutting = new AbortController()
+  let limit = destination.batchEvents
+  let backoffMs = 0
+  let refusedInRow = 0
+  let state: ForwarderHealth['state'] = 'waiting'
+  // Since then something may wait to be sent; undefined when nothing does.
+  let behindSinceMs: number | undefined = Date.now()
+  let isWoken = false
+  let wakeUp = () => {}
+  let endPause = () => {}
+  let beReady = () => {}
+  const ready = new Promise<void>((resolve) => {
+    beReady = resolve
+  })
+  let sent = 0
+  let refused = 0
+
+  const lagSeconds = () =>
+    behindSinceMs === undefined ? 0 : Math.max(0, Math.round(Date.now() - behindSinceMs) / 1000)
+  metric.gauge('fanout_lag_seconds', () => (state === 'elsewhere' ? undefined : lagSeconds()), name)
+  metric.gauge('fanout_forwarding', () => Number(state !== 'elsewhere'), name)
+
+  /** Ends early when closing, and by `wake` when that was asked for. */
+  async function pause(ms: number, isWakeable = false): Promise<void> {
+    if (stopping.signal.aborted || (isWakeable && isWoken)) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, ms)
+      timer.unref()
+      endPause = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+      if (isWakeable) wakeUp = endPause
+    })
+    endPause = () => {}
+    wakeUp = () => {}
+  }
+
+  function tell(topic: string, reason: string, fields: object = {}): void {
+    throttle(topic, (suppressed) =>
+      log.warn({ destination: name, reason, suppressed, ...fields }, `the fan-out ${topic}`),
+    )
+  }
+
+  async function waitLonger(atLeastMs = 0): Promise<void> {
+    state = 'waiting'
+    backoffMs = Math.min(Math.max(backoffMs * 2, firstBackoffMs), maxBackoffMs)
+    // Some disorder, so that receivers that lost the same destination do not come back as one.
+    await pause(Math.max(atLeastMs, backoffMs * (0.75 + Math.random() / 2)))
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        if (!place.isHeld && !(await take())) continue
+        await step()
+      } catch (error) {
+        beReady()
+        tell('waits for the store', (error as Error).message)
+        await waitLonger()
+      }
+    }
+    beReady()
+  }
+
+  async function take(): Promise<boolean> {
+    const isTaken = await place.acquire()
+    beReady()
+    if (isTaken) {
+      const silentMs = Date.now() - place.caughtUpMs
+      behindSinceMs = place.caughtUpMs
+      if (silentMs > keptMs)
+        noteGap(1, 'the order of commits is kept for a shorter time than this destination was behind')
+      return true
+    }
+    state = 'elsewhere'
+    await pause(Math.min(pollMs, leaseMs / 5))
+    return false
+  }
+
+  function noteGap(commits: number, reason: string): void {
+    metric.add('fanout_gaps', commits, name)
+    log.error({ destination: name, commits, reason }, 'the fan-out has a gap: events were not forwarded')
+  }
+
+  async function step(): Promise<void> {
+    isWoken = false
+    const batch = await makeBatch()
+    if (!batch) return
+    if (batch.expiredCommits > 0) noteGap(batch.expiredCommits, 'their order has expired')
+    if (batch.eventCount === 0) return passOver(batch)
+    behindSinceMs ??= Date.now()
+    if (!place.isHeld) return
+    const outcome = await sendBatch(destination, batch.body, cutting.signal)
+    if (outcome.kind === 'delivered') await noteDelivered(batch, outcome)
+    else if (!cutting.signal.aborted) await noteFailed(batch, outcome)
+  }
+
+  async function makeBatch(): Promise<Batch | undefined> {
+    try {
+      return await thread.make(index, place.cursor, limit)
+    } catch (error) {
+      if (!(error instanceof EventError) || error.code !== 'EVT_INVALID') throw error
+      noteGap(1, `the cursor cannot be used: ${error.message}`)
+      await place.save(await begin())
+      return undefined
+    }
+  }
+
+  /** Nothing was selected: the place moves on. */
+  async function passOver({ cursor, hasMore }: Batch): Promise<void> {
+    state = 'forwarding'
+    backoffMs = 0
+    place.move(cursor, hasMore ? undefined : Date.now())
+    if (hasMore) return
+    behindSinceMs = undefined
+    await pause(pollMs, true)
+    if (isWoken) await pause(gatherMs)
+  }
+
+  async function noteDelivered(
+    batch: Batch,
+    { refusedCount, message }: Extract<SendOutcome, { kind: 'delivered' }>,
+  ): Promise<void> {
+    const taken = Math.max(0, batch.eventCount - refusedCount)
+    sent += taken
+    metric.add('fanout_sent', taken, name)
+    if (refusedCount > 0) noteRefused(refusedCount, message, batch)
+    state = 'forwarding'
+    backoffMs = 0
+    refusedInRow = 0
+    limit = Math.min(limit * 2, destination.batchEvents)
+    await saveBehind(batch)
+    if (!batch.hasMore) await pause(gatherMs)
+  }
+
+  async function noteFailed(
+    batch: Batch,
+    outcome: Exclude<SendOutcome, { kind: 'delivered' }>,
+  ): Promise<void> {
+    metric.add('fanout_failures', 1, name)
+    if (outcome.kind === 'retry') {
+      tell('waits for its destination', outcome.reason)
+      return waitLonger(outcome.afterMs)
+    }
+    if (batch.eventCount > 1 && limit > 1) {
+      limit = Math.max(1, Math.floor(Math.min(limit, batch.readCount) / 2))
+      return
+    }
+    noteRefused(batch.eventCount, outcome.reason, batch)
+    await saveBehind(batch)
+    // A destination that refuses everything is not what it should be: it must not drain the events away quickly.
+    if (++refusedInRow >= suspectRefusals) await waitLonger(maxBackoffMs)
+  }
+
+  function noteRefused(count: number, reason: string, { firstId }: Batch): void {
+    refused += count
+    metric.add('fanout_refused', count, name)
+    tell('was refused events', reason, { count, firstId })
+  }
+
+  /** What was sent must not be sent again: nothing goes on before its place is saved. */
+  async function saveBehind(batch: Batch): Promise<void> {
+    for (;;) {
+      try {
+        const isSaved = await place.save(batch.cursor, batch.hasMore ? undefined : Date.now())
+        if (isSaved && !batch.hasMore) behindSinceMs = undefined
+        return
+      } catch (error) {
+        if (stopping.signal.aborted) return
+        tell('waits for the store', (error as Error).message)
+        await waitLonger()
+      }
+    }
+  }
+
+  // While a slow request is under way the lease must live.
+  const heart = setInterval(() => {
+    if (place.isHeld) place.beat().catch(() => {})
+  }, leaseMs / 3)
+  heart.unref()
+  const running = run()
+
+  return {
+    ready,
+    wake(isRest) {
+      if (!isRest && destination.include === 'rest') return
+      isWoken = true
+      behindSinceMs ??= Date.now()
+      wakeUp()
+    },
+    health: () => ({
+      name,
+      state,
+      lag_seconds: state === 'elsewhere' ? null : lagSeconds(),
+      sent,
+      refused,
+    }),
+    async close() {
+      stopping.abort()
+      endPause()
+      clearInterval(heart)
+      const timer = setTimeout(() => cutting.abort(), closeMs)
+      await running
+      clearTimeout(timer)
+      await place.release()
+    },
+  }
+}

@@ -1,0 +1,69 @@
+import { parseRetryAfter, readPartialSuccess } from '../otlp/answer.ts'
+import { contentTypeOf, type Destination } from './destination.ts'
+
+/** What became of a request. */
+export type SendOutcome =
+  | { kind: 'delivered'; refusedCount: number; message: string }
+  /** Nothing is wrong with the events: they are sent again. */
+  | { kind: 'retry'; reason: string; afterMs: number | undefined }
+  /** At least one of the events will never be taken. */
+  | { kind: 'refused'; reason: string }
+
+// What is wrong with the address or the login is for the operator to mend, and no reason to lose events.
+const refusals = new Set([400, 413, 422])
+const maxReplyBytes = 4 * 1024 * 1024
+
+/** Never throws. Source: OTLP 1.x, OTLP/HTTP Response; other failures than 400, 413 and 422 are tried again, also those that OTLP would drop. */
+export async function sendBatch(
+  { url, headers, protocol, compression, timeoutMs }: Destination,
+  body: Uint8Array,
+  signal: AbortSignal,
+): Promise<SendOutcome> {
+  try {
+    const answer = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'user-agent': 'madsci-events-receiver',
+        ...headers,
+        'content-type': contentTypeOf(protocol),
+        ...(compression === 'gzip' && { 'content-encoding': 'gzip' }),
+      },
+      body: body as Uint8Array<ArrayBuffer>,
+      redirect: 'manual',
+      signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+    })
+    const reply = await readReply(answer)
+    const status = answer.status
+    if (status >= 200 && status < 300) {
+      const partial = readPartialSuccess(reply, answer.headers.get('content-type'))
+      return { kind: 'delivered', refusedCount: partial.rejectedCount, message: partial.message }
+    }
+    const reason = `${status} ${toReason(reply)}`.trim()
+    if (refusals.has(status)) return { kind: 'refused', reason }
+    return { kind: 'retry', reason, afterMs: parseRetryAfter(answer.headers.get('retry-after')) }
+  } catch (error) {
+    const { message, cause } = error as Error
+    const reason = cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message
+    return { kind: 'retry', reason: reason.slice(0, 300), afterMs: undefined }
+  }
+}
+
+async function readReply(answer: Response): Promise<Buffer> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  for await (const chunk of answer.body ?? []) {
+    size += chunk.length
+    if (size > maxReplyBytes) break
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** What people can read of it: a Status in protobuf has its message between some bytes. */
+function toReason(reply: Buffer): string {
+  return reply
+    .toString('latin1')
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, 300)
+}

@@ -1,0 +1,79 @@
+import { afterEach, expect, it } from 'vitest'
+import type { Destination } from '../../../receiver/src/fanout/destination.ts'
+import { sendBatch } from '../../../receiver/src/fanout/send.ts'
+import { parseRetryAfter, readPartialSuccess } from '../../../receiver/src/otlp/answer.ts'
+import { encodeSuccess } from '../../../receiver/src/otlp/reply.ts'
+import { startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
+import { findFreePort } from '../../support/process.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+const destinationOf = (url: string): Destination => ({
+  name: 'one',
+  url,
+  headers: {},
+  protocol: 'http/protobuf',
+  compression: 'none',
+  include: 'rest',
+  from: 'now',
+  selector: undefined,
+  batchEvents: 10,
+  timeoutMs: 300,
+})
+const send = (url: string) => sendBatch(destinationOf(url), new Uint8Array(), new AbortController().signal)
+
+it('every status, a cut, silence and a closed port have their outcome', async () => {
+  const endpoint = await startOtlpEndpoint()
+  cleanups.push(() => endpoint.close())
+  for (const [status, kind] of [
+    [200, 'delivered'],
+    [202, 'delivered'],
+    [204, 'delivered'],
+    [301, 'retry'],
+    [400, 'refused'],
+    [401, 'retry'],
+    [403, 'retry'],
+    [404, 'retry'],
+    [413, 'refused'],
+    [415, 'retry'],
+    [422, 'refused'],
+    [429, 'retry'],
+    [500, 'retry'],
+    [502, 'retry'],
+    [503, 'retry'],
+    [504, 'retry'],
+    ['cut', 'retry'],
+    ['hang', 'retry'],
+  ] as const) {
+    endpoint.script.push({ status, headers: status === 301 ? { location: 'http://127.0.0.1:9/' } : {} })
+    expect(await send(endpoint.url), String(status)).toMatchObject({ kind })
+  }
+  endpoint.script.push({ status: 200, body: Buffer.alloc(6 << 20, 0xff) })
+  expect(await send(endpoint.url)).toMatchObject({ kind: 'delivered', refusedCount: 0 })
+  expect(await send(`http://127.0.0.1:${await findFreePort()}`)).toMatchObject({ kind: 'retry' })
+})
+
+it('Retry-After is seconds or a date, at most five minutes', () => {
+  const nowMs = Date.parse('2026-11-24T00:00:00Z')
+  expect(parseRetryAfter(null)).toBeUndefined()
+  expect(parseRetryAfter('soon')).toBeUndefined()
+  expect(parseRetryAfter('7')).toBe(7000)
+  expect(parseRetryAfter('Tue, 24 Nov 2026 00:00:10 GMT', nowMs)).toBe(10_000)
+  expect(parseRetryAfter('Mon, 23 Nov 2026 00:00:10 GMT', nowMs)).toBe(0)
+  expect(parseRetryAfter('99999')).toBe(300_000)
+})
+
+it('a partial success is read in both encodings, and what is none counts as nothing', () => {
+  const partial = { rejectedCount: 300, message: 'three hundred' }
+  for (const [encoding, type] of [
+    ['json', 'application/json; charset=utf-8'],
+    ['protobuf', 'application/x-protobuf'],
+  ] as const) {
+    expect(readPartialSuccess(encodeSuccess(encoding, partial), type)).toEqual(partial)
+    for (const bytes of [encodeSuccess(encoding), Buffer.from('<html>'), Buffer.from([0x0a, 0xff])])
+      expect(readPartialSuccess(bytes, type)).toEqual({ rejectedCount: 0, message: '' })
+  }
+})
