@@ -12,6 +12,10 @@ export const counters = {
   attributes_duplicate: 'Attribute keys that came twice in one list; the last one counts',
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor log.record.uid',
+  alert_events: 'Events that a rule saw, by rule; those of duplicates and failed writes too',
+  alert_notices: 'Messages that the rules asked for, before channels and addresses',
+  alert_events_suppressed: 'Events that a maintenance window kept from raising an alert',
+  alert_attempts: 'Attempts to deliver a message, by outcome',
   fanout_sent: 'Events that a destination of the fan-out took',
   fanout_refused: 'Events that a destination of the fan-out refused for good',
   fanout_failures: 'Requests of the fan-out that failed; their events are sent again, or found by halves',
@@ -28,6 +32,8 @@ export const gauges = {
   events_waiting: 'Events that wait for the next commit',
   commits_running: 'Commits under way',
   streams_open: 'Readers of /events/stream',
+  alerts_pending: 'Messages that are not delivered yet',
+  alerts_undeliverable: 'Messages that were given up',
   fanout_lag_seconds: 'Since everything was sent for the last time; 0 when nothing waits',
   fanout_forwarding: '1 on the receiver that forwards to this destination',
 } as const
@@ -44,6 +50,8 @@ export type HistogramName = keyof typeof histograms
 export const labels: { [name in CounterName | GaugeName | HistogramName]?: string } = {
   events_rejected: 'reason',
   requests_refused: 'code',
+  alert_events: 'rule',
+  alert_attempts: 'outcome',
   build_info: 'version',
   fanout_sent: 'destination',
   fanout_refused: 'destination',

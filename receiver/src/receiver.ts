@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
+import { type Alerts, createMatchOf, startAlerts } from './alert/alerts.ts'
+import { readAlertSettings } from './alert/setting.ts'
 import { createBackups, verifyBackup } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
 import type { Config } from './config/config.ts'
@@ -36,6 +38,8 @@ export interface StartOptions {
   log: Log
   /** Where a relative database path begins. */
   workingDirectory: string
+  /** Where secrets of channels may lie (`secret_env`). */
+  environment?: { readonly [name: string]: string | undefined }
 }
 
 export interface Receiver {
@@ -61,11 +65,18 @@ const fanoutStartMs = 3000
 export async function startReceiver(config: Config, options: StartOptions): Promise<Receiver> {
   const { log } = options
   const metric = createMetric()
+  const telling = readAlertSettings({
+    ...config,
+    isGiven: config.given.has('alert_rules'),
+    environment: options.environment ?? {},
+  })
   const { store, storeText } = await openStore(config, { ...options, ownsDeletion: config.retentionEnabled })
   const servers: HttpServer[] = []
   // What works beside the requests.
   const ending: { close(): Promise<void> }[] = []
   try {
+    let alerts: Alerts | undefined
+    const isTelling = telling.isWanted && store.alerts !== undefined
     let fanout: Fanout | undefined
     const ingest = createIngest({
       store,
@@ -73,6 +84,8 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       onReceipt({ stored }, isRest) {
         if (stored > 0) fanout?.wake(isRest)
       },
+      match: isTelling ? createMatchOf(telling.ruleSet) : undefined,
+      onMatch: () => alerts?.wake(),
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,
     })
@@ -80,6 +93,20 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     const parse = {
       managerId: await toManagerId(config, options),
       ...(config.naiveTimezone !== undefined && { fromNaive: createZoneConverter(config.naiveTimezone) }),
+    }
+    if (isTelling) {
+      alerts = startAlerts({
+        store,
+        alerts: store.alerts!,
+        ...telling,
+        alertLevel: config.alertLevel,
+        publicUrl: config.publicUrl ?? config.serverUrl.href,
+        managerId: parse.managerId,
+        report: async (event) => void (await ingest.acceptQuietly([event])),
+        log,
+        metric,
+      })
+      ending.push(alerts)
     }
     const door = {
       ingest,
@@ -118,6 +145,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     ending.push(utilization)
     const main = await createHttpServer({
       ...door,
+      alerts,
       backups,
       backupEnabled: config.backupEnabled,
       backupDir,

@@ -5,11 +5,11 @@ import type { Terminal } from './terminal.ts'
 
 /** Commands that ask a running receiver. */
 
-function baseUrl({ flags }: CommandCall, terminal: Terminal): URL {
+export function baseUrl({ flags }: CommandCall, terminal: Terminal): URL {
   return readConfig({ ...terminal, flags }).serverUrl
 }
 
-async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
+export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
   let answer: Response
   try {
     answer = await fetch(url, init)
@@ -23,7 +23,7 @@ async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
   )
 }
 
-function setParameters(url: URL, options: CommandCall['options'], names: readonly string[]): void {
+export function setParameters(url: URL, options: CommandCall['options'], names: readonly string[]): void {
   for (const name of names) {
     const value = options[name]
     if (value !== undefined) url.searchParams.set(name, String(value))

@@ -19,7 +19,8 @@ export function createLog(config: Config): Log {
 }
 
 export async function openReceiver(config: Config, log: Log, terminal: Terminal): Promise<Receiver> {
-  const receiver = await startReceiver(config, { log, workingDirectory: terminal.workingDirectory })
+  const { workingDirectory, environment } = terminal
+  const receiver = await startReceiver(config, { log, workingDirectory, environment })
   const lines = [
     `madsci-events ${version}`,
     `  REST and OTLP  ${receiver.url}  (the API: ${receiver.url}docs)`,

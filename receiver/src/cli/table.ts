@@ -1,3 +1,4 @@
+import { alertActions, alerts } from './alert.ts'
 import type { CommandCall } from './call.ts'
 import { showEffective } from './config.ts'
 import { demo } from './demo.ts'
@@ -117,6 +118,28 @@ export const commands: { [name: string]: Command } = {
     ],
     codes: { 1: 'it failed, was stopped before the end, or events were refused' },
     run: importFrom,
+  },
+  alerts: {
+    about: `alerts of a running receiver (server_url); ${alertActions.join(', ')}: an id, a channel, or a rule (its name or JSON)`,
+    arguments: ['ACTION?', 'SUBJECT?'],
+    options: {
+      number: filters.number,
+      state: { about: 'list: firing, acknowledged, silenced or resolved' },
+      rule: { about: 'list: of one rule' },
+      by: { about: 'acknowledge, silence, resolve: who' },
+      minutes: { about: 'silence: for so long (60)' },
+      start_time: { about: 'preview: from then on (7 days)' },
+      end_time: { about: 'preview: up to then (now)' },
+      ...json,
+    },
+    examples: [
+      'alerts --state=firing',
+      'alerts acknowledge 01KBGTKQ3J5Z8W4T9X2M6V7P1D --by=night-shift',
+      'alerts test email',
+      `alerts preview '{"selector": {"event_type": "node_error"}, "group_by": ["source.node_id"]}'`,
+    ],
+    codes: { 1: 'it failed, or a test was not delivered' },
+    run: alerts,
   },
   backup: {
     about: 'have a running receiver (server_url) make a backup',

@@ -1,6 +1,6 @@
 import { eventLevels, parseLevel } from '@madsci-events/sdk/event'
 import { count, flag, group, optionalText, setting, structured, text } from './setting.ts'
-import { parseTexts } from './value.ts'
+import { parseObject, parsePublicUrl, parseTexts } from './value.ts'
 
 /** Which events raise alerts, and who is told. */
 export const alertSettings = {
@@ -22,6 +22,8 @@ export const alertSettings = {
     smtp_username: optionalText({ unit: 'text', about: 'login, when there is a password too', secret: true }),
     smtp_password: optionalText({ unit: 'text', about: 'login', secret: true }),
     use_tls: flag('STARTTLS', true),
+    use_ssl: flag('TLS from the first byte; port 465 means it too', false),
+    tls_ca_file: optionalText({ unit: 'path', about: 'certificates to trust beside those of the system' }),
     sender: text('no-reply@example.com', { unit: 'address', about: 'From' }),
     default_importance: text('Normal', { unit: 'text', about: '`High`, `Normal` or `Low`' }),
     email_addresses: structured('[]', {
@@ -31,5 +33,41 @@ export const alertSettings = {
       show: (list) => list,
       schema: { type: 'array', items: { type: 'string' } },
     }),
+  }),
+  alert_channels: structured('{}', {
+    unit: 'JSON',
+    about: 'further ways to tell somebody, by name: see Alerts',
+    parse: parseObject,
+    show: (channels) => Object.keys(channels),
+  }),
+  alert_rules: structured('[]', {
+    unit: 'JSON',
+    about: 'rules beside alert_level: see Alerts',
+    parse: (value) => value,
+    show: (rules) => rules,
+  }),
+  alert_quiet_hours: structured('[]', {
+    unit: 'JSON',
+    about: 'when messages wait: see Alerts',
+    parse: (value) => value,
+    show: (windows) => windows,
+  }),
+  alert_maintenance: structured('[]', {
+    unit: 'JSON',
+    about: 'when events raise no alerts: see Alerts',
+    parse: (value) => value,
+    show: (windows) => windows,
+  }),
+  alert_private_hosts: structured('[]', {
+    unit: 'JSON',
+    about: 'list of hosts, as the URLs of webhooks name them, that may lie in the inner network',
+    parse: parseTexts,
+    show: (hosts) => hosts,
+  }),
+  public_url: setting({
+    fallback: '',
+    unit: 'URL',
+    about: 'where people reach this receiver, for links in messages; server_url if not set',
+    parse: parsePublicUrl,
   }),
 }

@@ -102,3 +102,16 @@ export function parseTexts(value: unknown): string[] {
   if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value
   throw new Error('must be a list of texts, like ["one", "two"]')
 }
+
+export function parseObject(value: unknown): { [name: string]: unknown } {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
+  throw new Error('must be an object, like {"name": {…}}')
+}
+
+/** With a slash at the end. */
+export function parsePublicUrl(text: string): string | undefined {
+  if (text === '') return undefined
+  if (!URL.canParse(text) || !/^https?:/.test(text))
+    throw new Error(`must be an http or https URL: '${text}'`)
+  return text.endsWith('/') ? text : `${text}/`
+}

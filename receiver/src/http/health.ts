@@ -1,5 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
+import type { Alerts } from '../alert/alerts.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { schemas } from './schema.ts'
@@ -7,6 +8,8 @@ import { schemas } from './schema.ts'
 export interface HealthDoorOptions {
   ingest: Pick<Ingest, 'isClosing'>
   store: EventStore
+  /** Undefined: no alerts are raised. */
+  alerts: Alerts | undefined
   version: string
   /** How each destination of the fan-out does; undefined without fan-out. */
   fanoutHealth: (() => object[]) | undefined
@@ -17,7 +20,7 @@ export interface HealthDoorOptions {
  * balance receivers: /health/live (200 while the process runs) and /health/ready (200 while it takes events, else 503).
  */
 export function registerHealth(app: FastifyInstance, options: HealthDoorOptions): void {
-  const { ingest, store, version, fanoutHealth } = options
+  const { ingest, store, alerts, version, fanoutHealth } = options
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
     const { connected, totalEvents, reason } = await store.health()
     const health = {
@@ -32,6 +35,7 @@ export function registerHealth(app: FastifyInstance, options: HealthDoorOptions)
       otel_exporter_type: null,
       otel_endpoint: null,
       ...(fanoutHealth && { fanout: fanoutHealth() }),
+      ...(alerts && connected && { alerts: await alerts.health().catch(() => null) }),
     }
     return reply.header('content-type', 'application/json').send(JSON.stringify(health))
   })

@@ -279,6 +279,11 @@ export const schemas = {
           )
           .optional()
           .describe('with fan-out alone'),
+        alerts: z
+          .object({ channels: z.array(z.string()), pending: z.int(), retrying: z.int(), failed: z.int() })
+          .nullable()
+          .optional()
+          .describe('messages about alerts: not delivered yet, of those tried in vain, given up'),
       }),
     },
   },

@@ -1,11 +1,13 @@
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, fastify } from 'fastify'
+import type { Alerts } from '../alert/alerts.ts'
 import type { Backups } from '../backup/backup.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import type { Utilization } from '../utilization/thread.ts'
+import { registerAlerts } from './alert.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
 import { parseBytes } from './body.ts'
@@ -29,6 +31,8 @@ import { registerUtilization } from './utilization.ts'
 export interface HttpOptions extends SettingsDoorOptions {
   ingest: Ingest
   store: EventStore
+  /** Undefined: no alerts are raised. */
+  alerts: Alerts | undefined
   metric: Metric
   log: Log
   maxBodyBytes: number
@@ -80,6 +84,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerTimeline(app, options)
   registerBackup(app, options)
   registerUtilization(app, options)
+  registerAlerts(app, options)
   registerSettings(app, options)
   registerHealth(app, options)
   registerMetrics(app, options)

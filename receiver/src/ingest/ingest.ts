@@ -1,5 +1,6 @@
 import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
 import type { Metric } from '../metric.ts'
+import type { Match } from '../store/alert-store.ts'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
 import type { Ranges } from '../store/range.ts'
 import { type Batcher, createBatcher } from './batcher.ts'
@@ -25,6 +26,10 @@ export interface IngestOptions {
   maxInFlightBytes: number
   /** Events of one store write at most. */
   maxBatchEvents: number
+  /** What alert rules see in the events of a write: pure, on this thread, and the store keeps it with them. */
+  match?: ((events: readonly Event[]) => Match[]) | undefined
+  /** After a write in which they saw something. */
+  onMatch?: (() => void) | undefined
   /** Called after each commit with the events of a call, for counters and followers. */
   onReceipt?: (receipt: Receipt, isRest: boolean) => void
 }
@@ -43,6 +48,8 @@ export interface Ingest {
    * (the caller sends again; what was stored then counts as duplicate).
    */
   accept(events: readonly Event[], options?: AcceptOptions): Promise<Receipt>
+  /** The same for events that raise no alert: those that tell of alerts. */
+  acceptQuietly(events: readonly Event[]): Promise<Receipt>
   readonly inFlightBytes: number
   readonly isClosing: boolean
   /** Says that it will close soon; calls are still taken. */
@@ -51,18 +58,36 @@ export interface Ingest {
   close(): Promise<void>
 }
 
+const none: readonly Match[] = []
+
 export function createIngest(options: IngestOptions): Ingest {
-  const { store, metric } = options
+  const { store, metric, match, onMatch } = options
+  const quiet = new WeakSet<Event>()
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
   let isClosing = false
 
   async function write(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
+    const matches = match ? see(events, match) : none
     const startedMs = performance.now()
     try {
-      return await store.write(events, [], rest)
+      return await store.write(events, matches, rest)
     } finally {
       metric.observe('commit_duration_seconds', (performance.now() - startedMs) / 1000)
+      if (matches.length > 0) onMatch?.()
     }
+  }
+
+  function see(events: readonly Event[], match: (events: readonly Event[]) => Match[]): readonly Match[] {
+    const matches = match(events)
+    if (matches.length === 0) return none
+    const heard: Match[] = []
+    for (const one of matches) {
+      const positions = one.positions.filter((position) => !quiet.has(events[position]!))
+      if (positions.length === 0) continue
+      metric.add('alert_events', positions.length, one.rule)
+      heard.push({ ...one, positions })
+    }
+    return heard
   }
 
   const batcher: Batcher = createBatcher({
@@ -102,6 +127,10 @@ export function createIngest(options: IngestOptions): Ingest {
   return {
     enter: (bodyBytes) => gate.enter(bodyBytes),
     accept,
+    acceptQuietly(events) {
+      for (const event of events) quiet.add(event)
+      return accept(events)
+    },
     get inFlightBytes() {
       return gate.inFlightBytes
     },

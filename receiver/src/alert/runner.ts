@@ -1,0 +1,125 @@
+import { createThrottle, type Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
+import type { AlertStore, NewDelivery } from '../store/alert-store.ts'
+import type { Channel } from './channel.ts'
+import type { Notice } from './group.ts'
+import { createMachine, type Machine, toInput } from './machine.ts'
+import type { RuleSet } from './rule.ts'
+import { type AlertsState, emptyState } from './state.ts'
+
+export interface RunnerOptions {
+  store: AlertStore
+  ruleSet: RuleSet
+  channels: ReadonlyMap<string, Channel>
+  holder: string
+  log: Log
+  metric: Metric
+  now?: () => number
+}
+
+/** Feeds intents to the rules, and what comes of it to the store. */
+export interface Runner {
+  /** One step. True when there may be more to do at once. */
+  round(): Promise<boolean>
+  readonly isLeading: boolean
+}
+
+const leaseMs = 10_000
+const intentsOfStep = 200
+
+/**
+ * One receiver at a time runs the rules, by lease. The lease only saves work: a step counts when its commit follows the
+ * state that it began with, and of two receivers one fails there and begins anew. So each intent is folded once.
+ */
+export function createRunner(options: RunnerOptions): Runner {
+  const { store, ruleSet, channels, holder, log, metric, now = Date.now } = options
+  const throttle = createThrottle()
+  let machine: Machine | undefined
+  let version = 0
+  let isLeading = false
+  let leadUntilMs = 0
+  let suppressed = 0
+
+  async function lead(): Promise<boolean> {
+    if (isLeading && now() < leadUntilMs) return true
+    const askedMs = now()
+    isLeading = await store.lead(holder, leaseMs)
+    leadUntilMs = askedMs + leaseMs / 3
+    if (!isLeading) machine = undefined
+    return isLeading
+  }
+
+  async function begin(): Promise<Machine> {
+    const loaded = await store.load()
+    const state = loaded.state === undefined ? emptyState(now()) : (JSON.parse(loaded.state) as AlertsState)
+    const begun = createMachine(ruleSet, state)
+    begun.add({ resumed: true, atMs: now() })
+    version = loaded.version
+    suppressed = state.suppressed
+    return begun
+  }
+
+  return {
+    get isLeading() {
+      return isLeading
+    },
+    async round() {
+      if (!(await lead())) return false
+      try {
+        machine ??= await begin()
+        const intents = await store.intents(intentsOfStep)
+        for (const intent of intents) {
+          // The clock of another receiver may run ahead.
+          machine.add({ ...toInput(intent), atMs: Math.min(intent.atMs, now()) })
+        }
+        machine.advance(now())
+        const { notices, alerts } = machine.take()
+        if (intents.length === 0 && notices.length === 0 && alerts.length === 0) return false
+        const isDone = await store.commit({
+          version,
+          state: JSON.stringify(machine.state),
+          folded: intents.map(({ id }) => id),
+          alerts,
+          deliveries: notices.flatMap((notice) => toDeliveries(notice, channels)),
+        })
+        if (!isDone) {
+          machine = undefined
+          return true
+        }
+        version++
+        metric.add('alert_notices', notices.length)
+        metric.add('alert_events_suppressed', machine.state.suppressed - suppressed)
+        suppressed = machine.state.suppressed
+        for (const notice of notices) {
+          if (channels.size > 0) continue
+          throttle('no channel', () =>
+            log.warn({ rule: notice.rule }, 'an alert fired, and there is no channel to tell it'),
+          )
+        }
+        return intents.length === intentsOfStep
+      } catch (error) {
+        // Whether the step was taken is not known: the store tells with the next one.
+        machine = undefined
+        throw error
+      }
+    },
+  }
+}
+
+/** One message for each address of each channel. */
+export function toDeliveries(notice: Notice, channels: ReadonlyMap<string, Channel>): NewDelivery[] {
+  const names = notice.channels ?? [...channels.keys()]
+  return [...new Set(names)].flatMap((name) => {
+    const targets = channels.get(name)?.targets ?? []
+    return targets.map((target, place) => ({
+      id: `${notice.id}.${name}.${place}`,
+      alertId: notice.alertId,
+      channel: name,
+      target,
+      createdMs: notice.atMs,
+      // At once, whatever clock the notice has its time from.
+      nextMs: notice.notBeforeMs > notice.atMs ? notice.notBeforeMs : 0,
+      notice: JSON.stringify(notice),
+    }))
+  })
+}

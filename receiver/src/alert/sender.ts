@@ -1,0 +1,149 @@
+import { createHash } from 'node:crypto'
+import { type Event, fromDocument, ulidFrom } from '@madsci-events/sdk/event'
+import { createThrottle, type Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
+import type { AlertStore, Delivery, DeliveryOutcome } from '../store/alert-store.ts'
+import type { Channel, Message, SendOutcome } from './channel.ts'
+import type { Notice } from './group.ts'
+
+export interface SenderOptions {
+  store: AlertStore
+  channels: ReadonlyMap<string, Channel>
+  /** Throws EVT_STORE_UNAVAILABLE. */
+  compose(id: string, notice: Notice): Promise<Message>
+  /** Stores the event that tells of an undeliverable message; it raises no alert. */
+  report(event: Event): Promise<void>
+  /** Who claims. */
+  holder: string
+  managerId: string
+  log: Log
+  metric: Metric
+  now?: () => number
+}
+
+export interface Sender {
+  /** Sends what is due. Gives the number of attempts. */
+  round(): Promise<number>
+  /** Waits for what is under way. */
+  close(): Promise<void>
+}
+
+/** A message is tried for a day. */
+export const giveUpMs = 86_400_000
+const firstRetryMs = 2000
+const greatestRetryMs = 15 * 60_000
+// A receiver that died gives its messages back within that time.
+const leaseMs = 20_000
+const atOnce = 8
+
+/** 2 s, 4 s, 8 s … 15 min, a fifth more or less, so that many do not come back together. */
+export function retryDelayMs(attempts: number, random: () => number = Math.random): number {
+  const base = Math.min(greatestRetryMs, firstRetryMs * 2 ** Math.min(attempts - 1, 20))
+  return Math.round(base * (0.8 + 0.4 * random()))
+}
+
+/**
+ * Takes messages out of the store and sends them:
+ *
+ *     pending ──claim──▶ held ──send──▶ delivered
+ *        ▲                │ └─refused, or a day is over─▶ an event, then failed
+ *        └──retry, lease──┘
+ *
+ * Two receivers never hold the same one. Only a kill between a channel's acceptance and our note of it can repeat it.
+ */
+export function createSender(options: SenderOptions): Sender {
+  const { store, channels, holder, log, metric, now = Date.now } = options
+  const throttle = createThrottle()
+  const held = new Set<string>()
+  const running = new Set<Promise<void>>()
+  const renewing = setInterval(() => {
+    if (held.size > 0) store.renew(holder, [...held], leaseMs).catch(() => {})
+  }, leaseMs / 4)
+  renewing.unref()
+
+  async function attempt(delivery: Delivery, notice: Notice): Promise<SendOutcome> {
+    const channel = channels.get(delivery.channel)
+    if (!channel) return { kind: 'refused', reason: `there is no channel '${delivery.channel}' any more` }
+    const message = await options.compose(delivery.id, notice)
+    return channel.send(message, delivery.target)
+  }
+
+  async function deliver(delivery: Delivery): Promise<void> {
+    const notice = JSON.parse(delivery.notice) as Notice
+    const outcome = await attempt(delivery, notice).catch(
+      (error: Error): SendOutcome => ({ kind: 'retry', reason: error.message }),
+    )
+    const settled = toSettlement(outcome, delivery, notice)
+    if (settled.state === 'failed')
+      await options.report(toFailureEvent(delivery, notice, settled.error, options.managerId))
+    const isOurs = await store.settle(holder, delivery.id, settled)
+    const reason = settled.state === 'pending' ? 'retry' : settled.state
+    metric.add('alert_attempts', 1, reason)
+    if (!isOurs) log.warn({ delivery: delivery.id }, 'a message was sent after its lease had ended')
+    if (settled.state === 'delivered') return
+    throttle(`${delivery.channel} ${settled.state}`, (suppressed) => {
+      const fields = { channel: delivery.channel, alert: delivery.alertId, reason: settled.error, suppressed }
+      log.warn(
+        fields,
+        settled.state === 'failed' ? 'an alert could not be delivered' : 'an alert is tried again',
+      )
+    })
+  }
+
+  function toSettlement(outcome: SendOutcome, delivery: Delivery, notice: Notice): DeliveryOutcome {
+    if (outcome.kind === 'delivered') return { state: 'delivered' }
+    const error = outcome.reason.slice(0, 1000)
+    const ageMs = now() - Math.max(notice.atMs, notice.notBeforeMs)
+    if (outcome.kind === 'refused' || ageMs >= giveUpMs) return { state: 'failed', error }
+    return { state: 'pending', nextMs: now() + retryDelayMs(delivery.attempts), error }
+  }
+
+  return {
+    async round() {
+      const room = atOnce - running.size
+      if (room <= 0) return 0
+      const claimed = await store.claim(holder, leaseMs, room)
+      for (const delivery of claimed) {
+        held.add(delivery.id)
+        const work: Promise<void> = deliver(delivery)
+          // Its lease ends, and then it is tried again.
+          .catch((error: Error) =>
+            throttle('settle', () =>
+              log.warn({ reason: error.message }, 'the fate of an alert could not be noted'),
+            ),
+          )
+          .finally(() => {
+            held.delete(delivery.id)
+            running.delete(work)
+          })
+        running.add(work)
+      }
+      return claimed.length
+    },
+    async close() {
+      await Promise.all(running)
+      clearInterval(renewing)
+    },
+  }
+}
+
+/** Its id hangs on the delivery: told twice, it is stored once. */
+function toFailureEvent(delivery: Delivery, notice: Notice, error: string, managerId: string): Event {
+  const hash = createHash('sha256').update(delivery.id).digest()
+  return fromDocument({
+    _id: ulidFrom(delivery.createdMs, hash.subarray(0, 10)),
+    event_type: 'manager_error',
+    log_level: 40,
+    event_timestamp: `${new Date().toISOString().slice(0, 23)}000Z`,
+    source: { manager_id: managerId },
+    event_data: {
+      message: `an alert of rule ${notice.rule} could not be delivered through ${delivery.channel}: ${error}`,
+      alert_id: notice.alertId,
+      rule: notice.rule,
+      channel: delivery.channel,
+      target: delivery.target,
+      attempts: delivery.attempts,
+      event_ids: notice.ids,
+    },
+  })
+}
