@@ -65,4 +65,14 @@ export const timelineSchemas = {
     }),
     response: reportResponse,
   },
+  compare: {
+    operationId: 'get_utilization_comparison',
+    summary:
+      "Where the original's report of sessions and the exact engine differ: by how much, why, by which events",
+    querystring: z.object({
+      ...reportQuery,
+      limit: z.int().min(1).max(10_000).optional().describe('rows at most, in CSV and NDJSON'),
+    }),
+    response: reportResponse,
+  },
 }

@@ -14,7 +14,8 @@ const port = parentPort!
 yieldToOthers()
 const { source, timeoutMs } = workerData as UtilizationWorkerData
 const scan = openScan(source)
-const engines: Engine[] = [createReportEngine(scan, { timeoutMs }), createTimelineEngine(scan)]
+const original = createReportEngine(scan, { timeoutMs })
+const engines: Engine[] = [original, createTimelineEngine(scan, original)]
 
 const piecesAhead = 2
 const open = new Map<number, { credit: number; isCancelled: boolean; wake: () => void }>()

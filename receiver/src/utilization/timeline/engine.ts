@@ -1,4 +1,4 @@
-import type { Run, Standing } from './entity.ts'
+import type { Entity, Run, Standing } from './entity.ts'
 import type { History } from './history.ts'
 import { refreshStale } from './place.ts'
 import { advanceRun, learnLinks, loseRun, refreshWorkflow } from './run.ts'
@@ -22,6 +22,7 @@ export function takeSignal(history: History, signal: Signal): void {
     const run = history.run(kind, subject, signal.at, signal.isAnonymous)
     run.name ??= signal.name
     run.user ??= signal.user
+    markEntity(run, signal)
     if (kind === 'workflow') takeWorkflow(history, run, signal)
     else if (kind === 'step') takeStep(history, run, signal)
     else if (kind === 'action') takeAction(history, run, signal)
@@ -30,9 +31,15 @@ export function takeSignal(history: History, signal: Signal): void {
   refreshStale(history, signal)
 }
 
+function markEntity(entity: Entity, { mark, at, id, key, links }: Signal): void {
+  if (mark === undefined) return
+  entity.marks = { at, id, isStart: mark === 'start', node: links.node_id, key, previous: entity.marks }
+}
+
 function takeStanding(history: History, standing: Standing, signal: Signal): void {
   const { kind, what, report, links } = signal
   standing.name ??= signal.name
+  markEntity(standing, signal)
   if (kind === 'node') standing.workcellId ??= links.workcell_id
   if (what === 'start' || what === 'stop') {
     // Nothing outlives the process that ran it.

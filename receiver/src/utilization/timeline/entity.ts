@@ -39,10 +39,24 @@ export type Cause =
   | 'over'
   | Flag
 
+/** A start or an end as the original's report knows it. */
+export interface Mark {
+  readonly at: number
+  /** The event. */
+  readonly id: string
+  readonly isStart: boolean
+  /** The node that the event names, and the name by which it tells actions apart. */
+  readonly node: string | undefined
+  readonly key: string | undefined
+  readonly previous: Mark | undefined
+}
+
 interface Common {
   readonly id: string
   name: string | undefined
   last: Stretch | undefined
+  /** What the original reads of it, the newest first. */
+  marks: Mark | undefined
   /** The step of the engine's history in which it appeared, and the last one that kept a copy of it. */
   born: number
   kept: number

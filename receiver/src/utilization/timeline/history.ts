@@ -125,6 +125,7 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
         kind,
         id,
         name: undefined,
+        marks: undefined,
         last: {
           state: 'unknown',
           cause: 'unheard',
@@ -153,6 +154,7 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
         kind,
         id,
         name: undefined,
+        marks: undefined,
         last: undefined,
         born: current.number,
         kept: current.number,

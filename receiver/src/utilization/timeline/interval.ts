@@ -23,6 +23,9 @@ export interface Interval {
   /** Type of the event that began it, as the engine read it. */
   type: EventType | null
   promoted: boolean
+  /** The same of the one that ended it. */
+  endType: EventType | null
+  endPromoted: boolean
 }
 
 /** The intervals, from the last stretch of a thing back, that have a part in the window, oldest first, without gaps but for a run that was over in between. */
@@ -47,6 +50,8 @@ export function intervalsOf(last: Stretch | undefined, window: Window): Interval
       since,
       type,
       promoted,
+      endType: next?.type ?? null,
+      endPromoted: next?.promoted ?? false,
     })
   }
   return found.reverse()

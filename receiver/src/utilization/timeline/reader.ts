@@ -73,6 +73,8 @@ export function toSignal(event: TimelineEvent): Signal | undefined {
         ? (firstText(data, ...authorPaths) ?? userId)
         : (userId ?? firstText(data, ...authorPaths)),
     nodeName: kind.kind === 'step' ? (nodeName ?? links.node_id) : undefined,
+    mark: isLog ? undefined : markOf(type, data),
+    key: kind.kind === 'action' ? firstText(data, 'action_id', 'action', 'task_id', '_id', 'id') : undefined,
     phase: isStanding ? undefined : phaseOf(kind.kind, what, data),
     report: isStanding && what === 'status_update' ? parseStatus(data) : undefined,
   }
@@ -182,4 +184,17 @@ function phaseOf(kind: Kind, what: string, data: Data): Phase | undefined {
     return what === 'create' ? 'queued' : undefined
   }
   return simplePhases[what]
+}
+
+const startWords = ['running', 'started', 'in_progress']
+const endWords = ['completed', 'failed', 'cancelled', 'finished', 'succeeded']
+
+/** The original tells case. */
+function markOf(type: string, data: Data): Signal['mark'] {
+  if (type === 'action_status_change') {
+    const status = String(data.status)
+    return startWords.includes(status) ? 'start' : endWords.includes(status) ? 'end' : undefined
+  }
+  if (type === 'node_start' || type === 'experiment_start') return 'start'
+  return type === 'node_stop' || /^experiment_(complete|failed|cancelled)$/.test(type) ? 'end' : undefined
 }

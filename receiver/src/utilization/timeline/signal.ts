@@ -27,6 +27,10 @@ export interface Signal {
   readonly nodeName: string | undefined
   /** What it says of a run. */
   readonly phase: Phase | undefined
+  /** What the original reads of it: it knows starts and ends of nodes, experiments and action_status_change, not in logs. */
+  readonly mark: 'start' | 'end' | undefined
+  /** By what the original tells actions apart. */
+  readonly key: string | undefined
   /** What a node, a workcell or a laboratory says of itself. */
   readonly report: StatusReport | undefined
 }

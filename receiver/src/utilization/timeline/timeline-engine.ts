@@ -2,12 +2,14 @@ import { EventError, eventTypes, nowMicros } from '@madsci-events/sdk/event'
 import type { EventScan } from '../../store/event-scan.ts'
 import type { Engine, ReportAnswer } from '../engine.ts'
 import { createHistory } from '../history.ts'
+import { compare, compareColumns, compareRows, reasons } from './compare.ts'
 import { createTimelineFold, type TimelineFold } from './fold.ts'
 import { type NoticeKind, noticeKinds } from './history.ts'
 import type { Window } from './interval.ts'
 import { parseReportParameters, type ReportParameters, toWindow } from './parameter.ts'
 import { kindOf } from './reader.ts'
 import { selectEntities } from './select.ts'
+import { askSessions } from './session.ts'
 import { bucketsOf, type Grouping, groupings, summarize, summaryRows } from './summary.ts'
 import { contentTypes, type Row, toPieces } from './table.ts'
 import { timelineColumns, timelinePage, timelineRows } from './timeline.ts'
@@ -29,8 +31,11 @@ export interface Sources {
   parameters: ReportParameters
 }
 
-/** The exact reports: /utilization/timeline, /summary, /waits. Nothing is remembered beyond this process. */
-export function createTimelineEngine(scan: EventScan): Engine {
+/**
+ * The exact reports: /utilization/timeline, /summary, /waits, and /compare, which asks the engine of the original's reports
+ * for its sessions. Nothing is remembered beyond this process.
+ */
+export function createTimelineEngine(scan: EventScan, original: Engine): Engine {
   const fold = createTimelineFold()
   let keepsAll = false
   const history = createHistory(scan, {
@@ -53,10 +58,11 @@ export function createTimelineEngine(scan: EventScan): Engine {
     }
   }
 
-  const reports: { [name: string]: (sources: Sources) => ReportAnswer } = {
+  const reports: { [name: string]: (sources: Sources) => ReportAnswer | Promise<ReportAnswer> } = {
     timeline: timelineReport,
     summary: summaryReport,
     waits: waitReport,
+    compare: (sources) => compareReport(sources, original),
   }
 
   return {
@@ -136,6 +142,38 @@ function waitReport(sources: Sources): ReportAnswer {
     total_waits: waits.length,
     wait_us_by_node: byNode,
     waits: [...waitRows(waits.slice(0, limit ?? defaultWaits), zone)],
+  })
+}
+
+async function compareReport(sources: Sources, original: Engine): Promise<ReportAnswer> {
+  const { fold, window, parameters } = sources
+  const { format, filter, limit } = parameters
+  const sessions = await askSessions(original, window)
+  const comparisons = compare(fold.history, sessions, window, filter)
+  if (format !== 'json') {
+    const rows = compareRows(comparisons)
+    return toTable('compare', format, compareColumns, limit === undefined ? rows : take(rows, limit))
+  }
+  return toJson({
+    ...toMetadata(sources),
+    sessions: sessions.length,
+    subjects: comparisons.map(
+      ({ original: reported, exact, unexplained, differences, matrix, ...subject }) => ({
+        ...subject,
+        original_us: reported,
+        exact_us: exact,
+        busy_difference_us: reported.busy - exact.busy,
+        unexplained_us: unexplained,
+        matrix_us: matrix,
+        differences: differences.map(({ micros, eventIds, reason, ...rest }) => ({
+          reason,
+          because: reasons[reason],
+          ...rest,
+          duration_us: micros,
+          event_ids: eventIds,
+        })),
+      }),
+    ),
   })
 }
 
