@@ -8,6 +8,7 @@ import {
   type Encoded,
   type EncodedContext,
   finish,
+  putFixed64,
   tag,
   writeFixed64,
   writeKey,
@@ -23,9 +24,11 @@ import {
   createWriter,
   openMessage,
   reserve,
+  roomBytes,
   type Writer,
+  writeAnyText,
+  writeAscii,
   writeBytes,
-  writeText,
 } from './otlp/writer.ts'
 
 /** What a logging library says more exactly than MADSci's levels can. */
@@ -114,22 +117,20 @@ export function encodePlain(
   context: EncodedContext,
   span: SpanContext | undefined,
 ): Encoded | undefined {
-  const { message, data, micros } = plain
-  begin(writer)
-  reserve(writer, 64)
-  const seconds = Math.floor(micros / 1e6)
-  const nanos = (micros - seconds * 1e6) * 1000
-  const from = writer.pos
-  writeFixed64(writer, tag.time, seconds, nanos)
-  // Both times are one: the second is the first, behind another tag.
+  const { message, data, micros, eventId } = plain
+  const head = headOf(plain)
+  if (writer.head === head) writer.pos = roomBytes + head.length
+  else {
+    begin(writer)
+    writeBytes(writer, head)
+    writer.head = head
+  }
   const { buffer } = writer
-  for (let i = from + 1; i < from + 9; i++) buffer[i + 9] = buffer[i]!
-  buffer[from + 9] = tag.observedTime
-  writer.pos = from + 18
-  writeBytes(writer, templateOf(plain.level, plain.alert))
-  writeBytes(writer, idsOf(plain.source))
-  writeBytes(writer, uidKey)
-  writeText(writer, plain.eventId)
+  const seconds = Math.floor(micros / 1e6)
+  putFixed64(buffer, roomBytes + 1, seconds, (micros - seconds * 1e6) * 1000)
+  // Both times are one.
+  for (let i = roomBytes + 1; i < roomBytes + 9; i++) buffer[i + 9] = buffer[i]!
+  for (let i = 0, at = writer.pos - idLength; i < idLength; i++) buffer[at++] = eventId.charCodeAt(i)
   reserve(writer, 16)
   writer.buffer[writer.pos++] = tag.body
   const body = openMessage(writer)
@@ -246,9 +247,10 @@ function writeItems(writer: Writer, items: readonly unknown[], depth: number): b
 }
 
 function writePlainText(writer: Writer, text: string): boolean {
-  if (text.length >= maxPlainBytes || !text.isWellFormed()) return false
   writer.buffer[writer.pos++] = 0x0a
-  writeText(writer, text)
+  if (writeAscii(writer, text)) return true
+  if (text.length >= maxPlainBytes || !text.isWellFormed()) return false
+  writeAnyText(writer, text)
   return true
 }
 
@@ -272,55 +274,41 @@ function isPlainKey(key: string): boolean {
 
 const scratch = createWriter()
 
-function bytesOf(write: (writer: Writer) => void): Uint8Array {
-  begin(scratch)
-  const from = scratch.pos
-  write(scratch)
-  return new Uint8Array(scratch.buffer.subarray(from, scratch.pos))
-}
+const idLength = 26
+const heads = new WeakMap<Source, Uint8Array[]>()
 
-/** The attribute of the id, up to its text; an id that createEventId makes has 26 characters. */
-const uidKey = bytesOf((writer) => {
-  writeKeyValue(writer, tag.attribute, 'log.record.uid', '0'.repeat(26))
-  writer.pos -= 27
-})
-
-const templates = new Map<number, Uint8Array>()
-
-/** What all texts of a level have in common: severity, EventName, type, alert. */
-function templateOf(level: EventLevel, alert: boolean): Uint8Array {
+/**
+ * What the records of a level and a source begin with: both times, severity, EventName, type, alert, ids, and room for
+ * the id's text at its end. A client's source is one object, so this is encoded once.
+ */
+function headOf({ level, alert, source }: Plain): Uint8Array {
+  let known = heads.get(source)
+  if (known === undefined) {
+    known = []
+    heads.set(source, known)
+  }
   const key = level * 2 + (alert ? 1 : 0)
-  let template = templates.get(key)
-  if (template === undefined) {
-    const type = logType(level)
-    const severity = toSeverity(level)
-    template = bytesOf((writer) => {
-      writeSeverity(writer, severity.number, severity.text)
-      writeTextField(writer, tag.eventName, `madsci.${type}`)
-      writeKeyValue(writer, tag.attribute, 'madsci.event.type', type)
-      if (level === 0) writeKeyValue(writer, tag.attribute, 'madsci.event.log_level', 0)
-      if (alert) writeKeyValue(writer, tag.attribute, 'madsci.event.alert', true)
-    })
-    templates.set(key, template)
-  }
-  return template
+  known[key] ??= encodeHead(level, alert, source)
+  return known[key]
 }
 
-const ids = new WeakMap<Source, Uint8Array>()
-
-/** The ids as attributes; a client's source is one object, so they are encoded once. */
-function idsOf(source: Source): Uint8Array {
-  let bytes = ids.get(source)
-  if (bytes === undefined) {
-    bytes = bytesOf((writer) => {
-      for (const key of sourceKeys) {
-        const id = source[key]
-        if (id !== undefined) writeKeyValue(writer, tag.attribute, `madsci.source.${key}`, id)
-      }
-    })
-    ids.set(source, bytes)
+function encodeHead(level: EventLevel, alert: boolean, source: Source): Uint8Array {
+  const type = logType(level)
+  const severity = toSeverity(level)
+  begin(scratch)
+  writeFixed64(scratch, tag.time, 0, 0)
+  writeFixed64(scratch, tag.observedTime, 0, 0)
+  writeSeverity(scratch, severity.number, severity.text)
+  writeTextField(scratch, tag.eventName, `madsci.${type}`)
+  writeKeyValue(scratch, tag.attribute, 'madsci.event.type', type)
+  if (level === 0) writeKeyValue(scratch, tag.attribute, 'madsci.event.log_level', 0)
+  if (alert) writeKeyValue(scratch, tag.attribute, 'madsci.event.alert', true)
+  for (const key of sourceKeys) {
+    const id = source[key]
+    if (id !== undefined) writeKeyValue(scratch, tag.attribute, `madsci.source.${key}`, id)
   }
-  return bytes
+  writeKeyValue(scratch, tag.attribute, 'log.record.uid', '0'.repeat(idLength))
+  return new Uint8Array(scratch.buffer.subarray(roomBytes, scratch.pos))
 }
 
 /** The span that a context is in, if it is one. */

@@ -142,14 +142,18 @@ export function writeKeyValue(writer: Writer, fieldTag: number, key: string, val
 
 export function writeFixed64(writer: Writer, fieldTag: number, seconds: number, nanos: number): void {
   reserve(writer, 9)
-  const { buffer } = writer
-  buffer[writer.pos++] = fieldTag
-  // seconds·10⁹ + nanos is beyond a double's 53 bits: two halves of 32.
+  writer.buffer[writer.pos] = fieldTag
+  putFixed64(writer.buffer, writer.pos + 1, seconds, nanos)
+  writer.pos += 9
+}
+
+/** seconds·10⁹ + nanos, which is beyond a double's 53 bits: in two halves of 32. */
+export function putFixed64(buffer: Buffer, at: number, seconds: number, nanos: number): void {
   const low = (seconds % 65536) * 1e9 + nanos // below 2^46
   const high = Math.floor(seconds / 65536) * 1e9 // in units of 65536: below 2^46
-  const mixed = high + Math.floor(low / 65536)
-  writer.pos = buffer.writeUInt32LE((mixed % 65536) * 65536 + (low % 65536), writer.pos)
-  writer.pos = buffer.writeUInt32LE(Math.floor(mixed / 65536) % 4294967296, writer.pos)
+  const upper = high + Math.floor(low / 65536)
+  buffer.writeUInt32LE((upper % 65536) * 65536 + (low % 65536), at)
+  buffer.writeUInt32LE(Math.floor(upper / 65536) % 4294967296, at + 4)
 }
 
 export function writeHex(writer: Writer, fieldTag: number, hex: string): void {

@@ -7,6 +7,8 @@
 export interface Writer {
   buffer: Buffer
   pos: number
+  /** What the buffer still begins with from the last record; see `encodePlain`. */
+  head: Uint8Array | undefined
 }
 
 /** Kept free before a record: a frame's header (12), a tag (1), a length (5). */
@@ -14,11 +16,12 @@ export const roomBytes = 24
 const maxKeptBytes = 1024 * 1024
 
 export function createWriter(): Writer {
-  return { buffer: Buffer.allocUnsafe(64 * 1024), pos: roomBytes }
+  return { buffer: Buffer.allocUnsafe(64 * 1024), pos: roomBytes, head: undefined }
 }
 
 export function begin(writer: Writer): void {
   writer.pos = roomBytes
+  writer.head = undefined
   // One giant must not hold its memory for ever.
   if (writer.buffer.length > maxKeptBytes) writer.buffer = Buffer.allocUnsafe(64 * 1024)
 }
@@ -68,28 +71,28 @@ export function writeBytes(writer: Writer, bytes: Uint8Array): void {
 
 /** The text behind its length. Lone surrogates become U+FFFD. */
 export function writeText(writer: Writer, text: string): void {
-  const { length } = text
-  reserve(writer, length * 3 + 10)
-  const { buffer } = writer
-  const start = writer.pos
-  // Short ASCII, which is most of it: the length takes one byte, and no native call is needed.
-  let at = start + 1
-  if (length < 48) {
-    for (let i = 0; i < length; i++) {
-      const code = text.charCodeAt(i)
-      if (code > 127) break
-      buffer[at++] = code
-    }
-  }
-  if (at - start - 1 < length || length >= 48) {
-    writeLongText(writer, text)
-    return
-  }
-  buffer[start] = length
-  writer.pos = at
+  if (!writeAscii(writer, text)) writeAnyText(writer, text)
 }
 
-function writeLongText(writer: Writer, text: string): void {
+/** The same for short ASCII, which is most of it: no native call is needed. False, and nothing written, for others. */
+export function writeAscii(writer: Writer, text: string): boolean {
+  const { length } = text
+  if (length > 48) return false
+  reserve(writer, 49)
+  const { buffer } = writer
+  let at = writer.pos
+  buffer[at++] = length
+  for (let i = 0; i < length; i++) {
+    const code = text.charCodeAt(i)
+    if (code > 127) return false
+    buffer[at++] = code
+  }
+  writer.pos = at
+  return true
+}
+
+export function writeAnyText(writer: Writer, text: string): void {
+  reserve(writer, text.length * 3 + 10)
   const start = openMessage(writer)
   writer.pos += writer.buffer.write(text, writer.pos, 'utf8')
   closeMessage(writer, start)

@@ -54,8 +54,8 @@ export function decodeHeader(bytes: Buffer): Header | undefined {
   return { createdMs: bytes.readDoubleLE(8), doneOffset: isOffset ? doneOffset : headerBytes }
 }
 
-/** Writes the head of a frame into the 12 bytes before `start`; its payload lies from there to `end`. */
-export function sealFrame(buffer: Buffer, start: number, end: number, kind: number, context: number): void {
+/** Writes the head of a frame into the 12 bytes before `start`, but for its sum; its payload lies from there to `end`. */
+export function headFrame(buffer: Buffer, start: number, end: number, kind: number, context: number): void {
   const length = end - start
   const head = start - frameBytes
   buffer[head + 4] = length
@@ -66,6 +66,11 @@ export function sealFrame(buffer: Buffer, start: number, end: number, kind: numb
   buffer[head + 9] = 0
   buffer[head + 10] = context
   buffer[head + 11] = context >>> 8
+}
+
+/** Adds the sum: what is in memory needs none. */
+export function sealFrame(buffer: Buffer, start: number, end: number): void {
+  const head = start - frameBytes
   const crc = crc32(buffer.subarray(head + 4, end))
   buffer[head] = crc
   buffer[head + 1] = crc >>> 8
@@ -81,8 +86,11 @@ export interface Frame {
   end: number
 }
 
-/** The frame that starts at `pos`; 'short' when it would reach beyond the bytes; 'bad' when it is none. */
-export function readFrame(bytes: Buffer, pos: number): Frame | 'short' | 'bad' {
+/**
+ * The frame that starts at `pos`; 'short' when it would reach beyond the bytes; 'bad' when it is none. `isSealed`: its sum
+ * is there, and must be right.
+ */
+export function readFrame(bytes: Buffer, pos: number, isSealed = true): Frame | 'short' | 'bad' {
   if (pos + frameBytes > bytes.length) return 'short'
   const length = bytes.readUInt32LE(pos + 4)
   const kind = bytes[pos + 8]!
@@ -91,7 +99,7 @@ export function readFrame(bytes: Buffer, pos: number): Frame | 'short' | 'bad' {
   const start = pos + frameBytes
   const end = start + length
   if (end > bytes.length) return 'short'
-  if (crc32(bytes.subarray(pos + 4, end)) !== bytes.readUInt32LE(pos)) return 'bad'
+  if (isSealed && crc32(bytes.subarray(pos + 4, end)) !== bytes.readUInt32LE(pos)) return 'bad'
   return { kind, context: bytes.readUInt16LE(pos + 10), start, end }
 }
 

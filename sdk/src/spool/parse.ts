@@ -25,16 +25,18 @@ export interface ParseOptions {
   contexts: (Uint8Array | undefined)[]
   /** The bytes are all that there is: what is no frame is damage, and passed over. Otherwise parsing stops there. */
   isWhole: boolean
+  /** False for bytes that never left the memory. */
+  isSealed?: boolean
 }
 
 /** Never throws, and never goes back: any bytes end. */
-export function parseFrames(bytes: Buffer, { from, contexts, isWhole }: ParseOptions): Parsed {
+export function parseFrames(bytes: Buffer, { from, contexts, isWhole, isSealed }: ParseOptions): Parsed {
   const records: Found[] = []
   let pos = from
   let damages = 0
   let isTorn = false
   while (pos < bytes.length) {
-    const frame: Frame | 'short' | 'bad' = readFrame(bytes, pos)
+    const frame: Frame | 'short' | 'bad' = readFrame(bytes, pos, isSealed)
     if (typeof frame === 'object') {
       const { kind, context, start, end } = frame
       if (kind === contextKind) contexts[context] = bytes.subarray(start, end)

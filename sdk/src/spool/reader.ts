@@ -24,7 +24,7 @@ export async function readWindow(segment: Segment): Promise<Window> {
   const window: Window = { segment, bytes: Buffer.alloc(0), base, records: [], next: 0, isDamaged: false }
   const parse = async (maxBytes: number, isWhole: boolean) => {
     window.bytes = await segment.store.read(base, maxBytes)
-    const options = { from: 0, contexts: [...segment.contexts], isWhole }
+    const options = { from: 0, contexts: [...segment.contexts], isWhole, isSealed: segment.store.isFile }
     window.records = parseFrames(window.bytes, options).records
   }
   await parse(readBytes, false)

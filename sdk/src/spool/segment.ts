@@ -1,5 +1,14 @@
 import type { Encoded, EncodedContext } from '../otlp/encode.ts'
-import { contextKind, encodeHeader, frameBytes, headerBytes, recordKind, sealFrame } from './frame.ts'
+import {
+  contextKind,
+  encodeHeader,
+  frameBytes,
+  headerBytes,
+  headFrame,
+  readFrame,
+  recordKind,
+  sealFrame,
+} from './frame.ts'
 import type { Store } from './store.ts'
 
 const maxContexts = 65_535
@@ -43,10 +52,15 @@ export function createSegment(store: Store, maxBytes: number): Segment {
     if (known !== undefined) return known
     const frame = Buffer.allocUnsafe(frameBytes + context.bytes.length)
     context.bytes.copy(frame, frameBytes)
-    sealFrame(frame, frameBytes, frame.length, contextKind, contexts.length)
-    segment.store.write(frame, 0, frame.length)
+    headFrame(frame, frameBytes, frame.length, contextKind, contexts.length)
+    write(frame, frameBytes, frame.length)
     numbers.set(context, contexts.length)
     return contexts.push(context.bytes) - 1
+  }
+
+  function write(buffer: Buffer, start: number, end: number): void {
+    if (segment.store.isFile) sealFrame(buffer, start, end)
+    segment.store.write(buffer, start - frameBytes, end)
   }
 
   const segment: Segment = {
@@ -66,12 +80,19 @@ export function createSegment(store: Store, maxBytes: number): Segment {
         lastNumber = numberOf(encoded.context)
         last = encoded.context
       }
-      sealFrame(encoded.buffer, encoded.start, encoded.end, recordKind, lastNumber)
-      segment.store.write(encoded.buffer, encoded.start - frameBytes, encoded.end)
+      const { buffer, start, end } = encoded
+      headFrame(buffer, start, end, recordKind, lastNumber)
+      write(buffer, start, end)
       segment.count++
     },
     moveTo(file) {
       const bytes = segment.store.bytes!
+      for (let pos = headerBytes; pos < bytes.length; ) {
+        const frame = readFrame(bytes, pos, false)
+        if (typeof frame !== 'object') throw new Error('BUG: no frame in memory')
+        sealFrame(bytes, frame.start, frame.end)
+        pos = frame.end
+      }
       file.write(bytes, 0, bytes.length)
       file.note(segment.done)
       segment.store.remove()
