@@ -10,6 +10,7 @@ import {
   type WorkflowOptions,
 } from './activity.ts'
 import { activeContext, idsOf, runWithin } from './ambient.ts'
+import { type Auditor, createAuditor } from './audit.ts'
 import { startDiagnostics } from './diagnostic.ts'
 import { encodeEvent, encodePlain, type Severity, spanOf } from './emit.ts'
 import type { Event, Source } from './event/event.ts'
@@ -27,7 +28,7 @@ import { type Carrier, fromHeaders, toHeaders } from './propagation.ts'
 import { createRestClient, type GetEventsOptions, type RestClient } from './rest.ts'
 import type { FlushOptions, Sender } from './sender.ts'
 import { type ClientOptions, readSettings } from './setting.ts'
-import { createTally, type Stats, type Tally } from './tally.ts'
+import { createLosses, createTally, type Losses, type Stats, type Tally } from './tally.ts'
 import type { ToValueOptions } from './value.ts'
 
 /** What a client and those bound to it share. */
@@ -37,6 +38,8 @@ class Shared {
   readonly writer: Writer
   readonly sender: Sender | undefined
   readonly rest: RestClient
+  readonly losses: Losses
+  readonly auditor: Auditor
   readonly processIds: Source
   readonly valueOptions: ToValueOptions
   readonly forget: () => void
@@ -50,8 +53,11 @@ class Shared {
     this.context = context
     this.processIds = processIds
     this.writer = createWriter()
-    this.sender = createDestination(settings, tally)
+    this.losses = createLosses()
+    this.sender = createDestination(settings, tally, this.losses)
     this.rest = createRestClient(settings)
+    const { rest, sender, losses } = this
+    this.auditor = createAuditor({ rest, sender, losses, timeoutMs: settings.flushTimeoutMs })
     this.valueOptions = {
       onAlter: tally.alter,
       ...(settings.textLimit !== undefined && { textLimit: settings.textLimit }),
@@ -250,6 +256,15 @@ export class EventClient {
   }
 
   /**
+   * Resolves once the receiver itself says that it has stored this event (by its id, or an event with one); behind a
+   * Collector `restUrl` says where it is. Rejects with EVT_REFUSED when the event was lost on the way, with
+   * EVT_UNREACHABLE when it is not there within the timeout, with the receiver's own code when it will not answer.
+   */
+  async audit(event: string | { event_id: string }, options: FlushOptions = {}): Promise<void> {
+    await this.#shared.auditor.audit(typeof event === 'string' ? event : event.event_id, options)
+  }
+
+  /**
    * Resolves once the queue is no more than half full, at once if it is: a producer that waits for it now and then loses
    * nothing to a full spool.
    */
@@ -259,6 +274,11 @@ export class EventClient {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
+  }
+
+  /** For `using`, which waits for nothing: what is emitted is in the spool, and is sent behind it. */
+  [Symbol.dispose](): void {
+    this.close().catch(() => {})
   }
 
   get #host(): ActivityHost {
@@ -324,8 +344,13 @@ export class EventClient {
       return undefined // a getter that throws: the long way replaces what it gives
     }
     if (encoded === undefined) return undefined
-    sender.send(encoded)
+    this.#send(eventId, encoded)
     return eventId
+  }
+
+  #send(id: string, encoded: Encoded): void {
+    const { sender, losses } = this.#shared
+    if (!sender!.send(encoded)) losses.note(id, 'it was not taken; events.stats says why')
   }
 }
 

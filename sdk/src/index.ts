@@ -6,6 +6,7 @@ export { createEventId, isUlid } from './event/id.ts'
 export { type EventLevel, eventLevels, type LevelName, levelNames } from './event/level.ts'
 export { type EventType, eventTypes } from './event/type.ts'
 export type { EventInput } from './input.ts'
+export { createEventExporter, type EventExporter } from './log-exporter.ts'
 export type {
   ActionEndData,
   ActionStartData,

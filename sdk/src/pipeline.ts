@@ -16,11 +16,11 @@ import { createSender, type Sender } from './sender.ts'
 import type { Settings } from './setting.ts'
 import { createHomeFolder } from './spool/home.ts'
 import { createSpool } from './spool/spool.ts'
-import type { Tally } from './tally.ts'
+import type { Losses, Tally } from './tally.ts'
 import { version } from './version.ts'
 
 /** Queue, sender and exporter, as the settings say; undefined when nothing is to be sent. */
-export function createDestination(settings: Settings, tally: Tally): Sender | undefined {
+export function createDestination(settings: Settings, tally: Tally, losses?: Losses): Sender | undefined {
   const [destination] = settings.destinations
   if (settings.disabled || destination === undefined) return undefined
   const console = settings.destinations.includes('console') ? new ConsoleLogRecordExporter() : undefined
@@ -38,6 +38,10 @@ export function createDestination(settings: Settings, tally: Tally): Sender | un
   const sender = createSender({
     exporter,
     tally,
+    onRefuse(runs, why) {
+      for (const { attributes } of losses ? decodeRuns(runs) : [])
+        losses!.note(String(attributes['log.record.uid']), why)
+    },
     queue: createSpool({
       home: isSpooled
         ? createHomeFolder({

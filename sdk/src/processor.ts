@@ -85,19 +85,21 @@ export function createEventProcessor(options: ProcessorOptions = {}): EventProce
 
 type Attributes = { [key: string]: AnyValue }
 
-function toIdAttributes(source: Source): Attributes {
+export function toIdAttributes(source: Source): Attributes {
   const ids: Attributes = {}
   for (const key of sourceKeys) if (source[key] !== undefined) ids[`madsci.source.${key}`] = source[key]
   return ids
 }
 
 interface ToEventRecordOptions {
-  around: Context
+  /** Whose span the record belongs to, when it does not say. */
+  around?: Context
   ids: Attributes
   tally: Tally
 }
 
-function toEventRecord(record: ReadableLogRecord, options: ToEventRecordOptions): ReadableLogRecord {
+/** The copy that is sent; see `createEventProcessor`. */
+export function toEventRecord(record: ReadableLogRecord, options: ToEventRecordOptions): ReadableLogRecord {
   const { around, ids, tally } = options
   const attributes: Attributes = { ...ids, ...record.attributes }
   for (const key of Object.keys(ids)) {
@@ -117,7 +119,7 @@ function toEventRecord(record: ReadableLogRecord, options: ToEventRecordOptions)
   }
   attributes['madsci.event.type'] ??= typeOf(record)
   const { hrTime, hrTimeObserved, severityText, severityNumber, eventName } = record
-  const spanContext = record.spanContext ?? trace.getSpanContext(around)
+  const spanContext = record.spanContext ?? (around && trace.getSpanContext(around))
   return {
     hrTime,
     hrTimeObserved,

@@ -25,6 +25,8 @@ export interface RestClient {
   getEvents(options?: GetEventsOptions): Promise<Event[]>
   getEvent(id: string): Promise<Event>
   queryEvents(selector: object): Promise<Event[]>
+  /** Of these ids, the ones that are stored (POST /events/receipts). */
+  findStored(ids: string[]): Promise<Set<string>>
 }
 
 export function createRestClient(settings: Settings): RestClient {
@@ -75,6 +77,12 @@ export function createRestClient(settings: Settings): RestClient {
         throw new EventError('EVT_SELECTOR', `The selector cannot be sent: ${why}`)
       }
       return toEvents(await ask('/events/query', toJson(toValue(selector, { onAlter }))))
+    },
+    async findStored(ids) {
+      const answer = await ask('/events/receipts', toJson({ event_ids: ids }))
+      const stored = isObject(answer) ? answer.stored : undefined
+      if (!isObject(stored)) throw new EventError('EVT_JSON', `${base}/events/receipts answered no receipts`)
+      return new Set(Object.keys(stored))
     },
   }
 }

@@ -1,6 +1,7 @@
 import { EventError } from './event/error.ts'
 import type { Exporter, Outcome } from './exporter.ts'
 import type { Encoded } from './otlp/encode.ts'
+import type { Run } from './otlp/request.ts'
 import type { Batch, Queue } from './queue.ts'
 import { noTimeoutMs } from './setting.ts'
 import type { DropReason, Tally } from './tally.ts'
@@ -9,6 +10,8 @@ export interface SenderOptions {
   queue: Queue
   exporter: Exporter
   tally: Tally
+  /** Told of records that the endpoint will never take. */
+  onRefuse?: (runs: readonly Run[], why: string) => void
   scheduleDelayMs: number
   maxBatchEvents: number
   flushTimeoutMs: number
@@ -168,8 +171,10 @@ export function createSender(options: SenderOptions): Sender {
     queue.remove(batch)
     stats.waiting -= count
     if (isOwn) settled += count
-    if (outcome.kind === 'refused') lose('refused', count, outcome.error.message)
-    else deliver(count, outcome)
+    if (outcome.kind === 'refused') {
+      options.onRefuse?.(batch.runs, outcome.error.message)
+      lose('refused', count, outcome.error.message)
+    } else deliver(count, outcome)
     failures = 0
     holdUntilMs = 0
     tally.clear('unreachable', 'the receiver answers again')

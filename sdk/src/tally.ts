@@ -52,6 +52,25 @@ export interface Tally {
   clear(topic: string, message?: string): void
 }
 
+/** Why the last events that were lost were lost, by id. */
+export interface Losses {
+  note(id: string, why: string): void
+  get(id: string): string | undefined
+}
+
+const maxLosses = 10_000
+
+export function createLosses(): Losses {
+  const reasons = new Map<string, string>()
+  return {
+    note(id, why) {
+      if (reasons.size >= maxLosses) reasons.delete(reasons.keys().next().value!)
+      reasons.set(id, why)
+    },
+    get: (id) => reasons.get(id),
+  }
+}
+
 const maxTold = 200
 
 export function createTally(): Tally {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { emitBench } from './emit.ts'
 import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
@@ -7,7 +8,7 @@ import { sqliteBench } from './sqlite.ts'
 
 // Each checks its own answers and counts while it runs, so a bench that measures nothing fails here. No time is judged.
 describe('every bench runs, very small', () => {
-  it.for([mongodbBench, sqliteBench, nullStoreBench, postEventBench, overloadBench])(
+  it.for([emitBench, mongodbBench, sqliteBench, nullStoreBench, postEventBench, overloadBench])(
     '$question',
     async (bench) => {
       const report = await bench.run(0.01)

@@ -1,5 +1,6 @@
 // Runs the benches one after another: `npm run bench [-- name …]`. Each figure stands beside a peer of the same run.
 import { cpus } from 'node:os'
+import { emitBench } from './emit.ts'
 import { toText } from './figure.ts'
 import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
@@ -8,6 +9,7 @@ import { postEventBench } from './post-event.ts'
 import { sqliteBench } from './sqlite.ts'
 
 const benches = {
+  emit: emitBench,
   mongodb: mongodbBench,
   sqlite: sqliteBench,
   'null-store': nullStoreBench,
