@@ -160,6 +160,7 @@ describe('the READMEs say what the source says', () => {
       'OTELCOL_BINARY',
       'TELEMETRYGEN_BINARY',
       'LOKI_BINARY',
+      'SCHEMATHESIS_BINARY',
       'MADSCI_PEER',
     ]) {
       expect(text).toContain(name)

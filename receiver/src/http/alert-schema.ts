@@ -4,7 +4,7 @@ import { alertStates, deliveryStates } from '../store/alert-store.ts'
 /** What the routes of alerts take and answer, for the OpenAPI document; http/alert.ts reads by hand. */
 
 const time = z.string().nullable()
-const detail = z.object({ detail: z.json() })
+const detail = z.object({ detail: z.unknown() })
 const ids = z.array(z.string())
 
 const alert = z
@@ -117,7 +117,7 @@ export const schemas = {
     summary: 'Run a rule over stored events, each at its own time: when it would have fired, and how often',
     body: z.object({
       rule: z
-        .union([z.string(), z.record(z.string(), z.json())])
+        .union([z.string(), z.record(z.string(), z.unknown())])
         .describe('the name of a rule, or a rule as in alert_rules'),
       start_time: z.string().optional().describe('7 days before end_time if missing'),
       end_time: z.string().optional().describe('now if missing'),

@@ -20,7 +20,31 @@ export async function registerOpenApi(app: FastifyInstance, options: OpenApiOpti
   await app.register(swaggerUi, { routePrefix: '/docs', theme: { title } })
   // The original has two pages for people; ours is one.
   app.get('/redoc', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs', 307))
-  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) =>
-    reply.header('content-type', 'application/json').send(JSON.stringify(app.swagger())),
-  )
+  let text: string | undefined
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    text ??= JSON.stringify(withoutUnused(app.swagger() as Api))
+    return reply.header('content-type', 'application/json').send(text)
+  })
+}
+
+interface Api {
+  components?: { schemas?: { [name: string]: unknown } }
+}
+
+/** The generator adds each schema twice, as input and as output: those that nothing refers to are left out. */
+function withoutUnused<Api extends { components?: { schemas?: { [name: string]: unknown } } }>(
+  api: Api,
+): Api {
+  const { schemas = {} } = api.components ?? {}
+  const used = new Set<string>()
+  const visit = (part: unknown) => {
+    for (const [, name] of JSON.stringify(part).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
+      if (used.has(name!) || !Object.hasOwn(schemas, name!)) continue
+      used.add(name!)
+      visit(schemas[name!])
+    }
+  }
+  visit({ ...api, components: { ...api.components, schemas: {} } })
+  const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)))
+  return { ...api, components: { ...api.components, schemas: kept } }
 }

@@ -6,6 +6,8 @@ import { z } from 'zod'
  * leniencies and error texts; test/receiver/http/schema.property.test.ts holds that both agree.
  */
 
+/** Not z.json(): its recursive definitions end in references that no OpenAPI reader resolves. */
+const anyJson = z.unknown().describe('any JSON')
 const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/)
 const time = z.union([z.string(), z.number()])
 const source = z.object(Object.fromEntries(sourceKeys.map((key) => [key, ulid.nullish()])))
@@ -23,7 +25,7 @@ export const eventInput = z
       .optional()
       .describe('ISO 8601, or Unix seconds, or milliseconds; now if it is missing'),
     source: source.optional(),
-    event_data: z.json().optional(),
+    event_data: anyJson.optional(),
     trace_id: z.string().nullish(),
     span_id: z.string().nullish(),
     archived: z.boolean().optional(),
@@ -39,20 +41,20 @@ export const eventOutput = z
     alert: z.boolean(),
     event_timestamp: z.string().describe('YYYY-MM-DDTHH:MM:SS.ffffff, with Z for UTC'),
     source,
-    event_data: z.json(),
+    event_data: anyJson,
     trace_id: z.string().nullable(),
     span_id: z.string().nullable(),
     archived: z.boolean(),
     archived_at: z.string().nullable(),
     otel: z
-      .record(z.string(), z.json())
+      .record(z.string(), anyJson)
       .optional()
       .describe('what the OTel log record said beyond the other fields'),
   })
   .meta({ id: 'Event' })
 
 const events = z.record(z.string(), eventOutput).describe('events by id, in the order of the answer')
-const detail = z.object({ detail: z.json() }).meta({ id: 'Error' })
+const detail = z.object({ detail: anyJson }).meta({ id: 'Error' })
 const detailList = z
   .object({
     detail: z.array(
@@ -60,7 +62,7 @@ const detailList = z
         type: z.string(),
         loc: z.array(z.union([z.string(), z.number()])),
         msg: z.string(),
-        input: z.json(),
+        input: anyJson,
       }),
     ),
   })
@@ -131,7 +133,7 @@ export const schemas = {
     querystring: z.object({
       selector: z.string().optional().describe('instead of a body: JSON, or a dict as Python writes it'),
     }),
-    body: z.record(z.string(), z.json()),
+    body: z.record(z.string(), anyJson),
     response: { 200: events, 400: detail, 422: detail, ...trouble },
   },
   archiveEvents: {
@@ -236,8 +238,8 @@ export const schemas = {
     }),
     response: {
       200: z.object({
-        settings: z.record(z.string(), z.json()),
-        schema: z.record(z.string(), z.json()).optional(),
+        settings: z.record(z.string(), anyJson),
+        schema: z.record(z.string(), anyJson).optional(),
         schema_title: z.string().optional(),
       }),
       422: detailList,

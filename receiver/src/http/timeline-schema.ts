@@ -1,7 +1,7 @@
 import { z } from 'zod'
 
 const time = z.union([z.string(), z.number()])
-const detail = z.object({ detail: z.json() })
+const detail = z.object({ detail: z.unknown() })
 
 const reportQuery = {
   start_time: time
@@ -16,7 +16,7 @@ const reportQuery = {
   experiment_id: z.string().optional(),
 }
 const reportResponse = {
-  200: z.record(z.string(), z.json()).describe('in the format that was asked for'),
+  200: z.record(z.string(), z.unknown()).describe('in the format that was asked for'),
   400: detail,
   422: detail,
   503: detail.describe('Try again after Retry-After seconds'),

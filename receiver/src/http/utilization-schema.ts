@@ -10,9 +10,9 @@ const csv = {
   output_path: z.string().optional().describe('its folder: report_dir, or below it'),
 }
 const report = z
-  .record(z.string(), z.json())
+  .record(z.string(), z.unknown())
   .describe('the report, or {"error": …} as the original answers it')
-const detail = z.object({ detail: z.json() })
+const detail = z.object({ detail: z.unknown() })
 const response = { 200: report, 400: detail, 422: detail, 503: detail }
 
 export const utilizationSchemas = {
