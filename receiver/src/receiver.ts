@@ -10,6 +10,7 @@ import type { Config } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
 import type { Destination } from './fanout/destination.ts'
 import { type Fanout, startFanout } from './fanout/fanout.ts'
+import { createPassOn } from './fanout/pass-on.ts'
 import { resolveDataPath } from './folder.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
@@ -119,6 +120,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       archiveBatchSize: config.archiveBatchSize,
       parse,
       version,
+      passOn: config.otlpForwardUrl && createPassOn(config.otlpForwardUrl),
       fanoutHealth: config.fanout.length > 0 ? () => fanout?.health() ?? [] : undefined,
     }
 

@@ -112,7 +112,7 @@ async function receive(request: IncomingMessage): Promise<Received> {
   const options = { receivedUnixNano: 1n, maxBodyBytes: 64 << 20 }
   const type = request.headers['content-type']
   const decode =
-    type === 'application/x-protobuf'
+    type === 'application/x-protobuf' && !/v1\/(traces|metrics)$/.test(request.url ?? '')
       ? decodeProtobuf
       : type === 'application/json' && request.url?.endsWith('/v1/logs')
         ? decodeJson

@@ -8,12 +8,13 @@ import {
 } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
+import { noDestination, type PassedSignal, type PassOn } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
-import { encodeSuccess } from '../otlp/reply.ts'
+import { contentTypes, encodeSuccess } from '../otlp/reply.ts'
 import { readMessage, toFrame } from './message.ts'
 import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.ts'
 
@@ -24,6 +25,8 @@ export interface GrpcOptions {
   maxBodyBytes: number
   /** How long a call may take to arrive whole; 0 = no limit. */
   requestTimeoutMs: number
+  /** Undefined: traces and metrics are UNIMPLEMENTED. */
+  passOn: PassOn | undefined
 }
 
 /** A listener of the receiver, like those of http/server.ts. */
@@ -37,9 +40,9 @@ export interface GrpcServer {
 
 const service = '/opentelemetry.proto.collector.'
 const logsPath = `${service}logs.v1.LogsService/Export`
-const otherPaths = new Set([
-  `${service}trace.v1.TraceService/Export`,
-  `${service}metrics.v1.MetricsService/Export`,
+const signalOf = new Map<string, PassedSignal>([
+  [`${service}trace.v1.TraceService/Export`, 'traces'],
+  [`${service}metrics.v1.MetricsService/Export`, 'metrics'],
 ])
 
 // What a client may send before we read: bounds the memory of calls that the gate has not seen yet.
@@ -55,7 +58,7 @@ const windowBytes = 256 * 1024
  * Sources: OTLP 1.x, OTLP/gRPC; gRPC over HTTP/2.
  */
 export function createGrpcServer(options: GrpcOptions): GrpcServer {
-  const { ingest, metric, log, maxBodyBytes, requestTimeoutMs } = options
+  const { ingest, metric, log, maxBodyBytes, requestTimeoutMs, passOn } = options
   const accept = createLogsIntake(options)
   const throttle = createThrottle()
   const sessions = new Set<ServerHttp2Session>()
@@ -94,7 +97,19 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
           }, requestTimeoutMs)
         : undefined
     try {
-      if (path === logsPath) await send(stream, await takeLogs(stream, headers, () => clearTimeout(timer)))
+      const signal = signalOf.get(path)
+      const use =
+        path === logsPath
+          ? takeLogs
+          : signal && passOn && ((bytes: Uint8Array) => pass(passOn, signal, bytes))
+      if (use)
+        send(
+          stream,
+          await withMessage(stream, headers, (bytes) => {
+            clearTimeout(timer)
+            return use(bytes)
+          }),
+        )
       else end(stream, refuse(path))
     } catch (thrown) {
       const error =
@@ -113,27 +128,29 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     }
   }
 
-  async function takeLogs(
+  /** The call's message, with its place in the gate. */
+  async function withMessage(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
-    onArrival: () => void,
+    use: (bytes: Uint8Array) => Promise<Uint8Array>,
   ): Promise<Uint8Array> {
     const ticket = ingest.enter(0)
     try {
-      const bytes = await readMessage(stream, {
-        encoding: headers['grpc-encoding']?.toString(),
-        maxBodyBytes,
-        onGrow: (more) => ticket.grow(more),
-      })
-      onArrival()
-      const receivedUnixNano = BigInt(nowMicros()) * 1000n
-      return encodeSuccess(
-        'protobuf',
-        await accept(decodeProtobuf(bytes, { receivedUnixNano, maxBodyBytes })),
+      return await use(
+        await readMessage(stream, {
+          encoding: headers['grpc-encoding']?.toString(),
+          maxBodyBytes,
+          onGrow: (more) => ticket.grow(more),
+        }),
       )
     } finally {
       ticket.release()
     }
+  }
+
+  async function takeLogs(bytes: Uint8Array): Promise<Uint8Array> {
+    const receivedUnixNano = BigInt(nowMicros()) * 1000n
+    return encodeSuccess('protobuf', await accept(decodeProtobuf(bytes, { receivedUnixNano, maxBodyBytes })))
   }
 
   function tell(error: EventError): void {
@@ -168,10 +185,21 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
 const typeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''
 
 function refuse(path: string): GrpcStatus {
-  const what = otherPaths.has(path)
-    ? 'This receiver takes logs; traces and metrics go to a Collector'
-    : `No such method: ${path.slice(0, 200)}`
-  return { code: grpcCodes.unimplemented, message: what }
+  const signal = signalOf.get(path)
+  const message = signal ? noDestination(signal) : `No such method: ${path.slice(0, 200)}`
+  return { code: grpcCodes.unimplemented, message }
+}
+
+/** By OTLP/HTTP, whose answers have the same messages. */
+async function pass(passOn: PassOn, signal: PassedSignal, bytes: Uint8Array): Promise<Uint8Array> {
+  const { status, retryAfter, body } = await passOn(signal, bytes, { contentType: contentTypes.protobuf })
+  if (status === 200) return body
+  const text = `otlp_forward_url answered ${status}`
+  if (status === 429 || (status >= 502 && status <= 504)) {
+    const seconds = Number(retryAfter)
+    throw new EventError('EVT_UNREACHABLE', text, seconds > 0 ? { retryAfterSeconds: seconds } : {})
+  }
+  throw new EventError('EVT_REFUSED', text)
 }
 
 const head = {
@@ -180,7 +208,7 @@ const head = {
   'grpc-accept-encoding': 'identity,gzip,deflate,zstd',
 }
 
-async function send(stream: ServerHttp2Stream, message: Uint8Array): Promise<void> {
+function send(stream: ServerHttp2Stream, message: Uint8Array): void {
   if (stream.closed) return
   stream.respond(head, { waitForTrailers: true })
   stream.once('wantTrailers', () => stream.sendTrailers(toTrailers({ code: grpcCodes.ok, message: '' })))

@@ -9,8 +9,9 @@ import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { contentTypes, encodeStatus, encodeSuccess, encodingOf, type OtlpEncoding } from '../otlp/reply.ts'
 import { schemas } from './schema.ts'
+import { registerTelemetry, type TelemetryDoorOptions } from './telemetry.ts'
 
-export interface LogsDoorOptions {
+export interface LogsDoorOptions extends TelemetryDoorOptions {
   ingest: Ingest
   metric: Metric
   log: Log
@@ -73,6 +74,8 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         ticket.release()
       }
     })
+
+    registerTelemetry(scope, options)
 
     scope.route({
       method: ['GET', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'],

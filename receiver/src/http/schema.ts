@@ -89,6 +89,18 @@ export const schemas = {
         .describe('ExportLogsServiceResponse, in the encoding of the request'),
     },
   },
+  postTraces: {
+    operationId: 'export_traces',
+    summary: 'OTLP/HTTP traces, passed on to otlp_forward_url; 404 without it',
+    consumes: ['application/x-protobuf', 'application/json'],
+    response: { 200: z.unknown().describe('as the other side answers') },
+  },
+  postMetrics: {
+    operationId: 'export_metrics',
+    summary: 'OTLP/HTTP metrics, passed on to otlp_forward_url; 404 without it',
+    consumes: ['application/x-protobuf', 'application/json'],
+    response: { 200: z.unknown().describe('as the other side answers') },
+  },
   postEvent: {
     operationId: 'log_event',
     summary:

@@ -2,6 +2,7 @@ import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { Backups } from '../backup/backup.ts'
+import type { PassOn } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
@@ -49,6 +50,7 @@ export interface HttpOptions extends SettingsDoorOptions {
   description: string | undefined
   version: string
   fanoutHealth: (() => object[]) | undefined
+  passOn: PassOn | undefined
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
   corsOrigins: '*' | readonly string[] | undefined
@@ -95,7 +97,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */
 export async function createOtlpServer(
-  options: Pick<HttpOptions, 'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs'>,
+  options: Pick<HttpOptions, 'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs' | 'passOn'>,
 ): Promise<HttpServer> {
   const app = createApp(options)
   observeRequests(app, options.metric)

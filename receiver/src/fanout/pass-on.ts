@@ -1,0 +1,58 @@
+import { EventError } from '@madsci-events/sdk/event'
+
+/** Signals of OTLP that this receiver does not keep. */
+export const passedSignals = ['traces', 'metrics'] as const
+export type PassedSignal = (typeof passedSignals)[number]
+
+export interface PassedReply {
+  status: number
+  contentType: string
+  retryAfter: string | undefined
+  body: Buffer
+}
+
+/**
+ * Passes a request on as it came and gives the answer as it came: what the other side acknowledged, we acknowledge.
+ * Throws EVT_UNREACHABLE (retry).
+ */
+export type PassOn = (
+  signal: PassedSignal,
+  body: Uint8Array,
+  headers: { contentType: string; contentEncoding?: string },
+) => Promise<PassedReply>
+
+const timeoutMs = 30_000
+const maxReplyBytes = 4 * 1024 * 1024
+
+export function createPassOn(base: URL): PassOn {
+  return async (signal, body, { contentType, contentEncoding }) => {
+    const url = new URL(base)
+    url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/${signal}`
+    try {
+      const answer = await fetch(url, {
+        method: 'POST',
+        headers: {
+          'content-type': contentType,
+          ...(contentEncoding !== undefined && { 'content-encoding': contentEncoding }),
+        },
+        body: body as Uint8Array<ArrayBuffer>,
+        redirect: 'manual',
+        signal: AbortSignal.timeout(timeoutMs),
+      })
+      const reply = Buffer.from(await answer.arrayBuffer())
+      return {
+        status: answer.status,
+        contentType: answer.headers.get('content-type') ?? contentType,
+        retryAfter: answer.headers.get('retry-after') ?? undefined,
+        body: reply.length > maxReplyBytes ? Buffer.alloc(0) : reply,
+      }
+    } catch (cause) {
+      throw new EventError('EVT_UNREACHABLE', `otlp_forward_url cannot be reached: ${signal} wait`, { cause })
+    }
+  }
+}
+
+/** For a receiver that passes nothing on. */
+export function noDestination(signal: string): string {
+  return `This receiver keeps logs and no ${signal}; the setting otlp_forward_url names an OTLP/HTTP receiver to which they are passed on`
+}
