@@ -162,6 +162,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       }),
       rateLimit: toRateLimit(config),
       corsOrigins: config.corsOrigins,
+      otel: toOtel(config),
       explorerUrl: config.explorerUrl,
       definition: {
         name: toName(config),
@@ -225,6 +226,11 @@ function toSettings(config: Config, known: { manager_id: string; backup_dir: str
   const isGiven = (name: string) => ['manager_id', 'document_db_url', ...config.given.keys()].includes(name)
   const given = Object.fromEntries(Object.entries(all).filter(([name]) => isGiven(name)))
   return { all, given, schema: toSettingsSchema() }
+}
+
+/** As the original without its extra: the settings are told, and nothing runs. */
+function toOtel({ otelEnabled, otelExporter, otelEndpoint }: Config) {
+  return otelEnabled ? { isRunning: false, exporter: otelExporter, endpoint: otelEndpoint } : undefined
 }
 
 function toRateLimit(config: Config) {

@@ -1,10 +1,16 @@
 import { flag, optionalText, word } from './setting.ts'
 
-/** OpenTelemetry of the receiver itself. */
+/** MADSci's OpenTelemetry of the event manager itself, which the receiver does not have: it shows what is set. */
 export const telemetrySettings = {
-  otel_enabled: flag('without effect'),
-  otel_service_name: optionalText({ unit: 'text', about: 'without effect' }),
-  otel_exporter: word('console', ['console', 'otlp', 'none'], 'without effect'),
-  otel_endpoint: optionalText({ unit: 'URL', about: 'without effect' }),
-  otel_protocol: word('grpc', ['grpc', 'http'], 'without effect'),
+  otel_enabled: flag(
+    'without effect but in /health, where otel_enabled is false: the receiver exports nothing of its own',
+  ),
+  otel_service_name: optionalText({ unit: 'text', about: 'shown in /settings, without effect' }),
+  otel_exporter: word(
+    'console',
+    ['console', 'otlp', 'none'],
+    'shown in /health and /settings, without effect',
+  ),
+  otel_endpoint: optionalText({ unit: 'URL', about: 'shown in /health and /settings, without effect' }),
+  otel_protocol: word('grpc', ['grpc', 'http'], 'shown in /settings, without effect'),
 }

@@ -13,6 +13,8 @@ export interface HealthDoorOptions {
   version: string
   /** How each destination of the fan-out does; undefined without fan-out. */
   fanoutHealth: (() => object[]) | undefined
+  /** MADSci's OpenTelemetry settings; undefined while otel_enabled is false. */
+  otel: { isRunning: boolean; exporter: string; endpoint: string | undefined } | undefined
 }
 
 /**
@@ -20,7 +22,7 @@ export interface HealthDoorOptions {
  * balance receivers: /health/live (200 while the process runs) and /health/ready (200 while it takes events, else 503).
  */
 export function registerHealth(app: FastifyInstance, options: HealthDoorOptions): void {
-  const { ingest, store, alerts, version, fanoutHealth } = options
+  const { ingest, store, alerts, version, fanoutHealth, otel } = options
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
     const { connected, totalEvents, reason } = await store.health()
     const health = {
@@ -31,9 +33,9 @@ export function registerHealth(app: FastifyInstance, options: HealthDoorOptions)
       version,
       db_connected: connected,
       total_events: totalEvents,
-      otel_enabled: null,
-      otel_exporter_type: null,
-      otel_endpoint: null,
+      otel_enabled: otel?.isRunning ?? null,
+      otel_exporter_type: otel?.exporter ?? null,
+      otel_endpoint: otel?.endpoint ?? null,
       ...(fanoutHealth && { fanout: fanoutHealth() }),
       ...(alerts && connected && { alerts: await alerts.health().catch(() => null) }),
     }

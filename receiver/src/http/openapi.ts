@@ -15,7 +15,7 @@ export async function registerOpenApi(app: FastifyInstance, options: OpenApiOpti
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', info: { title, description, version } },
     transform: jsonSchemaTransform,
-    transformObject: jsonSchemaTransformObject,
+    transformObject: (document) => tidy(jsonSchemaTransformObject(document)),
   })
   await app.register(swaggerUi, { routePrefix: '/docs', theme: { title } })
   // The original has two pages for people; ours is one.
@@ -47,4 +47,29 @@ function withoutUnused<Api extends { components?: { schemas?: { [name: string]: 
   visit({ ...api, components: { ...api.components, schemas: {} } })
   const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)))
   return { ...api, components: { ...api.components, schemas: kept } }
+}
+
+const prefix = '#/components/schemas/'
+
+/** The library lists every schema twice, as taken (`…Input`) and as answered; what nobody refers to goes, and the one that stays has the name. */
+function tidy<Document extends object>(document: Document): Document {
+  const { components } = document as { components?: { schemas?: { [name: string]: unknown } } }
+  if (!components?.schemas) return document
+  for (;;) {
+    const text = JSON.stringify(document)
+    const unused = Object.keys(components.schemas).filter((name) => !text.includes(`"${prefix}${name}"`))
+    if (unused.length === 0) break
+    for (const name of unused) delete components.schemas[name]
+  }
+  const { schemas } = components
+  const alone = Object.keys(schemas).filter(
+    (name) => name.endsWith('Input') && !(name.slice(0, -5) in schemas),
+  )
+  return JSON.parse(JSON.stringify(document), (key, value) => {
+    if (key === '$ref' && alone.some((name) => value === prefix + name)) return value.slice(0, -5)
+    if (key !== 'schemas') return value
+    return Object.fromEntries(
+      Object.entries(value).map(([name, one]) => [alone.includes(name) ? name.slice(0, -5) : name, one]),
+    )
+  })
 }

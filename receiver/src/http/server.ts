@@ -16,7 +16,7 @@ import { registerCors } from './cors.ts'
 import { createErrorNotes, registerErrors, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerExplorer } from './explorer.ts'
-import { registerHealth } from './health.ts'
+import { type HealthDoorOptions, registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
 import { registerOpenApi } from './openapi.ts'
@@ -54,6 +54,7 @@ export interface HttpOptions extends SettingsDoorOptions {
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
   corsOrigins: '*' | readonly string[] | undefined
+  otel: HealthDoorOptions['otel']
   explorerUrl: string | undefined
 }
 

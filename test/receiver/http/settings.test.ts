@@ -118,3 +118,42 @@ describe('GET /definition', () => {
     })
   })
 })
+
+describe('OpenTelemetry of the receiver itself', () => {
+  it('is told in /health as the original tells it where its extra is not installed', async () => {
+    await withReceiver({}, async (get) => {
+      expect(await json(get('health'))).toMatchObject({
+        otel_enabled: null,
+        otel_exporter_type: null,
+        otel_endpoint: null,
+      })
+    })
+    const flags = { otel_enabled: 'true', otel_exporter: 'otlp', otel_endpoint: 'http://collector:4317' }
+    await withReceiver(flags, async (get) => {
+      expect(await json(get('health'))).toMatchObject({
+        otel_enabled: false,
+        otel_exporter_type: 'otlp',
+        otel_endpoint: 'http://collector:4317',
+      })
+      expect((await json(get('settings'))).settings).toMatchObject({
+        otel_enabled: true,
+        otel_protocol: 'grpc',
+      })
+    })
+  })
+})
+
+describe('GET /openapi.json', () => {
+  it('names each schema once, and only those that something refers to', async () => {
+    await withReceiver({}, async (get) => {
+      const text = await (await get('openapi.json')).text()
+      const names = Object.keys(JSON.parse(text).components.schemas)
+      expect(names).toContain('NewEvent')
+      expect(names).toContain('Event')
+      expect(names.filter((name) => name.endsWith('Input') || name.startsWith('_'))).toEqual([])
+      for (const name of names) expect(text).toContain(`"#/components/schemas/${name}"`)
+      const referred = [...text.matchAll(/"#\/components\/schemas\/([^"]+)"/g)].map(([, name]) => name!)
+      for (const name of referred) expect(names).toContain(name)
+    })
+  })
+})
