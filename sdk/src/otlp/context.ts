@@ -1,3 +1,4 @@
+import type { Attributes } from '@opentelemetry/api'
 import type { ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import { type EncodedContext, encodeContext } from './encode.ts'
 import { createWriter } from './writer.ts'
@@ -9,8 +10,9 @@ export function createContextCache(): (record: ReadableLogRecord) => EncodedCont
   const writer = createWriter()
   let byResource = new WeakMap<object, WeakMap<object, EncodedContext>>()
   return ({ resource, instrumentationScope: scope }) => {
-    // Detectors may still be finding out attributes: what is encoded now would be too little later.
+    // Detectors may still be finding out attributes: what is encoded now would be too little later. Nobody else may ask.
     if (resource.asyncAttributesPending) {
+      void resource.waitForAsyncAttributes?.().catch(() => {})
       byResource = new WeakMap()
       return encode(scope)
     }
@@ -27,9 +29,12 @@ export function createContextCache(): (record: ReadableLogRecord) => EncodedCont
     return encoded
 
     function encode({ name, version, schemaUrl, ...rest }: Scope & { attributes?: object }): EncodedContext {
-      const settled = Object.entries(resource.attributes).filter(([, value]) => !isPromise(value))
+      // Its `attributes` complain of each look at them until they have settled. Of the raw ones the first wins.
+      const raw = resource.asyncAttributesPending
+        ? resource.getRawAttributes().filter(([, value]) => !isPromise(value))
+        : []
       return encodeContext(writer, {
-        attributes: Object.fromEntries(settled),
+        attributes: raw.length > 0 ? (Object.fromEntries(raw.reverse()) as Attributes) : resource.attributes,
         schemaUrl: resource.schemaUrl,
         scope: { name, version, schemaUrl, attributes: rest.attributes as never },
       })
