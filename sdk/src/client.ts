@@ -236,6 +236,11 @@ export class EventClient {
     return this.#shared.rest.queryEvents(selector)
   }
 
+  /** `getUtilization(report, options)`: see RestClient. */
+  get getUtilization(): RestClient['getUtilization'] {
+    return this.#shared.rest.getUtilization
+  }
+
   /**
    * Resolves once everything emitted before is acknowledged. Rejects with EVT_UNREACHABLE when nothing was delivered
    * for the timeout (what waits stays queued, and goes on being tried), with EVT_REFUSED when events were lost since the

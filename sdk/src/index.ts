@@ -27,4 +27,13 @@ export type { GetEventsOptions } from './rest.ts'
 export type { FlushOptions } from './sender.ts'
 export type { ClientOptions, Protocol } from './setting.ts'
 export { type DropReason, dropReasons, type Stats } from './tally.ts'
+export {
+  type UtilizationAnswer,
+  type UtilizationInterval,
+  type UtilizationOptions,
+  type UtilizationReport,
+  type UtilizationTimeline,
+  type UtilizationTotals,
+  utilizationReports,
+} from './utilization.ts'
 export { version } from './version.ts'

@@ -6,6 +6,12 @@ import { type Event, isObject, type Value } from './event/event.ts'
 import { parseJson, toJson } from './event/json.ts'
 import { type EventLevel, type LevelName, parseLevel } from './event/level.ts'
 import type { Settings } from './setting.ts'
+import {
+  toUtilizationPath,
+  type UtilizationAnswer,
+  type UtilizationOptions,
+  type UtilizationReport,
+} from './utilization.ts'
 import { toValue } from './value.ts'
 import { version } from './version.ts'
 
@@ -27,12 +33,21 @@ export interface RestClient {
   queryEvents(selector: object): Promise<Event[]>
   /** Of these ids, the ones that are stored (POST /events/receipts). */
   findStored(ids: string[]): Promise<Set<string>>
+  /** A report of utilization: `timeline`, `summary`, `waits`, `compare`, or the original's `sessions`, `periods`, `user`. */
+  getUtilization(
+    report: UtilizationReport,
+    options: UtilizationOptions & { format: 'csv' | 'ndjson' },
+  ): Promise<string>
+  getUtilization<Report extends UtilizationReport>(
+    report: Report,
+    options?: UtilizationOptions,
+  ): Promise<UtilizationAnswer<Report>>
 }
 
 export function createRestClient(settings: Settings): RestClient {
   const base = settings.restUrl.replace(/\/+$/, '')
 
-  async function ask(path: string, body?: string): Promise<Value> {
+  async function askText(path: string, body?: string): Promise<string> {
     let answer: Answer
     try {
       answer = await request(base + path, settings, body)
@@ -41,8 +56,13 @@ export function createRestClient(settings: Settings): RestClient {
       throw new EventError('EVT_UNREACHABLE', `${base} cannot be reached: ${reason}`, { cause })
     }
     if (answer.status < 200 || answer.status > 299) throw fromAnswer(answer)
+    return answer.text
+  }
+
+  async function ask(path: string, body?: string): Promise<Value> {
+    const text = await askText(path, body)
     try {
-      return parseJson(answer.text)
+      return parseJson(text)
     } catch (cause) {
       throw new EventError('EVT_JSON', `${base}${path} answered something that is no JSON`, { cause })
     }
@@ -83,6 +103,15 @@ export function createRestClient(settings: Settings): RestClient {
       const stored = isObject(answer) ? answer.stored : undefined
       if (!isObject(stored)) throw new EventError('EVT_JSON', `${base}/events/receipts answered no receipts`)
       return new Set(Object.keys(stored))
+    },
+    async getUtilization(report: UtilizationReport, options: UtilizationOptions = {}): Promise<never> {
+      const path = toUtilizationPath(report, options)
+      if (options.format === 'csv' || options.format === 'ndjson') return (await askText(path)) as never
+      const answer = await ask(path)
+      // The original answers 200 with {"error": …}.
+      if (isObject(answer) && typeof answer.error === 'string')
+        throw new EventError('EVT_REFUSED', answer.error)
+      return answer as never
     },
   }
 }

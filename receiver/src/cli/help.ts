@@ -15,7 +15,7 @@ const describeOption = ([name, { about, kind }]: [string, CommandOption]) =>
 /** The help of the program. */
 export function toHelp(): string {
   const lines = ['Usage: madsci-events COMMAND [--SETTING=VALUE …]', '', 'Commands:']
-  for (const [name, { about }] of Object.entries(commands)) lines.push(`  ${name.padEnd(10)}${about}`)
+  for (const [name, { about }] of Object.entries(commands)) lines.push(`  ${name.padEnd(13)}${about}`)
   lines.push(
     '',
     'madsci-events COMMAND --help tells more of one of them.',

@@ -7,6 +7,7 @@ import { backup, query, tail } from './remote.ts'
 import { serve } from './serve.ts'
 import type { Terminal } from './terminal.ts'
 import { exportEvents, importFrom, restore } from './transfer.ts'
+import { exactReports, originalReports, utilization } from './utilization.ts'
 
 export interface Command {
   about: string
@@ -140,6 +141,34 @@ export const commands: { [name: string]: Command } = {
     ],
     codes: { 1: 'it failed, or a test was not delivered' },
     run: alerts,
+  },
+  utilization: {
+    about: `reports of a running receiver (server_url) as bars: ${[...exactReports, ...originalReports].join(', ')} (summary)`,
+    arguments: ['REPORT?'],
+    options: {
+      start_time: { about: 'from then on; alone for a day' },
+      end_time: { about: 'up to then; alone for a day. Neither: everything' },
+      zone: { about: 'IANA zone of the bounds, of buckets and of the answer (UTC)' },
+      format: { about: 'json, csv or ndjson, as it comes' },
+      by: { about: 'summary: node, workcell, lab, user, experiment or workflow_type (node)' },
+      bucket: { about: 'summary: for each hour, day, week or month too' },
+      kind: { about: 'timeline: of these kinds, by commas (workcell,node)' },
+      analysis_type: { about: 'periods: hourly, daily, weekly or monthly (daily)' },
+      node_id: { about: 'of this node alone' },
+      workcell_id: { about: 'of this workcell alone' },
+      user: { about: 'of this user alone' },
+      experiment_id: { about: 'of this experiment alone' },
+      limit: { about: 'timeline, waits: at most so many' },
+      ...json,
+    },
+    examples: [
+      'utilization summary --bucket=day --zone=America/Chicago',
+      'utilization timeline --start_time=2026-11-23 --kind=node,workflow',
+      'utilization waits --limit=20',
+      'utilization compare --start_time=2026-11-23',
+      'utilization timeline --format=csv > intervals.csv',
+    ],
+    run: utilization,
   },
   backup: {
     about: 'have a running receiver (server_url) make a backup',
