@@ -36,8 +36,8 @@ interface Waiting {
 const smallRows = 50
 const smallCharacters = 128 * 1024
 const defaultQuickMs = 1.5
-// So often the thread makes a small one all the same: its connection then folds the log back into the file.
-const commitsBetweenFolds = 128
+// So often the thread makes a small one all the same: its connection then folds the log into the file, if it has grown.
+const commitsBetweenFolds = 512
 
 export interface WriterOptions {
   path: string
