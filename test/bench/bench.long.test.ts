@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { alertStormBench } from './alert-storm.ts'
 import { emitBench } from './emit.ts'
 import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
@@ -8,12 +9,17 @@ import { sqliteBench } from './sqlite.ts'
 
 // Each checks its own answers and counts while it runs, so a bench that measures nothing fails here. No time is judged.
 describe('every bench runs, very small', () => {
-  it.for([emitBench, mongodbBench, sqliteBench, nullStoreBench, postEventBench, overloadBench])(
-    '$question',
-    async (bench) => {
-      const report = await bench.run(0.01)
-      expect(report.figures.length + report.skipped.length).toBeGreaterThan(0)
-      for (const { what, value } of report.figures) expect(Number.isFinite(value), what).toBe(true)
-    },
-  )
+  it.for([
+    emitBench,
+    mongodbBench,
+    sqliteBench,
+    nullStoreBench,
+    postEventBench,
+    overloadBench,
+    alertStormBench,
+  ])('$question', async (bench) => {
+    const report = await bench.run(0.01)
+    expect(report.figures.length + report.skipped.length).toBeGreaterThan(0)
+    for (const { what, value } of report.figures) expect(Number.isFinite(value), what).toBe(true)
+  })
 })

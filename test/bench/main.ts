@@ -1,5 +1,6 @@
 // Runs the benches one after another: `npm run bench [-- name …]`. Each figure stands beside a peer of the same run.
 import { cpus } from 'node:os'
+import { alertStormBench } from './alert-storm.ts'
 import { emitBench } from './emit.ts'
 import { toText } from './figure.ts'
 import { mongodbBench } from './mongodb.ts'
@@ -15,6 +16,7 @@ const benches = {
   'null-store': nullStoreBench,
   'post-event': postEventBench,
   overload: overloadBench,
+  'alert-storm': alertStormBench,
 }
 
 const names = process.argv.slice(2)

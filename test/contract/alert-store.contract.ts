@@ -102,8 +102,24 @@ export function describeAlertStore(name: string, start: () => Promise<AlertBacke
       alerts = store.alerts!
       const [intent] = await waitForIntents(1)
       expect(intent!.facts).toEqual([
-        { rule: 'r', kind: 'match', key: '["a"]', labels: { node_id: 'n' }, level: 40, ids: ['a1', 'a3'] },
-        { rule: 'other', kind: 'match', key: '["a"]', labels: { node_id: 'n' }, level: 40, ids: ['a2'] },
+        {
+          rule: 'r',
+          kind: 'match',
+          key: '["a"]',
+          labels: { node_id: 'n' },
+          level: 40,
+          ids: ['a1', 'a3'],
+          count: 2,
+        },
+        {
+          rule: 'other',
+          kind: 'match',
+          key: '["a"]',
+          labels: { node_id: 'n' },
+          level: 40,
+          ids: ['a2'],
+          count: 1,
+        },
       ])
       expect(Math.abs(Date.now() - intent!.atMs)).toBeLessThan(60_000)
       expect(await alerts.intents(100)).toEqual([intent])

@@ -1,4 +1,6 @@
-// Does any of a thousand kills lose or double an acknowledged event? `npm run soak [-- cycles [store]]`
+// Does any of a thousand kills lose or double an acknowledged event, or any of 500 an alert?
+// `npm run soak [-- cycles [sqlite | mongodb | alert-sqlite | alert-mongodb]]`
+import { runAlertKills } from '../support/alert-kill.ts'
 import { runKillCycles } from '../support/kill-cycle.ts'
 import { findMongo } from '../support/mongod.ts'
 
@@ -32,5 +34,26 @@ for (const store of ['sqlite', 'mongodb'] as const) {
       `${foreign.length} doubled or foreign, ${surprises.length} surprises`,
   )
   for (const line of [...lost, ...altered, ...foreign, ...surprises].slice(0, 20)) console.log(`  ${line}`)
+}
+for (const store of ['sqlite', 'mongodb'] as const) {
+  if (only !== undefined && only !== `alert-${store}`) continue
+  if (store === 'mongodb' && 'skip' in (await findMongo())) {
+    console.log(`alert-${store}: skipped: no MongoDB`)
+    continue
+  }
+  const report = await runAlertKills({
+    store,
+    cycles: process.argv[2] === undefined ? 500 : cycles,
+    onCycle(cycle, told) {
+      if (cycle % 50 === 0) console.log(`alert-${store}: cycle ${cycle}, ${told} messages`)
+    },
+  })
+  const { untold, doubled, foreign } = report
+  if (untold.length + doubled.length + foreign.length > 0) failed = true
+  console.log(
+    `alert-${store}: ${report.cycles} kills, ${report.acknowledged} events that raise an alert, ${report.messages} messages, ` +
+      `${report.repeats} repeated between acceptance and note; ${untold.length} lost, ${doubled.length} doubled, ${foreign.length} foreign`,
+  )
+  for (const line of [...untold, ...doubled, ...foreign].slice(0, 20)) console.log(`  ${line}`)
 }
 process.exit(failed ? 1 : 0)

@@ -113,7 +113,7 @@ export function evaluatePlainly(ruleSet: RuleSet, steps: readonly Step[], lastSe
           fact.key === key &&
           second > t - seconds(rule.windowMs),
       )
-      .reduce((sum, { fact }) => sum + fact.ids.length, 0)
+      .reduce((sum, { fact }) => sum + fact.count, 0)
 
   /** What runs at the end of history: key → its start. */
   function runningOf(rule: Rule): Map<string, { start: number; fact: Fact }> {
@@ -226,7 +226,7 @@ export function evaluatePlainly(ruleSet: RuleSet, steps: readonly Step[], lastSe
     if (rule.kind === 'rate' && !group && inWindow(rule, fact.key, t) < rule.count) return
     const isNew = !group
     const one = group ?? begin(rule, fact.key, fact, t)
-    const more = isNew && rule.kind === 'rate' ? inWindow(rule, fact.key, t) : fact.ids.length
+    const more = isNew && rule.kind === 'rate' ? inWindow(rule, fact.key, t) : fact.count
     one.total += more
     if (!one.acknowledged) one.pending += more
     one.last = t

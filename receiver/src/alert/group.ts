@@ -1,4 +1,4 @@
-import type { AlertRecord, AlertState } from '../store/alert-store.ts'
+import { type AlertRecord, type AlertState, type Fact, leastIds } from '../store/alert-store.ts'
 import type { Rule, RuleSet } from './rule.ts'
 import { afterWindows, isWithinWindows } from './window.ts'
 
@@ -62,7 +62,7 @@ export interface Notice {
   items?: { alertId: string; key: string; why: string; count: number; ids: string[] }[]
 }
 
-export const maxIds = 20
+export const maxIds = leastIds
 const maxHistory = 20
 export const sameContentMs = 10_000
 const maxContents = 50
@@ -102,10 +102,10 @@ export function openGroup(
 /** Events join: counted always, to be told unless their words were told just now or somebody has it in hand. */
 export function addEvents(
   group: Group,
-  { ids, level, content }: { ids: readonly string[]; level: number; content?: string | undefined },
+  { ids, count, level, content }: Pick<Fact, 'ids' | 'count' | 'level' | 'content'>,
   atMs: number,
 ): void {
-  group.count += ids.length
+  group.count += count
   group.lastMs = Math.max(group.lastMs, atMs)
   group.lastId = ids.at(-1) ?? group.lastId
   for (const id of ids) if (group.firstIds.length < maxIds) group.firstIds.push(id)
@@ -113,20 +113,20 @@ export function addEvents(
     group.level = level
     group.heldUntilMs = null
   }
-  let fresh = ids
-  if (content !== undefined) {
-    const saidMs = group.contents[content]
-    if (saidMs !== undefined && atMs - saidMs < sameContentMs) fresh = []
-    else {
-      if (ids.length > 1) fresh = ids.slice(0, 1)
-      const recent = Object.entries(group.contents).filter(([, ms]) => atMs - ms < sameContentMs)
-      group.contents = Object.fromEntries([...recent.slice(1 - maxContents), [content, atMs]])
-    }
-    group.repeats += ids.length - fresh.length
-  }
+  const fresh = content === undefined ? count : freshCount(group, content, count, atMs)
+  group.repeats += count - fresh
   if (group.acknowledgedMs !== null) return
-  group.pending += fresh.length
-  for (const id of fresh) if (group.pendingIds.length < maxIds) group.pendingIds.push(id)
+  group.pending += fresh
+  for (const id of ids.slice(0, fresh)) if (group.pendingIds.length < maxIds) group.pendingIds.push(id)
+}
+
+/** Of events that say the same, the first alone is told, and again when some time has passed. */
+function freshCount(group: Group, content: string, count: number, atMs: number): number {
+  const saidMs = group.contents[content]
+  if (saidMs !== undefined && atMs - saidMs < sameContentMs) return 0
+  const recent = Object.entries(group.contents).filter(([, ms]) => atMs - ms < sameContentMs)
+  group.contents = Object.fromEntries([...recent.slice(1 - maxContents), [content, atMs]])
+  return Math.min(count, 1)
 }
 
 /** When something happens to the group without any event: a message, an escalation, its end. */

@@ -189,9 +189,9 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       return
     }
     if (isMaintained(ruleSet, fact, atMs)) {
-      state.suppressed += fact.ids.length
+      state.suppressed += fact.count
       if (group) {
-        group.suppressed += fact.ids.length
+        group.suppressed += fact.count
         context.changed(rule, group)
       }
       return
@@ -213,8 +213,8 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
   function addRate(rule: Rule, ruleState: RuleState, fact: Fact, atMs: number): void {
     const list = (ruleState.rates[fact.key] ?? []).filter(([ms]) => ms > atMs - rule.windowMs)
     const last = list.at(-1)
-    if (last?.[0] === atMs) last[1] += fact.ids.length
-    else list.push([atMs, fact.ids.length])
+    if (last?.[0] === atMs) last[1] += fact.count
+    else list.push([atMs, fact.count])
     // Many keys, or many moments: the oldest are forgotten.
     if (list.length > 5000) list.shift()
     delete ruleState.rates[fact.key]
@@ -230,8 +230,8 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
     addEvents(group, fact, atMs)
     if (isNew) {
       // Those before it in the window are part of why it fired.
-      group.count += sum - fact.ids.length
-      group.pending += sum - fact.ids.length
+      group.count += sum - fact.count
+      group.pending += sum - fact.count
     }
     context.changed(rule, group)
   }

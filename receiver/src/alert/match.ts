@@ -16,7 +16,8 @@ import type { Rule } from './rule.ts'
 /** What the rules see in the events of one write. */
 export type MatchEvents = (events: readonly Event[]) => Match[]
 
-type Note = (rule: Rule, kind: Match['kind'], key: string, position: number) => Match
+/** `values` name the group. */
+type Note = (rule: Rule, kind: Match['kind'], values: (string | null)[], position: number) => Match
 /** Looks at one event. */
 type Look = (event: Event, position: number, note: Note) => void
 
@@ -39,12 +40,11 @@ export function createMatch(rules: readonly Rule[], now: () => number = Date.now
     let found: Match[] | undefined
     let latest: Map<string, Match> | undefined
     let position = 0
-    const note: Note = (rule, kind, key, at) => {
+    const note: Note = (rule, kind, values, at) => {
       const event = events[at]!
-      const labels = labelsOf(event)
+      const { node_id: node, workcell_id: workcell } = event.source
       const content = kind === 'match' && event.alert ? contentOf(event) : undefined
-      const identity = `${rule.name}\0${key}\0${labels.node_id}\0${labels.workcell_id}\0${content}`
-      found ??= []
+      const identity = `${rule.name}\0${values.join('\0')}\0${node}\0${workcell}\0${content}`
       latest ??= new Map()
       let match = latest.get(identity)
       // What ends an alert must not change places with what raises it.
@@ -52,16 +52,17 @@ export function createMatch(rules: readonly Rule[], now: () => number = Date.now
         match = {
           rule: rule.name,
           kind,
-          key,
-          labels,
+          key: JSON.stringify(values),
+          labels: labelsOf(event),
           level: event.log_level,
           ...(content !== undefined && { content }),
           positions: [],
         }
         latest.set(identity, match)
+        found ??= []
         found.push(match)
       }
-      match.level = Math.max(match.level, event.log_level)
+      if (event.log_level > match.level) match.level = event.log_level
       match.positions.push(at)
       return match
     }
@@ -86,12 +87,12 @@ function toLook(rule: Rule, now: () => number): Look {
       return (event, position, note) => {
         const type = typeOf(event)
         const workflow = idOf(event, 'workflow_id') ?? ''
-        if (workflowEnds.has(type)) noteTime(note(rule, 'end', JSON.stringify([workflow]), position), event)
+        if (workflowEnds.has(type)) noteTime(note(rule, 'end', [workflow], position), event)
         const isStart = type === 'workflow_step_start'
         if (!isStart && !stepEnds.has(type)) return
         const step = idOf(event, 'step_id') ?? ''
         if (workflow === '' && step === '') return
-        noteTime(note(rule, isStart ? 'start' : 'end', JSON.stringify([workflow, step]), position), event)
+        noteTime(note(rule, isStart ? 'start' : 'end', [workflow, step], position), event)
       }
     case 'unfinished':
       return (event, position, note) => lookAtWorkflow(rule, event, position, note)
@@ -103,7 +104,7 @@ function toEventLook(rule: Rule): Look {
   const matches = selector && createMatcher(selector)
   const recovers = recovery && createMatcher(recovery)
   const paths = groupBy.map((path) => path.split('.'))
-  const keyOf = (event: Event) => JSON.stringify(paths.map((path) => textAt(event, path)))
+  const keyOf = (event: Event) => paths.map((path) => textAt(event, path))
   if (!matches && !recovers)
     return (event, position, note) => {
       if (event.log_level >= minLevel || event.alert) note(rule, 'match', keyOf(event), position)
@@ -127,7 +128,7 @@ function toSilentLook(rule: Rule, now: () => number): Look {
     if (nowMs - (notedMs.get(node) ?? Number.NEGATIVE_INFINITY) < seenIntervalMs) return
     if (notedMs.size > 10_000) notedMs.clear()
     notedMs.set(node, nowMs)
-    note(rule, 'seen', JSON.stringify([node]), position)
+    note(rule, 'seen', [node], position)
   }
 }
 
@@ -137,7 +138,7 @@ function lookAtWorkflow(rule: Rule, event: Event, position: number, note: Note):
   if (!isStart && !workflowEnds.has(type)) return
   const workflow = idOf(event, 'workflow_id')
   if (workflow === undefined) return
-  noteTime(note(rule, isStart ? 'start' : 'end', JSON.stringify([workflow]), position), event)
+  noteTime(note(rule, isStart ? 'start' : 'end', [workflow], position), event)
 }
 
 function noteTime(match: Match, event: Event): void {

@@ -63,6 +63,7 @@ const none: readonly Match[] = []
 export function createIngest(options: IngestOptions): Ingest {
   const { store, metric, match, onMatch } = options
   const quiet = new WeakSet<Event>()
+  let hasQuiet = false
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
   let isClosing = false
 
@@ -82,7 +83,9 @@ export function createIngest(options: IngestOptions): Ingest {
     if (matches.length === 0) return none
     const heard: Match[] = []
     for (const one of matches) {
-      const positions = one.positions.filter((position) => !quiet.has(events[position]!))
+      const positions = hasQuiet
+        ? one.positions.filter((position) => !quiet.has(events[position]!))
+        : one.positions
       if (positions.length === 0) continue
       metric.add('alert_events', positions.length, one.rule)
       heard.push({ ...one, positions })
@@ -128,6 +131,7 @@ export function createIngest(options: IngestOptions): Ingest {
     enter: (bodyBytes) => gate.enter(bodyBytes),
     accept,
     acceptQuietly(events) {
+      hasQuiet = true
       for (const event of events) quiet.add(event)
       return accept(events)
     },

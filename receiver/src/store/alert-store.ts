@@ -22,8 +22,13 @@ export interface Sighting {
 
 /** A match, of the events that this write stored. */
 export interface Fact extends Sighting {
+  /** Of the events. Where nothing hangs on each of them (SQLite), the first ones and the last. */
   ids: string[]
+  count: number
 }
+
+/** So many first ids of a fact are kept at least. */
+export const leastIds = 20
 
 /** What somebody did to an alert. */
 export interface AlertAction {
@@ -144,16 +149,26 @@ export interface AlertStore {
   forget(beforeMs: number): Promise<number>
 }
 
-/** The events of each match that were stored; matches of none are left out. */
-export function toFacts(matches: readonly Match[], idAt: (position: number) => string | undefined): Fact[] {
+/** The events of each match that were stored; matches of none are left out. `isBrief`: some of the ids, and the number. */
+export function toFacts(
+  matches: readonly Match[],
+  idAt: (position: number) => string | undefined,
+  isBrief = false,
+): Fact[] {
   const facts: Fact[] = []
   for (const { positions, ...sighting } of matches) {
     const ids: string[] = []
+    let count = 0
+    let last: string | undefined
     for (const position of positions) {
       const id = idAt(position)
-      if (id !== undefined) ids.push(id)
+      if (id === undefined) continue
+      count++
+      last = id
+      if (!isBrief || ids.length < leastIds) ids.push(id)
     }
-    if (ids.length > 0) facts.push({ ...sighting, ids })
+    if (count > ids.length) ids.push(last!)
+    if (count > 0) facts.push({ ...sighting, ids, count })
   }
   return facts
 }

@@ -121,6 +121,7 @@ function toSteps(ruleSet: RuleSet, events: Happening[]): Step[] {
             labels,
             level,
             ids: Array.from({ length: size }, () => `e${id++}`),
+            count: size,
             ...((kind === 'start' || kind === 'end') && { timeMs: second * 1000 }),
           },
         })

@@ -215,4 +215,7 @@ export function createIntentLog(
   }
 }
 
-const withIds = (fact: Fact, test: (id: string) => boolean): Fact => ({ ...fact, ids: fact.ids.filter(test) })
+function withIds(fact: Fact, test: (id: string) => boolean): Fact {
+  const ids = fact.ids.filter(test)
+  return { ...fact, ids, count: ids.length }
+}

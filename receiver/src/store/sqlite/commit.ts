@@ -124,7 +124,7 @@ function insertRows({ insert, lastSeq, database }: Open, rows: Rows): Uint8Array
     }
   }
   if (intents) {
-    const facts = toFacts(intents.matches, (row) => (isStored[row] === 1 ? ids[row] : undefined))
+    const facts = toFacts(intents.matches, (row) => (isStored[row] === 1 ? ids[row] : undefined), true)
     if (facts.length > 0) addIntent(database, intents.atMs, facts)
   }
   return isStored

@@ -52,6 +52,7 @@ describe('alerts in MongoDB after a receiver died', () => {
     labels: {},
     level: 40,
     ids,
+    count: ids.length,
   })
   beforeEach((ctx) => ctx.skip(reason !== '', reason))
   beforeAll(async () => {

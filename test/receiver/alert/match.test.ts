@@ -1,0 +1,103 @@
+import { type Event, fromDocument } from '@madsci-events/sdk/event'
+import { describe, expect, it } from 'vitest'
+import { createMatch } from '../../../receiver/src/alert/match.ts'
+import { parseRules } from '../../../receiver/src/alert/rule.ts'
+
+const event = (fields: object): Event =>
+  fromDocument({ _id: 'e', event_timestamp: '2026-11-23T19:25:51.286773Z', ...fields } as never)
+const rulesOf = (rules: object[]) =>
+  parseRules({ alertLevel: 40, rules, quiet: [], maintenance: [], channels: [] }).rules
+
+describe('what rules see in events', () => {
+  it("MADSci's rule: at or above alert_level, or marked as alert, by type, node and workcell", () => {
+    const match = createMatch(rulesOf([]))!
+    const source = { node_id: 'N' }
+    const found = match([
+      event({ log_level: 30 }),
+      event({ log_level: 40, event_type: 'log_error', source }),
+      event({ log_level: 50, event_type: 'log_error', source }),
+      event({ log_level: 40, event_type: 'node_error', source }),
+      event({ log_level: 10, alert: true, event_data: { message: 'a' } }),
+      event({ log_level: 10, alert: true, event_data: { message: 'b' } }),
+    ])
+    expect(found).toMatchObject([
+      {
+        rule: 'alert_level',
+        kind: 'match',
+        key: '["log_error","N",null]',
+        level: 50,
+        positions: [1, 2],
+        labels: source,
+      },
+      { key: '["node_error","N",null]', positions: [3] },
+      { key: '["unknown",null,null]', positions: [4], content: expect.any(String) },
+      { key: '["unknown",null,null]', positions: [5], content: expect.any(String) },
+    ])
+    expect(found[2]!.content).not.toBe(found[3]!.content)
+    expect(match([event({ log_level: 20 })])).toEqual([])
+  })
+
+  it('selectors and recoveries keep their order, and group by any path', () => {
+    const match = createMatch(
+      rulesOf([
+        {
+          name: 'alert_level',
+          selector: { event_type: 'node_error', 'event_data.code': { $gt: 3 } },
+          recovery: { event_type: 'node_start' },
+          group_by: ['event_data.unit.name'],
+        },
+      ]),
+    )!
+    const at = (event_type: string, code = 5) =>
+      event({ event_type, event_data: { code, unit: { name: 'x' } } })
+    const found = match([
+      at('node_error'),
+      at('node_error', 1),
+      at('node_start'),
+      at('node_error'),
+      at('node_error'),
+    ])
+    expect(found.map(({ kind, key, positions }) => [kind, key, positions])).toEqual([
+      ['match', '["x"]', [0]],
+      ['recover', '["x"]', [2]],
+      ['match', '["x"]', [3, 4]],
+    ])
+  })
+
+  it('steps and workflows, also where a Python program puts type and ids into event_data', () => {
+    const match = createMatch(
+      rulesOf([
+        { name: 'alert_level', kind: 'slow_step', minutes: 5 },
+        { name: 'late', kind: 'unfinished', by: '06:00', zone: 'Europe/Berlin' },
+      ]),
+    )!
+    const found = match([
+      event({ event_type: 'workflow_start', source: { workflow_id: 'W' } }),
+      event({
+        event_type: 'log_info',
+        event_data: { event_type: 'workflow_step_start', workflow_id: 'W', step_id: 'S' },
+      }),
+      event({ event_type: 'workflow_step_failed', source: { workflow_id: 'W', step_id: 'S' } }),
+      event({ event_type: 'log_info', event_data: { event_type: 'workflow_complete', workflow_id: 'W' } }),
+    ])
+    expect(found.map(({ rule, kind, key }) => [rule, kind, key])).toEqual([
+      ['late', 'start', '["W"]'],
+      ['alert_level', 'start', '["W","S"]'],
+      ['alert_level', 'end', '["W","S"]'],
+      ['alert_level', 'end', '["W"]'],
+      ['late', 'end', '["W"]'],
+    ])
+    expect(found[0]!.timeMs).toBe(Date.parse('2026-11-23T19:25:51.286Z'))
+  })
+
+  it('signs of life come once a second for each node', () => {
+    let nowMs = 0
+    const match = createMatch(rulesOf([{ name: 'alert_level', kind: 'silent', minutes: 5 }]), () => nowMs)!
+    const from = (node_id: string) => event({ source: { node_id } })
+    expect(match([from('A'), from('B'), from('A')]).map(({ key }) => key)).toEqual(['["A"]', '["B"]'])
+    nowMs = 900
+    expect(match([from('A')])).toEqual([])
+    nowMs = 1000
+    expect(match([from('A'), event({})])).toMatchObject([{ kind: 'seen', key: '["A"]', positions: [0] }])
+  })
+})

@@ -1,0 +1,122 @@
+import { describe, expect, it } from 'vitest'
+import type { Channel, SendOutcome } from '../../../receiver/src/alert/channel.ts'
+import type { Notice } from '../../../receiver/src/alert/group.ts'
+import { createSender, giveUpMs, retryDelayMs } from '../../../receiver/src/alert/sender.ts'
+import { silentLog } from '../../../receiver/src/log.ts'
+import { createMetric } from '../../../receiver/src/metric.ts'
+import type { AlertStore, Delivery, DeliveryOutcome } from '../../../receiver/src/store/alert-store.ts'
+
+const notice: Notice = {
+  id: 'a.1',
+  alertId: 'a',
+  rule: 'r',
+  kind: 'firing',
+  atMs: 1000,
+  notBeforeMs: 1000,
+  channels: undefined,
+  key: '[]',
+  labels: {},
+  level: 40,
+  why: 'w',
+  count: 1,
+  ids: ['e'],
+  total: 1,
+}
+
+/** One delivery, a channel that answers what it is told, and a clock. */
+function createRig(outcome: SendOutcome | Error) {
+  const settled: DeliveryOutcome[] = []
+  const reported: string[] = []
+  let attempts = 0
+  const rig = { nowMs: 1000, settled, reported, isLost: false }
+  const store = {
+    async claim() {
+      attempts++
+      return [
+        {
+          id: 'd',
+          alertId: 'a',
+          channel: 'c',
+          target: 't',
+          createdMs: 1000,
+          nextMs: 0,
+          notice: JSON.stringify(notice),
+          state: 'pending',
+          attempts,
+          error: null,
+          settledMs: null,
+        },
+      ] satisfies Delivery[]
+    },
+    renew: async () => {},
+    async settle(_holder: string, _id: string, one: DeliveryOutcome) {
+      settled.push(one)
+      return !rig.isLost
+    },
+  } as unknown as AlertStore
+  const channel: Channel = {
+    name: 'c',
+    kind: 'webhook',
+    targets: ['t'],
+    async send() {
+      if (outcome instanceof Error) throw outcome
+      return outcome
+    },
+    close: () => {},
+  }
+  const sender = createSender({
+    store,
+    channels: new Map([['c', channel]]),
+    compose: async (id, one) => ({ id, notice: one, subject: '', text: '', html: '', events: [] }),
+    report: async (event) => void reported.push(event.event_id),
+    holder: 'h',
+    managerId: 'm',
+    log: silentLog,
+    metric: createMetric(),
+    now: () => rig.nowMs,
+  })
+  const send = async () => {
+    await sender.round()
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    return settled.at(-1)
+  }
+  return { rig, send, close: () => sender.close() }
+}
+
+describe('delivery', () => {
+  it('is tried again for a day, later and later, and then given up with one event', async () => {
+    const { rig, send, close } = createRig({ kind: 'retry', reason: 'busy' })
+    const waits: number[] = []
+    while (rig.nowMs < 1000 + giveUpMs) {
+      const outcome = await send()
+      if (outcome?.state !== 'pending') throw new Error(`it was ${outcome?.state}`)
+      waits.push(outcome.nextMs - rig.nowMs)
+      rig.nowMs = outcome.nextMs
+    }
+    expect(rig.reported).toEqual([])
+    expect(waits[0]).toBeLessThanOrEqual(2400)
+    expect(Math.max(...waits)).toBeLessThanOrEqual(18 * 60_000)
+    expect(waits.length).toBeGreaterThan(80)
+    expect(waits.every(Number.isInteger)).toBe(true)
+    expect(await send()).toEqual({ state: 'failed', error: 'busy' })
+    await send()
+    // Given up twice (its note was lost), it is the same event.
+    expect(new Set(rig.reported).size).toBe(1)
+    await close()
+  })
+
+  it('that is refused is given up at once; what throws is tried again', async () => {
+    const refused = createRig({ kind: 'refused', reason: 'no such user' })
+    expect(await refused.send()).toEqual({ state: 'failed', error: 'no such user' })
+    expect(refused.rig.reported).toHaveLength(1)
+    await refused.close()
+    const broken = createRig(new Error('the store is away'))
+    expect(await broken.send()).toMatchObject({ state: 'pending', error: 'the store is away' })
+    await broken.close()
+  })
+
+  it('waits double, up to a quarter of an hour, with a fifth of chance', () => {
+    expect([1, 2, 3].map((attempts) => retryDelayMs(attempts, () => 0.5))).toEqual([2000, 4000, 8000])
+    expect(retryDelayMs(99, () => 1)).toBe(Math.round(15 * 60_000 * 1.2))
+  })
+})
