@@ -10,6 +10,10 @@ export interface Loki {
   readonly url: string
   /** What a query of the last hour finds; throws Loki's own text when it is refused. */
   query(expr: string, type?: 'range' | 'instant'): Promise<LokiSeries[]>
+  /** `log_record_uid` of every line that the selector finds, lines with the same one once. */
+  ids(selector: string): Promise<Set<string>>
+  /** SIGKILL, and started again; settles when it is ready. */
+  killAndRestart(): Promise<void>
   stop(): Promise<void>
 }
 
@@ -32,19 +36,53 @@ export async function startLoki(binary: string): Promise<Loki> {
     .replace('http_listen_port: 3100', `http_listen_address: 127.0.0.1\n  http_listen_port: ${httpPort}`)
     .replace('grpc_listen_port: 9095', `grpc_listen_address: 127.0.0.1\n  grpc_listen_port: ${grpcPort}`)
   await writeFile(join(folder, 'loki.yaml'), config)
-  const peer = spawnPeer(binary, [`-config.file=${join(folder, 'loki.yaml')}`])
+  const start = () => spawnPeer(binary, [`-config.file=${join(folder, 'loki.yaml')}`])
+  let peer = start()
   const url = `http://127.0.0.1:${httpPort}/`
   const stop = async () => {
     await peer.stop()
     await rm(folder, { recursive: true, force: true })
   }
-  await waitUntil(async () => (await fetch(`${url}ready`)).ok, 'Loki', 90_000).catch(async (error) => {
+  const isReady = () => waitUntil(async () => (await fetch(`${url}ready`)).ok, 'Loki', 90_000)
+  await isReady().catch(async (error) => {
     await stop()
     throw new Error(`${error.message}\n${peer.output.slice(-3000)}`)
   })
   return {
     url,
     stop,
+    async killAndRestart() {
+      process.kill(-peer.pid, 'SIGKILL')
+      await peer.exited
+      peer = start()
+      await isReady()
+    },
+    async ids(selector) {
+      const ids = new Set<string>()
+      let start = BigInt(Date.now() - 6 * 3_600_000) * 1_000_000n
+      for (;;) {
+        const query = `${selector} | keep log_record_uid`
+        const parameters = new URLSearchParams({
+          query,
+          limit: '5000',
+          direction: 'forward',
+          start: String(start),
+        })
+        const answer = await fetch(`${url}loki/api/v1/query_range?${parameters}`)
+        if (!answer.ok) throw new Error(`Loki refused ${query}: ${await answer.text()}`)
+        const { result } = ((await answer.json()) as { data: { result: LokiSeries[] } }).data
+        const before = ids.size
+        let count = 0
+        for (const { stream, values = [] } of result) {
+          ids.add(stream!.log_record_uid!)
+          for (const [time] of values) {
+            count++
+            if (BigInt(time) > start) start = BigInt(time)
+          }
+        }
+        if (count < 5000 || ids.size === before) return ids
+      }
+    },
     async query(query, type = 'range') {
       const parameters = new URLSearchParams({ query, limit: '1000' })
       if (type === 'range') {
