@@ -22,31 +22,9 @@ export async function registerOpenApi(app: FastifyInstance, options: OpenApiOpti
   app.get('/redoc', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs', 307))
   let text: string | undefined
   app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
-    text ??= JSON.stringify(withoutUnused(app.swagger() as Api))
+    text ??= JSON.stringify(app.swagger())
     return reply.header('content-type', 'application/json').send(text)
   })
-}
-
-interface Api {
-  components?: { schemas?: { [name: string]: unknown } }
-}
-
-/** The generator adds each schema twice, as input and as output: those that nothing refers to are left out. */
-function withoutUnused<Api extends { components?: { schemas?: { [name: string]: unknown } } }>(
-  api: Api,
-): Api {
-  const { schemas = {} } = api.components ?? {}
-  const used = new Set<string>()
-  const visit = (part: unknown) => {
-    for (const [, name] of JSON.stringify(part).matchAll(/"#\/components\/schemas\/([^"]+)"/g)) {
-      if (used.has(name!) || !Object.hasOwn(schemas, name!)) continue
-      used.add(name!)
-      visit(schemas[name!])
-    }
-  }
-  visit({ ...api, components: { ...api.components, schemas: {} } })
-  const kept = Object.fromEntries(Object.entries(schemas).filter(([name]) => used.has(name)))
-  return { ...api, components: { ...api.components, schemas: kept } }
 }
 
 const prefix = '#/components/schemas/'
