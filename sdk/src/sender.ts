@@ -84,20 +84,6 @@ export function createSender(options: SenderOptions): Sender {
   let timer: NodeJS.Timeout | undefined
   let closing: Promise<void> | undefined
 
-  queue.start({
-    onDrop(reason, { isOwn, count, why }) {
-      stats.waiting -= count
-      if (isOwn) settled += count
-      lose(reason, count, why)
-      release()
-    },
-    onFind(count) {
-      stats.recovered += count
-      stats.waiting += count
-    },
-    onWork: () => schedule(0),
-  })
-
   function send(encoded: Encoded): boolean {
     const bytes = encoded.end - encoded.start
     if (closing) tally.drop('closed', 1, 'the client is closed')
@@ -291,6 +277,20 @@ export function createSender(options: SenderOptions): Sender {
     if (lostCount > 0) tally.drop('closed', lostCount, why)
     return lostCount
   }
+
+  queue.start({
+    onDrop(reason, { isOwn, count, why }) {
+      stats.waiting -= count
+      if (isOwn) settled += count
+      lose(reason, count, why)
+      release()
+    },
+    onFind(count) {
+      stats.recovered += count
+      stats.waiting += count
+    },
+    onWork: () => schedule(0),
+  })
 
   return {
     get isBusy() {

@@ -201,8 +201,9 @@ export function createSpool(options: SpoolOptions): Queue {
     try {
       if (!home!.beat()) loseHome()
       trail.recover(recoverBytes)
+      const isNew = beats++ % claimBeats === 0 && claim()
       expire()
-      if (beats++ % claimBeats === 0) claim()
+      if (isNew) listener.onWork()
     } catch (error) {
       tally.tell('spool', `the spool cannot be used: ${error}`)
     }
@@ -230,12 +231,12 @@ export function createSpool(options: SpoolOptions): Queue {
     if (newest && newest.count > 0 && newest.createdMs < Date.now() - options.maxAgeMs / 16) trail.seal()
   }
 
-  function claim(): void {
+  function claim(): boolean {
     const homes = home!.claim()
     const onFind = (count: number) => listener.onFind(count)
     for (const path of homes) leftovers.push(openLeftover(path, { onFind, onDamage: tally.damage }))
     foundCount += homes.length
-    if (homes.length > 0) listener.onWork()
+    return homes.length > 0
   }
 
   function close(): number {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, utimesSync, writeFileSync } from 'node:fs'
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -138,6 +138,207 @@ describe('how a program ends does not matter', () => {
     expect(new Set(arrivedAt(endpoint))).toEqual(new Set(ids))
     expect(homes()).toEqual([])
   })
+})
+
+describe('bytes and age are bounded; what that costs is counted, and told once', () => {
+  const big = 'x'.repeat(10_000)
+  const full = { maxSpoolBytes: 1024 * 1024, maxBatchEvents: 10 }
+  /** Some of three times as many as there is room for. */
+  const fill = (events: EventClient) => Array.from({ length: 300 }, () => events.info(big))
+
+  it('reject: the new ones go; drained() resolves when there is room again', async () => {
+    const events = connect(full)
+    const ids = fill(events)
+    const { waiting, droppedBy } = events.stats
+    expect(waiting).toBeGreaterThan(50)
+    expect(waiting).toBeLessThan(110)
+    expect(droppedBy.queue_full).toBe(300 - waiting)
+    expect(warnings.filter((line) => line.includes('are being dropped'))).toHaveLength(1)
+    let isDrained = false
+    const drained = events.drained().then(() => {
+      isDrained = true
+    })
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(isDrained).toBe(false)
+    const endpoint = await listen()
+    await expect(events.flush()).rejects.toMatchObject({ code: 'EVT_REFUSED' })
+    await drained
+    expect(arrivedAt(endpoint)).toEqual(ids.slice(0, waiting))
+    await events.close()
+  })
+
+  it('drop-oldest: the oldest go', async () => {
+    const events = connect({ ...full, whenFull: 'drop-oldest' })
+    const ids = fill(events)
+    const { waiting, droppedBy } = events.stats
+    expect(waiting).toBeGreaterThan(50)
+    expect(droppedBy.queue_full).toBe(300 - waiting)
+    const endpoint = await listen()
+    await expect(events.flush()).rejects.toMatchObject({ code: 'EVT_REFUSED' })
+    // The segment that was being read for the first request stays.
+    const arrived = arrivedAt(endpoint)
+    expect(arrived).toHaveLength(waiting)
+    expect(arrived.slice(12)).toEqual(ids.slice(12 - waiting))
+    expect(warnings.filter((line) => line.includes('are being dropped'))).toHaveLength(1)
+    await events.close()
+  })
+
+  it('what is older than the limit is dropped when the next process finds it', async () => {
+    await run(`emit(5); process.kill(process.pid, 'SIGKILL')`)
+    const [stream] = readdirSync(folder)
+    const home = join(folder, stream!, homes()[0]!)
+    for (const name of readdirSync(home)) utimesSync(join(home, name), new Date(0), new Date(0))
+    const endpoint = await listen()
+    const events = connect({ maxSpoolAgeMs: 1000 })
+    expect(events.stats).toMatchObject({ recovered: 5, waiting: 0, dropped: 5, droppedBy: { expired: 5 } })
+    await expect(events.close()).rejects.toMatchObject({ code: 'EVT_REFUSED' })
+    expect(endpoint.events).toEqual([])
+  })
+})
+
+describe('what cannot be read is set aside and counted, and stops nothing else', () => {
+  it('a damaged segment: what is whole in it is sent', async () => {
+    const ids = idsOf((await run(`emit(20); process.kill(process.pid, 'SIGKILL')`)).stdout)
+    const [stream] = readdirSync(folder)
+    const home = join(folder, stream!, homes()[0]!)
+    const [name] = readdirSync(home)
+    const bytes = readFileSync(join(home, name!))
+    bytes[Math.floor(bytes.length / 2)]! ^= 1
+    writeFileSync(join(home, name!), bytes)
+    writeFileSync(join(home, '00000002.seg'), 'nonsense that is longer than a header is')
+    const endpoint = await listen()
+    const events = connect()
+    const own = emit(events, 3)
+    await events.flush()
+    const arrived = arrivedAt(endpoint)
+    expect(arrived).toHaveLength(22)
+    expect([...ids, ...own].filter((id) => !arrived.includes(id))).toHaveLength(1)
+    expect(events.stats).toMatchObject({ damaged: 2, recovered: 19, exported: 22 })
+    expect(warnings.filter((line) => line.includes('damaged'))).toHaveLength(1)
+    expect(readdirSync(join(folder, stream!, 'corrupt'))).toHaveLength(2)
+    await events.close()
+    expect(homes()).toEqual([])
+  })
+
+  it('a file of ours that is damaged while we run', async () => {
+    const events = connect()
+    const ids = emit(events, 20)
+    const [stream] = readdirSync(folder)
+    const path = join(folder, stream!, homes()[0]!, '00000001.seg')
+    const bytes = readFileSync(path)
+    bytes[Math.floor(bytes.length / 2)]! ^= 1
+    writeFileSync(path, bytes)
+    const endpoint = await listen()
+    const later = emit(events, 5)
+    await expect(events.flush()).rejects.toMatchObject({ code: 'EVT_REFUSED' })
+    const arrived = arrivedAt(endpoint)
+    expect([...ids, ...later].filter((id) => !arrived.includes(id))).toHaveLength(1)
+    expect(events.stats).toMatchObject({ exported: 24, droppedBy: { corrupt: 1 }, damaged: 1, waiting: 0 })
+    const [last] = emit(events, 1)
+    await events.flush()
+    expect(arrivedAt(endpoint).at(-1)).toBe(last)
+    await events.close()
+  })
+})
+
+describe('a disk that cannot be written costs nothing while there is room in memory, and is used again when it can', () => {
+  it('order is kept, whatever is in a file and whatever in memory', async () => {
+    const events = connect()
+    const ids = emit(events, 10)
+    const [stream] = readdirSync(folder)
+    // Nothing can be made in a folder that is none; what is open can be written on.
+    renameSync(join(folder, stream!), join(folder, 'away'))
+    writeFileSync(join(folder, stream!), '')
+    for (let i = 0; i < 100; i++) ids.push(events.info('x'.repeat(100_000)))
+    expect(events.stats).toMatchObject({ waiting: 110, dropped: 0 })
+    expect(warnings.filter((line) => line.includes('cannot be written'))).toHaveLength(1)
+    await rm(join(folder, stream!))
+    renameSync(join(folder, 'away'), join(folder, stream!))
+    await expect.poll(() => warnings.at(-1), { timeout: 12_000 }).toBe('the spool can be written again')
+    ids.push(...emit(events, 10))
+    const endpoint = await listen()
+    await events.flush()
+    expect(arrivedAt(endpoint)).toEqual(ids)
+    await events.close()
+  }, 20_000)
+
+  it('what is in memory when the client is closed goes to files, if it can by then', async () => {
+    writeFileSync(join(folder, 'none'), '')
+    const events = connect({ spoolDir: join(folder, 'none', 'deeper') })
+    emit(events, 10)
+    expect(warnings.filter((line) => line.includes('cannot be'))).toHaveLength(1)
+    await rm(join(folder, 'none'))
+    await events.close({ timeoutMs: 10 }).catch(() => {})
+    expect(events.stats).toMatchObject({ left: 10, dropped: 0 })
+  })
+})
+
+describe('several processes share a folder without harm', () => {
+  it('nobody takes what belongs to a process that lives, whoever comes and goes', async () => {
+    const endpoint = await listen()
+    const body = `
+      for (let i = 0; i < 20; i++) { emit(20); await new Promise((resolve) => setTimeout(resolve, 10)) }`
+    const results = await Promise.all(
+      Array.from({ length: 4 }, (_, i) =>
+        run(`${body}\n${i % 2 ? '' : `process.kill(process.pid, 'SIGKILL')`}`),
+      ),
+    )
+    await connect().close()
+    const ids = results.flatMap(({ stdout }) => idsOf(stdout))
+    expect(ids).toHaveLength(1600)
+    expect(new Set(arrivedAt(endpoint))).toEqual(new Set(ids))
+    expect(homes()).toEqual([])
+  })
+
+  it('a process id that was given out again, another boot, a container without a sign of life: taken over', async () => {
+    const ids = idsOf((await run(`emit(5); process.kill(process.pid, 'SIGKILL')`)).stdout)
+    const [stream] = readdirSync(folder)
+    const [home] = homes()
+    const [id, owner] = home!.split('@')
+    const mine = owner!.split('-')
+    const pid = String(process.pid)
+    const endpoint = await listen()
+    const expectTaken = async (parts: string[], seen: Date, isTaken: boolean) => {
+      const name = `${id}@${parts.join('-')}`
+      const path = join(folder, stream!, name)
+      renameSync(join(folder, stream!, homes().find((one) => one.startsWith(id!))!), path)
+      utimesSync(path, seen, seen)
+      const events = connect()
+      expect(homes().includes(name)).toBe(!isTaken)
+      await events.close({ timeoutMs: 1 }).catch(() => {})
+    }
+    const [host, boot, namespace, , started] = mine as [string, string, string, string, string]
+    const long = new Date(Date.now() - 60_000)
+    const now = new Date()
+    await endpoint.close()
+    await expectTaken([host, boot, namespace, pid, '1'], now, true)
+    await expectTaken([host, 'abcdef01', namespace, pid, started], now, true)
+    await expectTaken(['abcdef01', 'abcdef02', namespace, pid, started], now, false)
+    await expectTaken(['abcdef01', 'abcdef02', namespace, pid, started], long, true)
+    await expectTaken([host, boot, '12345', pid, started], now, false)
+    await expectTaken([host, boot, '12345', pid, started], long, true)
+    const again = await listen()
+    await connect().close()
+    expect(arrivedAt(again)).toEqual(ids)
+  })
+
+  it('an owner that was taken for dead notices, and loses nothing', async () => {
+    const events = connect()
+    const ids = emit(events, 5)
+    const [stream] = readdirSync(folder)
+    const [home] = homes()
+    const elsewhere = await mkdtemp(join(tmpdir(), 'madsci-elsewhere-'))
+    renameSync(join(folder, stream!, home!), join(elsewhere, home!))
+    ids.push(...emit(events, 5))
+    await new Promise((resolve) => setTimeout(resolve, 5500))
+    ids.push(...emit(events, 5))
+    expect(homes()).toHaveLength(1)
+    const endpoint = await listen()
+    await events.flush()
+    expect(arrivedAt(endpoint)).toEqual(ids)
+    await events.close()
+    await rm(elsewhere, { recursive: true })
+  }, 20_000)
 })
 
 it('without a spool nothing is written', async () => {
