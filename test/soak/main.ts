@@ -1,8 +1,9 @@
-// Does any of a thousand kills lose or double an acknowledged event, or any of 500 an alert?
-// `npm run soak [-- cycles [sqlite | mongodb | alert-sqlite | alert-mongodb]]`
+// Does any of a thousand kills lose or double an acknowledged event, or one that the SDK took, or any of 500 an alert?
+// `npm run soak [-- cycles [sqlite | mongodb | sdk | alert-sqlite | alert-mongodb]]`
 import { runAlertKills } from '../support/alert-kill.ts'
 import { runKillCycles } from '../support/kill-cycle.ts'
 import { findMongo } from '../support/mongod.ts'
+import { runSdkKillCycles } from '../support/sdk-kill-cycle.ts'
 
 const cycles = Number(process.argv[2] ?? 1000)
 const only = process.argv[3]
@@ -55,5 +56,20 @@ for (const store of ['sqlite', 'mongodb'] as const) {
       `${report.repeats} repeated between acceptance and note; ${untold.length} lost, ${doubled.length} doubled, ${foreign.length} foreign`,
   )
   for (const line of [...untold, ...doubled, ...foreign].slice(0, 20)) console.log(`  ${line}`)
+}
+if (only === undefined || only === 'sdk') {
+  const report = await runSdkKillCycles({
+    cycles,
+    programs: 1,
+    onCycle(cycle, emitted) {
+      if (cycle % 50 === 0) console.log(`sdk: cycle ${cycle}, ${emitted} emitted`)
+    },
+  })
+  const { kills, receiverKills, emitted, stored, lost, altered, left, totalEvents } = report
+  if (lost.length + altered.length + left.length > 0 || totalEvents !== stored) failed = true
+  console.log(
+    `sdk: ${kills} program kills, ${receiverKills} receiver kills, ${emitted} emitted, ${stored} stored; ` +
+      `${lost.length} lost, ${altered.length} altered, ${totalEvents - stored} doubled, ${left.length} left behind`,
+  )
 }
 process.exit(failed ? 1 : 0)
