@@ -31,10 +31,11 @@ const imports = new Map(sources.map((file) => [file, importsOf(file)]))
 /** The rooms of the receiver, and what each may know. A file at the top of src/ is a room of its name. */
 const rooms: { [room: string]: string[] } = {
   main: ['cli'],
-  cli: ['receiver', 'config', 'demo', 'transfer', 'backup', 'store', 'log', 'doctor', 'finding'],
+  cli: ['database', 'receiver', 'config', 'demo', 'transfer', 'backup', 'store', 'log', 'doctor', 'finding'],
   demo: [],
   alert: ['store', 'metric', 'log'],
   receiver: [
+    'database',
     'alert',
     'config',
     'http',
@@ -61,6 +62,7 @@ const rooms: { [room: string]: string[] } = {
   otlp: [],
   store: ['log', 'finding'],
   config: [],
+  database: ['config', 'store', 'backup', 'log'],
   folder: [],
   finding: [],
   doctor: ['config', 'store', 'backup', 'folder', 'finding'],

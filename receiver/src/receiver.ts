@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
 import { type Alerts, createMatchOf, startAlerts } from './alert/alerts.ts'
 import { readAlertSettings } from './alert/setting.ts'
-import { createBackups, verifyBackup } from './backup/backup.ts'
+import { createBackups } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
 import type { Config } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
+import { openStore } from './database.ts'
 import type { Destination } from './fanout/destination.ts'
 import { type Fanout, startFanout } from './fanout/fanout.ts'
 import { createPassOn } from './fanout/pass-on.ts'
@@ -19,15 +19,7 @@ import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
 import { resolveManagerId } from './registry.ts'
 import { type RetentionOptions, startRetention } from './retention/retention.ts'
-import type { EventSource, EventStore } from './store/event-store.ts'
-import { readBsonFile } from './store/mongo/bson-file.ts'
-import { findMadsciDatabase } from './store/mongo/detect.ts'
-import { openMongoStore } from './store/mongo/event-store.ts'
-import { createFinder } from './store/mongo/find.ts'
-import { createNullStore } from './store/null-store.ts'
 import { parseSelector } from './store/selector.ts'
-import { openSqliteStore } from './store/sqlite/event-store.ts'
-import { openSqliteSource } from './store/sqlite/source.ts'
 import { createUtilization } from './utilization/thread.ts'
 
 /** The version of this package. */
@@ -272,53 +264,6 @@ function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {
     rules: config.retentionRules,
     failOnError: config.failOnRetentionError,
   }
-}
-
-/**
- * A database or a backup to read from: `sqlite:PATH`, `mongodb://…`, or the folder of a backup.
- * Throws EVT_CONFIG and EVT_INVALID for what is neither.
- */
-export async function openSource(
-  from: string,
-  { databaseName, collectionName }: Pick<Config, 'databaseName' | 'collectionName'>,
-  workingDirectory: string,
-): Promise<EventSource> {
-  if (/^mongodb(\+srv)?:/.test(from)) return createFinder({ url: from, databaseName, collectionName })
-  if (from.startsWith('sqlite:')) return openSqliteSource(resolve(workingDirectory, from.slice(7)))
-  const folder = resolve(workingDirectory, from)
-  const { files } = await verifyBackup(folder)
-  const data = files.find((file) => file.endsWith('.db') || file.endsWith('.bson'))
-  if (data === undefined) throw new EventError('EVT_INVALID', `${folder} holds no events`)
-  const path = join(folder, data)
-  if (data.endsWith('.db')) return openSqliteSource(path)
-  return { find: () => readBsonFile(path), close: async () => {} }
-}
-
-/** Throws EVT_STORE_LOCKED for an SQLite file that a receiver owns. */
-export async function openStore(
-  config: Config,
-  { log, workingDirectory, ownsDeletion = false }: StartOptions & { ownsDeletion?: boolean },
-): Promise<{ store: EventStore; storeText: string }> {
-  const url = config.documentDbUrl
-  if (url === 'null:') return { store: createNullStore(), storeText: 'nowhere: nothing is kept' }
-  if (url.startsWith('sqlite:')) {
-    const path = resolve(workingDirectory, url.slice('sqlite:'.length))
-    if (!config.given.has('document_db_url')) void tellOfMadsciDatabase(log)
-    const store = await openSqliteStore({ path, synchronous: config.sqliteSynchronous, log })
-    return { store, storeText: `SQLite ${path}` }
-  }
-  const { databaseName, collectionName } = config
-  const store = await openMongoStore({ url, databaseName, collectionName, ownsDeletion, log })
-  // Neither user nor password nor options: hosts only.
-  const hosts = url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^/]*@)?([^/?]*).*$/, '$1$2')
-  return { store, storeText: `MongoDB ${hosts}/${databaseName}.${collectionName}` }
-}
-
-/** Who ran MADSci's own event manager here may expect its events. */
-async function tellOfMadsciDatabase(log: Log): Promise<void> {
-  const url = await findMadsciDatabase()
-  if (url === undefined) return
-  log.warn({ url }, `a MADSci database was found, and is not used; to use it: --document_db_url=${url}`)
 }
 
 async function listen(server: HttpServer, host: string, port: number, setting: string): Promise<number> {

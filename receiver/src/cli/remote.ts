@@ -1,6 +1,7 @@
 import { EventError, isObject, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
 import { readConfig } from '../config/config.ts'
 import type { CommandCall } from './call.ts'
+import { createProgress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Commands that ask a running receiver. */
@@ -102,8 +103,17 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
 export async function backup(call: CommandCall, terminal: Terminal): Promise<number> {
   const url = new URL('backup', baseUrl(call, terminal))
   const body = JSON.stringify({ description: call.options.description ?? null })
-  const answer = await ask(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
-  const text = await answer.text()
+  // The receiver does not say how far it is: the seconds must do.
+  const progress = createProgress(terminal, undefined)
+  const timer = setInterval(() => progress.show(0, 'the receiver copies'), 200)
+  let text: string
+  try {
+    const answer = await ask(url, { method: 'POST', body, headers: { 'content-type': 'application/json' } })
+    text = await answer.text()
+  } finally {
+    clearInterval(timer)
+    progress.end()
+  }
   const { backup_path: path } = JSON.parse(text) as { backup_path: string }
   terminal.stdout.write(`${call.options.json ? text : path}\n`)
   return 0

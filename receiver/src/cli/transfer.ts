@@ -6,7 +6,7 @@ import { finished } from 'node:stream/promises'
 import { createZoneConverter, EventError, parseLevel, parseTimestamp } from '@madsci-events/sdk/event'
 import { verifyBackup } from '../backup/backup.ts'
 import { type Config, readConfig } from '../config/config.ts'
-import { openSource, openStore } from '../receiver.ts'
+import { openSource, openStore } from '../database.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
@@ -57,7 +57,9 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
     file === undefined
       ? undefined
       : createWriteStream(resolve(terminal.workingDirectory, file), { flush: true })
-  const progress = createProgress(terminal, undefined)
+  // With a filter nobody knows how many there will be.
+  const isFiltered = ['level', 'start_time', 'end_time'].some((name) => call.options[name] !== undefined)
+  const progress = createProgress(terminal, isFiltered ? undefined : source.eventCount)
   let count = 0
   try {
     for await (const piece of toExport(source.find(query), format, (more) => {
@@ -66,7 +68,7 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
       if (terminal.stopping.aborted) return 1
       if (!output) await write(terminal, piece)
       else if (!output.write(piece)) await once(output, 'drain')
-      progress.show(count)
+      if (output) progress.show(count)
     }
     output?.end()
     if (output) await finished(output)
@@ -98,14 +100,14 @@ export async function importFrom(call: CommandCall, terminal: Terminal): Promise
   const notes = call.options.report
     ? createWriteStream(resolve(terminal.workingDirectory, String(call.options.report)))
     : undefined
-  const progress = createProgress(terminal, undefined)
+  const progress = createProgress(terminal, input.total)
   try {
     const report = await withStore(config, terminal, (store) =>
       importEvents(input.chunks, {
         store,
         heal: { promote: call.options.promote === true, ...(fromNaive && { fromNaive }) },
         signal: terminal.stopping,
-        onProgress: ({ read }) => progress.show(read),
+        onProgress: ({ read }) => progress.show(input.done() ?? read, `${read} events`),
         onNote: (note) => notes?.write(`${JSON.stringify(note)}\n`),
       }),
     )
@@ -123,13 +125,38 @@ async function openInput(
   { options }: CommandCall,
   config: Config,
   { workingDirectory }: Terminal,
-): Promise<{ chunks: AsyncIterable<ImportChunk>; close(): Promise<void> }> {
+): Promise<Input> {
   const path = resolve(workingDirectory, from)
-  const isFile =
-    !/^(mongodb(\+srv)?|sqlite):/.test(from) && (await stat(path).catch(() => undefined))?.isFile()
-  if (isFile) return { chunks: fromLines(path, { text: options.text === true }), close: async () => {} }
+  const isDatabase = /^(mongodb(\+srv)?|sqlite):/.test(from)
+  const file = isDatabase ? undefined : await stat(path).catch(() => undefined)
+  if (file?.isFile()) {
+    let bytesRead = 0
+    const onRead = (bytes: number) => {
+      bytesRead = bytes
+    }
+    return {
+      chunks: fromLines(path, { text: options.text === true, onRead }),
+      total: file.size,
+      done: () => bytesRead,
+      close: async () => {},
+    }
+  }
   const source = await openSource(from, config, workingDirectory)
-  return { chunks: fromStored(source.find(everything)), close: () => source.close() }
+  return {
+    chunks: fromStored(source.find(everything)),
+    total: source.eventCount,
+    done: () => undefined,
+    close: () => source.close(),
+  }
+}
+
+interface Input {
+  chunks: AsyncIterable<ImportChunk>
+  /** Bytes of a file, or events; undefined when nobody knows. */
+  total: number | undefined
+  /** Bytes of a file that were read; undefined where events count. */
+  done(): number | undefined
+  close(): Promise<void>
 }
 
 const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
@@ -170,7 +197,12 @@ export async function restore(call: CommandCall, terminal: Terminal): Promise<nu
         signal: terminal.stopping,
         onProgress: ({ read }) => progress.show(read),
       })
-      return { ...report, missing: await countMissing(source, store) }
+      return {
+        ...report,
+        missing: await countMissing(source, store, (checked) =>
+          progress.show(checked, `${checked} ids checked`),
+        ),
+      }
     } finally {
       await source.close()
     }
@@ -188,13 +220,20 @@ export async function restore(call: CommandCall, terminal: Terminal): Promise<nu
 }
 
 /** Asks the store for every id of the source. */
-async function countMissing(source: EventSource, store: EventStore): Promise<number> {
+async function countMissing(
+  source: EventSource,
+  store: EventStore,
+  onProgress: (checked: number) => void,
+): Promise<number> {
   let missing = 0
+  let checked = 0
   for await (const chunk of source.find(everything)) {
     const ids = chunk.map(({ id }) => id)
     const selector = parseSelector({ _id: { $in: [...new Set(ids)] } })
     missing += new Set(ids).size
     for await (const found of store.find({ ...everything, selector })) missing -= found.length
+    checked += chunk.length
+    onProgress(checked)
   }
   return missing
 }

@@ -117,6 +117,8 @@ export interface NoteStore {
 /** A store that is only read. */
 export interface EventSource {
   find(query: FindQuery): AsyncIterable<StoredEvent[]>
+  /** About how many events it holds, for who waits; undefined when nobody can say. */
+  eventCount?: number | undefined
   close(): Promise<void>
 }
 

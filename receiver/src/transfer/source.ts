@@ -27,6 +27,8 @@ export async function* fromStored(chunks: AsyncIterable<StoredEvent[]>): AsyncGe
 export interface TextLines {
   /** Takes lines that are no JSON as well: they have no id, so what had arrived before is then there twice. */
   text: boolean
+  /** Told how far it is, with every chunk. */
+  onRead?: (bytes: number) => void
 }
 
 /**
@@ -36,8 +38,9 @@ export interface TextLines {
  *     2026-11-24T13:46:09.460594Z [warning  ] three                 event_type=log_warning
  *     {"event_id":"01M8…","event_type":"node_start","log_level":20, …}
  */
-export async function* fromLines(path: string, { text }: TextLines): AsyncGenerator<ImportChunk> {
-  const lines = createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })
+export async function* fromLines(path: string, { text, onRead }: TextLines): AsyncGenerator<ImportChunk> {
+  const input = createReadStream(path)
+  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
   let chunk: ImportChunk = []
   let number = 0
   const seen = new Map<string, number>()
@@ -48,6 +51,7 @@ export async function* fromLines(path: string, { text }: TextLines): AsyncGenera
     if (item === undefined) continue
     chunk.push(typeof item === 'string' ? { refused: item, where } : { event: item, where })
     if (chunk.length < chunkLines) continue
+    onRead?.(input.bytesRead)
     yield chunk
     chunk = []
   }

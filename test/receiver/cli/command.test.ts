@@ -23,7 +23,11 @@ async function makeFolder(): Promise<string> {
   return folder
 }
 
-async function run(folder: string, args: string[], stopping = new AbortController()) {
+async function run(
+  folder: string,
+  args: string[],
+  { stopping = new AbortController(), isTTY = false }: { stopping?: AbortController; isTTY?: boolean } = {},
+) {
   let stdout = ''
   let stderr = ''
   const code = await runCommand(args, {
@@ -35,6 +39,7 @@ async function run(folder: string, args: string[], stopping = new AbortControlle
       },
     },
     stderr: {
+      isTTY,
       write: (text) => {
         stderr += text
       },
@@ -234,7 +239,7 @@ describe('the command line', () => {
     expect(refused.stderr).toContain('EVT_REFUSED')
 
     const stopping = new AbortController()
-    const tailing = run(folder, ['tail', server, '--level=warning'], stopping)
+    const tailing = run(folder, ['tail', server, '--level=warning'], { stopping })
     await new Promise((resolve) => setTimeout(resolve, 500))
     await post(20, 'quiet')
     await post(30, 'loud')
@@ -247,6 +252,33 @@ describe('the command line', () => {
     expect((await run(folder, ['query', '--server_url=http://127.0.0.1:9/'])).stderr).toContain(
       'EVT_UNREACHABLE',
     )
+  })
+
+  it('shows how far long work is when a terminal watches, and nothing else', async () => {
+    const folder = await makeFolder()
+    await fill(folder, 'a.db')
+    const a = '--document_db_url=sqlite:a.db'
+    const b = '--document_db_url=sqlite:b.db'
+    const receiver = await startTestReceiver({ flags: { document_db_url: `sqlite:${join(folder, 'c.db')}` } })
+    cleanups.push(() => receiver.close())
+    const path = (await run(folder, ['backup', `--server_url=${receiver.url}`, '--json'])).stdout
+    const bar = /\[#+ *\] \d+ % {2}\d+ (events|ids checked) {2}\d+ s/
+    for (const args of [
+      ['export', 'all.ndjson', a],
+      ['import', 'all.ndjson', b],
+      ['import', 'sqlite:a.db', b],
+    ]) {
+      const seen = await run(folder, args, { isTTY: true })
+      expect(seen.code).toBe(0)
+      expect(seen.stderr, args.join(' ')).toMatch(bar)
+      expect(seen.stderr.replace(/\d+ events were exported\n/, '').endsWith('\r\u001b[K')).toBe(true)
+      expect((await run(folder, args)).stderr).not.toContain('#')
+    }
+    const filtered = await run(folder, ['export', 'some.ndjson', a, '--level=info'], { isTTY: true })
+    expect(filtered.stderr).toMatch(/\d+ events {2}\d+ s/)
+    expect(filtered.stderr).not.toMatch(bar)
+    const restored = await run(folder, ['restore', JSON.parse(path).backup_path, b], { isTTY: true })
+    expect(restored).toMatchObject({ code: 0, stdout: expect.stringContaining('every id of the backup') })
   })
 
   it('says what is wrong with a command line, with exit code 2', async () => {

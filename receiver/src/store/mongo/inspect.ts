@@ -34,6 +34,23 @@ export async function inspectMongo({ url, databaseName, collectionName }: CopySo
   return inspection
 }
 
+/** MongoDB's own estimate, in constant time; undefined when it does not answer soon. */
+export async function estimateCount({
+  url,
+  databaseName,
+  collectionName,
+}: CopySource): Promise<number | undefined> {
+  const client = createClient(url, { maxPoolSize: 1 })
+  try {
+    const count = client.db(databaseName).collection(collectionName).estimatedDocumentCount()
+    return await withDeadline(count, 3000, 'no answer')
+  } catch {
+    return undefined
+  } finally {
+    await client.close().catch(() => {})
+  }
+}
+
 async function inspectServer(db: Db, inspection: Inspection): Promise<void> {
   const sentMs = Date.now()
   const hello = await db.command({ hello: 1 })
