@@ -196,6 +196,9 @@ export function describeAlertStore(name: string, start: () => Promise<AlertBacke
       const got = claims.flat().map(({ id }) => id)
       expect(got.sort()).toEqual(ids)
       expect(await alerts.claim('w', 300, 10)).toEqual([])
+      await alerts.commit(await step({ deliveries: [delivery('p5-chat', 'al-5', { channel: 'chat' })] }))
+      expect(await alerts.claim('w', 60_000, 10, ['chat'])).toEqual([])
+      expect(await alerts.claim('w', 60_000, 10, ['email'])).toMatchObject([{ id: 'p5-chat' }])
       const holderOf = (id: string) =>
         ['x', 'y', 'z'][claims.findIndex((list) => list.some((d) => d.id === id))]!
       expect(await alerts.settle(holderOf('p5-0'), 'p5-0', { state: 'delivered' })).toBe(true)

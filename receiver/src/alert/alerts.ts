@@ -165,8 +165,9 @@ export function startAlerts(options: AlertsOptions): Alerts {
       isClosed = true
       clearTimeout(timer)
       await running
+      // Another receiver need not wait for the lease to end.
+      if (runner.isLeading) await alerts.lead(holder, 0).catch(() => false)
       await sender.close()
-      for (const channel of channels.values()) channel.close()
     },
   }
 }

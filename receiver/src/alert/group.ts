@@ -213,7 +213,7 @@ const timeText = (ms: number | null) => (ms === null ? null : new Date(ms).toISO
 
 /** The alert as REST shows it. `end` when it is over. */
 export function toRecord(
-  rule: Rule,
+  rule: Pick<Rule, 'name' | 'kind' | 'groupBy'>,
   group: Group,
   nowMs: number,
   end?: { atMs: number; reason: string },

@@ -41,7 +41,22 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
   const records = new Map<string, AlertRecord>()
   for (const rule of ruleSet.rules) {
     const old = state.rules[rule.name]
-    if (old?.kind !== rule.kind) state.rules[rule.name] = freshRule(rule, state.nowMs)
+    if (old?.kind === rule.kind) continue
+    if (old) retire(rule.name, old)
+    state.rules[rule.name] = freshRule(rule, state.nowMs)
+  }
+  for (const [name, old] of Object.entries(state.rules)) {
+    if (ruleOf.has(name)) continue
+    retire(name, old)
+    delete state.rules[name]
+  }
+
+  /** Alerts of a rule that is gone, or is another now, are over. */
+  function retire(name: string, { kind, groups }: RuleState): void {
+    for (const group of Object.values(groups)) {
+      const end = { atMs: state.nowMs, reason: 'the rule is gone' }
+      records.set(group.id, toRecord({ name, kind, groupBy: [] }, group, state.nowMs, end))
+    }
   }
 
   const context: Context = {
@@ -177,7 +192,10 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
 
   function addFact(fact: Fact, atMs: number): void {
     const rule = ruleOf.get(fact.rule)
-    if (!rule) return
+    if (!rule) {
+      state.orphaned += fact.count
+      return
+    }
     const ruleState = state.rules[rule.name]!
     if (rule.kind !== 'match' && rule.kind !== 'rate') {
       addAbsenceFact(context, rule, ruleState, fact, atMs)

@@ -14,6 +14,8 @@ export interface ComposeOptions {
 type Document = { [key: string]: Value }
 
 const maxEvents = 20
+// Of all events of a message: mail servers and chat rooms refuse what is much larger.
+const maxCharacters = 200_000
 const neighbourCount = 10
 const findTimeoutMs = 10_000
 
@@ -24,10 +26,19 @@ export async function composeMessage(
   { store, publicUrl }: ComposeOptions,
 ): Promise<Message> {
   const events: ToldEvent[] = []
+  let characters = 0
   for (const eventId of notice.ids.slice(0, maxEvents)) {
     const stored = await store.get(eventId)
     const document = stored && toDocument(stored)
-    if (document) events.push({ id: eventId, document, link: toLink(publicUrl, eventId) })
+    if (!document) continue
+    characters += stored.json.length
+    const isWhole = characters <= maxCharacters
+    if (!isWhole) characters -= stored.json.length
+    events.push({
+      id: eventId,
+      document: isWhole ? document : cut(document),
+      link: toLink(publicUrl, eventId),
+    })
   }
   const neighbours = events[0] ? await findNeighbours(store, events[0].document as Document) : []
   const subject = toSubject(notice, events)
@@ -49,6 +60,12 @@ function toDocument({ json }: StoredEvent): Document | undefined {
   if (!isObject(parsed)) return undefined
   const { _id, ...fields } = parsed
   return { event_id: _id ?? null, ...fields }
+}
+
+/** Without what makes an event large; the link leads to the whole. */
+function cut({ event_data: data, otel: _, ...fields }: Document): Document {
+  const message = isObject(data) && typeof data.message === 'string' ? data.message.slice(0, 1000) : ''
+  return { ...fields, event_data: { message, cut: true } }
 }
 
 /** The events of the same workflow just before, newest first. */

@@ -39,6 +39,7 @@ export function createRunner(options: RunnerOptions): Runner {
   let isLeading = false
   let leadUntilMs = 0
   let suppressed = 0
+  let orphaned = 0
 
   async function lead(): Promise<boolean> {
     if (isLeading && now() < leadUntilMs) return true
@@ -56,6 +57,7 @@ export function createRunner(options: RunnerOptions): Runner {
     begun.add({ resumed: true, atMs: now() })
     version = loaded.version
     suppressed = state.suppressed
+    orphaned = state.orphaned
     return begun
   }
 
@@ -90,6 +92,12 @@ export function createRunner(options: RunnerOptions): Runner {
         metric.add('alert_notices', notices.length)
         metric.add('alert_events_suppressed', machine.state.suppressed - suppressed)
         suppressed = machine.state.suppressed
+        const gone = machine.state.orphaned - orphaned
+        orphaned = machine.state.orphaned
+        if (gone > 0)
+          throttle('gone', () =>
+            log.warn({ events: gone }, 'events matched a rule that is not there any more'),
+          )
         for (const notice of notices) {
           if (channels.size > 0) continue
           throttle('no channel', () =>

@@ -34,7 +34,11 @@ const firstRetryMs = 2000
 const greatestRetryMs = 15 * 60_000
 // A receiver that died gives its messages back within that time.
 const leaseMs = 20_000
-const atOnce = 8
+const atOnce = 12
+// A dead server keeps its messages waiting, and not those of other channels.
+const atOnceOfChannel = 3
+// A send that is under way at the end gets so long.
+const closeMs = 5000
 
 /** 2 s, 4 s, 8 s … 15 min, a fifth more or less, so that many do not come back together. */
 export function retryDelayMs(attempts: number, random: () => number = Math.random): number {
@@ -55,7 +59,7 @@ export function createSender(options: SenderOptions): Sender {
   const { store, channels, holder, log, metric, now = Date.now } = options
   const throttle = createThrottle()
   const held = new Set<string>()
-  const running = new Set<Promise<void>>()
+  const running = new Map<Promise<void>, string>()
   const renewing = setInterval(() => {
     if (held.size > 0) store.renew(holder, [...held], leaseMs).catch(() => {})
   }, leaseMs / 4)
@@ -100,30 +104,45 @@ export function createSender(options: SenderOptions): Sender {
 
   return {
     async round() {
-      const room = atOnce - running.size
-      if (room <= 0) return 0
-      const claimed = await store.claim(holder, leaseMs, room)
-      for (const delivery of claimed) {
-        held.add(delivery.id)
-        const work: Promise<void> = deliver(delivery)
-          // Its lease ends, and then it is tried again.
-          .catch((error: Error) =>
-            throttle('settle', () =>
-              log.warn({ reason: error.message }, 'the fate of an alert could not be noted'),
-            ),
-          )
-          .finally(() => {
-            held.delete(delivery.id)
-            running.delete(work)
-          })
-        running.add(work)
+      let count = 0
+      while (running.size < atOnce) {
+        const claimed = await store.claim(holder, leaseMs, atOnceOfChannel, busyChannels())
+        for (const delivery of claimed) begin(delivery)
+        count += claimed.length
+        if (claimed.length === 0) break
       }
-      return claimed.length
+      return count
     },
     async close() {
-      await Promise.all(running)
+      const all = Promise.all(running.keys())
+      await Promise.race([all, new Promise((resolve) => setTimeout(resolve, closeMs).unref())])
+      // What still waits for a server is cut off, and tried again by the next start.
+      for (const channel of channels.values()) channel.close()
+      await Promise.race([all, new Promise((resolve) => setTimeout(resolve, closeMs).unref())])
       clearInterval(renewing)
     },
+  }
+
+  function busyChannels(): string[] {
+    const counts = new Map<string, number>()
+    for (const channel of running.values()) counts.set(channel, (counts.get(channel) ?? 0) + 1)
+    return [...counts].filter(([, number]) => number >= atOnceOfChannel).map(([channel]) => channel)
+  }
+
+  function begin(delivery: Delivery): void {
+    held.add(delivery.id)
+    const work: Promise<void> = deliver(delivery)
+      // Its lease ends, and then it is tried again.
+      .catch((error: Error) =>
+        throttle('settle', () =>
+          log.warn({ reason: error.message }, 'the fate of an alert could not be noted'),
+        ),
+      )
+      .finally(() => {
+        held.delete(delivery.id)
+        running.delete(work)
+      })
+    running.set(work, delivery.channel)
   }
 }
 

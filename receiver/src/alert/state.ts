@@ -33,6 +33,8 @@ export interface AlertsState {
   /** Alerts so far: makes ids. */
   count: number
   suppressed: number
+  /** Events for rules that there are not any more. */
+  orphaned: number
   rules: { [name: string]: RuleState }
 }
 
@@ -57,7 +59,13 @@ export interface Context {
   end(rule: Rule, state: RuleState, group: Group, atMs: number, reason: string): void
 }
 
-export const emptyState = (nowMs: number): AlertsState => ({ nowMs, count: 0, suppressed: 0, rules: {} })
+export const emptyState = (nowMs: number): AlertsState => ({
+  nowMs,
+  count: 0,
+  suppressed: 0,
+  orphaned: 0,
+  rules: {},
+})
 
 export const freshRule = ({ kind, nodeIds = [] }: Rule, nowMs: number): RuleState => ({
   kind,

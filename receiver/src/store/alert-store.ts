@@ -140,8 +140,8 @@ export interface AlertStore {
   find(filter: AlertFilter): Promise<AlertRecord[]>
   deliveriesOf(alertIds: readonly string[]): Promise<Delivery[]>
   counts(): Promise<DeliveryCounts>
-  /** Pending ones whose time has come, each with one more attempt. */
-  claim(holder: string, leaseMs: number, limit: number): Promise<Delivery[]>
+  /** Pending ones whose time has come, of other channels than these, each with one more attempt. */
+  claim(holder: string, leaseMs: number, limit: number, busy?: readonly string[]): Promise<Delivery[]>
   renew(holder: string, ids: readonly string[], leaseMs: number): Promise<void>
   /** False when the holder has lost it. */
   settle(holder: string, id: string, outcome: DeliveryOutcome): Promise<boolean>

@@ -28,9 +28,12 @@ function createRig(outcome: SendOutcome | Error) {
   const settled: DeliveryOutcome[] = []
   const reported: string[] = []
   let attempts = 0
+  let isTaken = false
   const rig = { nowMs: 1000, settled, reported, isLost: false }
   const store = {
     async claim() {
+      isTaken = !isTaken
+      if (!isTaken) return []
       attempts++
       return [
         {

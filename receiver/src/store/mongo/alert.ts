@@ -179,13 +179,18 @@ export function createAlertStore(
         ])
         return { pending, retrying, failed }
       }),
-    claim: (holder, leaseMs, limit) =>
+    claim: (holder, leaseMs, limit, busy = []) =>
       guard(async () => {
         const claimed: Delivery[] = []
         while (claimed.length < limit) {
           const nowMs = await serverNow()
           const found = await deliveries.findOneAndUpdate(
-            { state: 'pending', nextMs: { $lte: nowMs }, heldUntil: { $lte: new Date(nowMs) } },
+            {
+              state: 'pending',
+              nextMs: { $lte: nowMs },
+              heldUntil: { $lte: new Date(nowMs) },
+              ...(busy.length > 0 && { channel: { $nin: [...busy] } }),
+            },
             { $set: { heldBy: holder, heldUntil: new Date(nowMs + leaseMs) }, $inc: { attempts: 1 } },
             { sort: { nextMs: 1 }, returnDocument: 'after', ...w },
           )

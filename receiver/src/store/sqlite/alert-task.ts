@@ -5,7 +5,7 @@ import type { AlertAction, AlertStep, Delivery, DeliveryOutcome, Fact } from '..
 export type AlertTask =
   | { kind: 'act'; atMs: number; action: AlertAction }
   | { kind: 'commit'; step: AlertStep }
-  | { kind: 'claim'; holder: string; nowMs: number; untilMs: number; limit: number }
+  | { kind: 'claim'; holder: string; nowMs: number; untilMs: number; limit: number; busy: readonly string[] }
   | { kind: 'renew'; holder: string; ids: readonly string[]; untilMs: number }
   | { kind: 'settle'; holder: string; id: string; nowMs: number; outcome: DeliveryOutcome }
   | { kind: 'forget'; beforeMs: number }
@@ -81,10 +81,18 @@ function claim(database: DatabaseSync, task: Extract<AlertTask, { kind: 'claim' 
     .prepare(
       `UPDATE alert_deliveries SET held_by = ?, held_until_ms = ?, attempts = attempts + 1
        WHERE id IN (SELECT id FROM alert_deliveries
-                    WHERE state = 'pending' AND next_ms <= ? AND held_until_ms <= ? ORDER BY next_ms LIMIT ?)
+                    WHERE state = 'pending' AND next_ms <= ? AND held_until_ms <= ?
+                      AND channel NOT IN (SELECT value FROM json_each(?)) ORDER BY next_ms LIMIT ?)
        RETURNING ${deliveryColumns}`,
     )
-    .all(task.holder, task.untilMs, task.nowMs, task.nowMs, task.limit) as unknown as Delivery[]
+    .all(
+      task.holder,
+      task.untilMs,
+      task.nowMs,
+      task.nowMs,
+      JSON.stringify(task.busy),
+      task.limit,
+    ) as unknown as Delivery[]
 }
 
 function settle(database: DatabaseSync, task: Extract<AlertTask, { kind: 'settle' }>): boolean {

@@ -85,15 +85,24 @@ export function createAlertStore(
       )
       return { ...row! }
     },
-    async claim(holder, leaseMs, limit) {
+    async claim(holder, leaseMs, limit, busy = []) {
       const nowMs = Date.now()
       const rows = await all(
-        `SELECT 1 FROM alert_deliveries WHERE state = 'pending' AND next_ms <= ? AND held_until_ms <= ? LIMIT 1`,
+        `SELECT 1 FROM alert_deliveries WHERE state = 'pending' AND next_ms <= ? AND held_until_ms <= ?
+           AND channel NOT IN (SELECT value FROM json_each(?)) LIMIT 1`,
         nowMs,
         nowMs,
+        JSON.stringify(busy),
       )
       if (rows.length === 0) return []
-      return (await run({ kind: 'claim', holder, nowMs, untilMs: nowMs + leaseMs, limit })) as Delivery[]
+      return (await run({
+        kind: 'claim',
+        holder,
+        nowMs,
+        untilMs: nowMs + leaseMs,
+        limit,
+        busy,
+      })) as Delivery[]
     },
     async renew(holder, ids, leaseMs) {
       await run({ kind: 'renew', holder, ids, untilMs: Date.now() + leaseMs })
