@@ -5,7 +5,7 @@ import { type Alerts, createMatchOf, startAlerts } from './alert/alerts.ts'
 import { readAlertSettings } from './alert/setting.ts'
 import { createBackups } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
-import type { Config } from './config/config.ts'
+import type { Config, ConfigCheck } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
 import { openStore } from './database.ts'
 import type { Destination } from './fanout/destination.ts'
@@ -58,11 +58,7 @@ const fanoutStartMs = 3000
 export async function startReceiver(config: Config, options: StartOptions): Promise<Receiver> {
   const { log } = options
   const metric = createMetric()
-  const telling = readAlertSettings({
-    ...config,
-    isGiven: config.given.has('alert_rules'),
-    environment: options.environment ?? {},
-  })
+  const telling = readAlertSettings(toAlertSettings(config, options.environment))
   const { store, storeText } = await openStore(config, { ...options, ownsDeletion: config.retentionEnabled })
   const servers: HttpServer[] = []
   // What works beside the requests.
@@ -197,6 +193,28 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     await Promise.all([...servers, ...ending].map((one) => one.close()))
     await store.close()
     throw error
+  }
+}
+
+const toAlertSettings = (config: Config, environment: StartOptions['environment'] = {}) => ({
+  ...config,
+  isGiven: config.given.has('alert_rules'),
+  environment,
+})
+
+/** Rules and channels of alerts, which are judged where they are used. */
+export function createAlertCheck(environment: StartOptions['environment']): ConfigCheck {
+  return {
+    settings: ['email_alerts', 'alert_channels', 'alert_rules', 'alert_quiet_hours', 'alert_maintenance'],
+    find(config) {
+      try {
+        readAlertSettings(toAlertSettings(config, environment))
+        return []
+      } catch (error) {
+        if (error instanceof EventError && error.code === 'EVT_CONFIG') return error.message.split('\n')
+        throw error
+      }
+    },
   }
 }
 

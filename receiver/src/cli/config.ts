@@ -1,11 +1,11 @@
-import { readConfig } from '../config/config.ts'
 import { toOrigins } from '../config/show.ts'
 import type { CommandCall } from './call.ts'
+import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Prints the settings that count. Throws EVT_CONFIG with all problems of settings that are wrong. */
 export async function showEffective({ options, flags }: CommandCall, terminal: Terminal): Promise<number> {
-  const origins = toOrigins(readConfig({ ...terminal, flags })).filter(
+  const origins = toOrigins(readSettings(terminal, flags)).filter(
     ({ origin }) => !options.given || origin !== undefined,
   )
   if (options.json) {

@@ -1,17 +1,27 @@
-import { readConfig } from '../config/config.ts'
 import { startLab } from '../demo/lab.ts'
 import { aborted, closeReceiver, createLog, openReceiver } from './serve.ts'
+import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
 
-const demoStore = 'sqlite:.madsci/demo.db'
+/**
+ * A demo must neither write into a laboratory's record nor tell anybody of events that never were: what its settings files say of
+ * that does not count. The command line does.
+ */
+export const demoFlags: { [name: string]: string } = {
+  document_db_url: 'sqlite:.madsci/demo.db',
+  log_level: 'warn',
+  enable_registry_resolution: 'false',
+  fanout: '[]',
+  otlp_forward_url: '',
+  email_alerts: '',
+  alert_channels: '{}',
+  retention_enabled: 'false',
+  backup_enabled: 'false',
+}
 
 /** The receiver and a simulated laboratory, until a signal comes; its figures move on one line. */
 export async function demo(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
-  // A demo must not write into a laboratory's record: it has its own file, unless the command line says otherwise.
-  const config = readConfig({
-    ...terminal,
-    flags: { document_db_url: demoStore, log_level: 'warn', ...flags },
-  })
+  const config = readSettings(terminal, { ...demoFlags, ...flags })
   const log = createLog(config)
   const receiver = await openReceiver(config, log, terminal)
   const lab = startLab({ url: receiver.url, speed: 5 })

@@ -1,6 +1,7 @@
 import { examine } from '../doctor/doctor.ts'
 import type { Finding } from '../finding.ts'
 import type { CommandCall } from './call.ts'
+import { toConfigOptions } from './setting.ts'
 import type { Terminal } from './terminal.ts'
 
 const marks: { [state in Finding['state']]: string } = { good: 'ok', warning: 'warning', problem: 'PROBLEM' }
@@ -9,7 +10,7 @@ const marks: { [state in Finding['state']]: string } = { good: 'ok', warning: 'w
 export async function doctor({ options, flags }: CommandCall, terminal: Terminal): Promise<number> {
   const { stdout } = terminal
   const findings: Finding[] = []
-  for await (const finding of examine({ ...terminal, flags })) {
+  for await (const finding of examine(toConfigOptions(terminal, flags))) {
     findings.push(finding)
     if (options.json) continue
     const { check, state, text, advice } = finding

@@ -1,12 +1,13 @@
 import { pino } from 'pino'
-import { type Config, readConfig } from '../config/config.ts'
+import type { Config } from '../config/config.ts'
 import type { Log } from '../log.ts'
 import { type Receiver, startReceiver, version } from '../receiver.ts'
+import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Runs the receiver until a signal comes. 0 after a clean end, 1 when requests had to be cut off. */
 export async function serve(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
-  const config = readConfig({ ...terminal, flags })
+  const config = readSettings(terminal, flags)
   const log = createLog(config)
   const receiver = await openReceiver(config, log, terminal)
   await aborted(terminal.stopping)

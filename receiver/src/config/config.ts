@@ -44,10 +44,19 @@ export interface ReadConfigOptions {
   flags?: { [name: string]: string }
   /** Where settings files are looked for; without it, they are not. */
   workingDirectory?: string
+  checks?: readonly ConfigCheck[]
+}
+
+/** What only the room that uses some settings can judge. Asked when each of them is right by itself. */
+export interface ConfigCheck {
+  settings: readonly SettingName[]
+  /** Each problem begins with the name of its setting. */
+  find: (config: Config) => readonly string[]
 }
 
 /** Flags over environment over settings files over defaults. Throws EVT_CONFIG with all problems at once in `detail`. */
-export function readConfig({ environment, flags = {}, workingDirectory }: ReadConfigOptions): Config {
+export function readConfig(options: ReadConfigOptions): Config {
+  const { environment, flags = {}, workingDirectory, checks = [] } = options
   const problems = Object.keys(flags)
     .filter((name) => !Object.hasOwn(settings, name))
     .map((name) => `--${name} is no setting`)
@@ -71,8 +80,19 @@ export function readConfig({ environment, flags = {}, workingDirectory }: ReadCo
       problems.push(`${origin} ${(error as Error).message}`)
     }
   }
+  const config: Config = { ...(values as unknown as SettingValues), given, settingsFolder, unknown }
+  for (const { settings: asked, find } of checks) {
+    if (!asked.every((name) => Object.hasOwn(values, toCamel(name)))) continue
+    problems.push(...find(config).map((text) => withOrigin(text, given)))
+  }
   if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
-  return { ...(values as unknown as SettingValues), given, settingsFolder, unknown }
+  return config
+}
+
+/** 'alert_rules[0].selector is needed' → '… (--alert_rules)'. */
+function withOrigin(text: string, given: Config['given']): string {
+  const origin = given.get(/^\w+/.exec(text)?.[0] as SettingName)
+  return origin === undefined ? text : `${text} (${origin})`
 }
 
 function firstGiven(name: string, one: Setting<unknown>, sources: Source[]): Given | undefined {

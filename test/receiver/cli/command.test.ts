@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterEach, describe, expect, it } from 'vitest'
 import { runCommand } from '../../../receiver/src/cli/command.ts'
+import { demoFlags } from '../../../receiver/src/cli/demo.ts'
 import { commands } from '../../../receiver/src/cli/table.ts'
-import { settings } from '../../../receiver/src/config/config.ts'
+import { readConfig, settings } from '../../../receiver/src/config/config.ts'
 import { silentLog } from '../../../receiver/src/log.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { collect, makeEvent } from '../../contract/event-store.contract.ts'
@@ -254,6 +255,26 @@ describe('the command line', () => {
     )
   })
 
+  it('a demo tells nobody, and leaves the record of the laboratory alone', () => {
+    const environment = {
+      DB_URL: 'mongodb://lab',
+      EVENT_EMAIL_ALERTS__SMTP_SERVER: 'mail.lab',
+      EVENT_FANOUT: '[{"name": "loki", "url": "http://loki:3100/otlp"}]',
+      EVENT_ALERT_CHANNELS: '{"a": {"kind": "webhook", "url": "http://lab/"}}',
+      EVENT_BACKUP_ENABLED: 'true',
+      EVENT_RETENTION_ENABLED: 'true',
+    }
+    expect(readConfig({ environment, flags: demoFlags })).toMatchObject({
+      documentDbUrl: 'sqlite:.madsci/demo.db',
+      emailAlerts: undefined,
+      fanout: [],
+      alertChannels: {},
+      backupEnabled: false,
+      retentionEnabled: false,
+      enableRegistryResolution: false,
+    })
+  })
+
   it('shows how far long work is when a terminal watches, and nothing else', async () => {
     const folder = await makeFolder()
     await fill(folder, 'a.db')
@@ -338,6 +359,12 @@ describe('the command line', () => {
         from: expect.any(String),
       },
     })
+    // Also what only the room of alerts can judge, in one list.
+    const rules = '--alert_rules=[{"name": "a", "nope": 1}]'
+    const many = await run(folder, ['config', '--otlp_port=x', '--alert_channels={"a": {}}', rules])
+    expect(many.stderr).toContain('--otlp_port must')
+    expect(many.stderr).toMatch(/alert_channels\.a\.kind must .* \(--alert_channels\)/)
+    expect(many.stderr).toContain('alert_rules[0].nope is unknown (--alert_rules)')
     const wrong = await run(folder, ['config', '--json', '--otlp_port=x', '--log_level=loud'])
     expect(wrong).toMatchObject({ code: 1, stdout: '' })
     expect(JSON.parse(wrong.stderr).error).toMatchObject({
