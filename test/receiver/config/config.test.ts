@@ -118,7 +118,7 @@ describe('config', () => {
       event_email_alerts__use_tls: 'false',
     }
     const config = readConfig({ environment })
-    expect(config.emailAlerts).toEqual({
+    expect(config.emailAlerts).toMatchObject({
       smtpServer: 'mail.lab',
       smtpPort: 465,
       smtpUsername: undefined,

@@ -118,7 +118,7 @@ email_alerts:
     expect(config.rateLimitShortRequests).toBeUndefined()
     expect(config.rateLimitExemptIps).toEqual(['10.0.0.1'])
     expect(config.retentionRules).toEqual([{ maxLevel: 10, softDeleteAfterDays: 7 }])
-    expect(config.emailAlerts).toEqual({
+    expect(config.emailAlerts).toMatchObject({
       smtpServer: 'mail.lab',
       smtpPort: 25,
       smtpUsername: undefined,
