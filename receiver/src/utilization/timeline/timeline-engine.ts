@@ -2,7 +2,7 @@ import { EventError, eventTypes, nowMicros } from '@madsci-events/sdk/event'
 import type { EventScan } from '../../store/event-scan.ts'
 import type { Engine, ReportAnswer } from '../engine.ts'
 import { createHistory } from '../history.ts'
-import { compare, compareColumns, compareRows, reasons } from './compare.ts'
+import { compare, compareColumns, compareRows, type ReportedSession, reasons } from './compare.ts'
 import { createTimelineFold, type TimelineFold } from './fold.ts'
 import { type NoticeKind, noticeKinds } from './history.ts'
 import type { Window } from './interval.ts'
@@ -58,22 +58,34 @@ export function createTimelineEngine(scan: EventScan, original: Engine): Engine 
     }
   }
 
-  const reports: { [name: string]: (sources: Sources) => ReportAnswer | Promise<ReportAnswer> } = {
+  let turn: Promise<unknown> = Promise.resolve()
+
+  /** One after another, so that nobody computes on a fold that is being read anew. */
+  function inTurn<Result>(parameters: ReportParameters, work: (sources: Sources) => Result): Promise<Result> {
+    const mine = turn.then(async () => {
+      await refresh()
+      return work({ fold, window: toWindow(parameters, fold.bounds, nowMicros()), parameters })
+    })
+    turn = mine.catch(() => {})
+    return mine
+  }
+
+  const reports: { [name: string]: (sources: Sources) => ReportAnswer } = {
     timeline: timelineReport,
     summary: summaryReport,
     waits: waitReport,
-    compare: (sources) => compareReport(sources, original),
   }
 
   return {
-    reports: Object.keys(reports),
+    reports: [...Object.keys(reports), 'compare'],
     async answer({ report, parameters: given }) {
       const parameters = parseReportParameters(given)
       prepare[report]?.(parameters)
       parameters.check()
-      await refresh()
-      const window = toWindow(parameters, fold.bounds, nowMicros())
-      return reports[report]!({ fold, window, parameters })
+      if (report !== 'compare') return inTurn(parameters, reports[report]!)
+      const window = await inTurn(parameters, (sources) => sources.window)
+      const sessions = await askSessions(original, window)
+      return inTurn(parameters, (sources) => compareReport({ ...sources, window }, sessions))
     },
   }
 }
@@ -145,10 +157,9 @@ function waitReport(sources: Sources): ReportAnswer {
   })
 }
 
-async function compareReport(sources: Sources, original: Engine): Promise<ReportAnswer> {
+function compareReport(sources: Sources, sessions: readonly ReportedSession[]): ReportAnswer {
   const { fold, window, parameters } = sources
   const { format, filter, limit } = parameters
-  const sessions = await askSessions(original, window)
   const comparisons = compare(fold.history, sessions, window, filter)
   if (format !== 'json') {
     const rows = compareRows(comparisons)
