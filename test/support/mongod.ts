@@ -18,6 +18,8 @@ export type MongoSource =
 export interface MongodOptions {
   /** A replica set of one, initiated and writable. Needs a binary. */
   replicaSet?: boolean
+  /** Of a replica set that the caller initiates (rs0): settles when it answers. Needs a binary. */
+  member?: boolean
   /** Fail points (`failCommand`). Needs a binary. */
   testCommands?: boolean
 }
@@ -62,7 +64,8 @@ export async function startMongod(options: MongodOptions = {}): Promise<Mongod> 
   const source = await findMongo()
   if ('skip' in source) throw new Error(source.skip)
   if (source.kind === 'binary') return startBinary(source.path, options)
-  if (options.replicaSet || options.testCommands) throw new Error('only a mongod binary takes options')
+  if (options.replicaSet || options.member || options.testCommands)
+    throw new Error('only a mongod binary takes options')
   return source.kind === 'url' ? borrowed(source.url, async () => {}) : startContainer()
 }
 
@@ -93,7 +96,7 @@ async function startBinary(path: string, options: MongodOptions): Promise<Mongod
   const flags = ['--dbpath', folder, '--port', `${port}`, '--bind_ip', '127.0.0.1', '--nounixsocket']
   flags.push('--logpath', logFile, '--logappend', '--wiredTigerCacheSizeGB', '0.5')
   flags.push('--setParameter', 'diagnosticDataCollectionEnabled=false')
-  if (options.replicaSet) flags.push('--replSet', 'rs0')
+  if (options.replicaSet || options.member) flags.push('--replSet', 'rs0')
   if (options.testCommands) flags.push('--setParameter', 'enableTestCommands=1')
 
   let guard: ChildProcess | undefined
@@ -108,7 +111,7 @@ async function startBinary(path: string, options: MongodOptions): Promise<Mongod
     guard = child
     pid = Number(await new Promise<Buffer>((resolve) => child.stdout!.once('data', resolve)))
     child.stdout!.destroy()
-    await waitUntilWritable(port, options.replicaSet ?? false, pid).catch(async (error) => {
+    await waitUntilUsable(port, options, pid).catch(async (error) => {
       const log = await readFile(logFile, 'utf8').catch(() => '')
       throw new Error(`mongod did not start: ${log.slice(-2000)}`, { cause: error })
     })
@@ -138,7 +141,11 @@ async function startBinary(path: string, options: MongodOptions): Promise<Mongod
   }
 }
 
-async function waitUntilWritable(port: number, replicaSet: boolean, pid: number): Promise<void> {
+async function waitUntilUsable(
+  port: number,
+  { replicaSet, member }: MongodOptions,
+  pid: number,
+): Promise<void> {
   const client = new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
     serverSelectionTimeoutMS: 300,
   })
@@ -150,7 +157,7 @@ async function waitUntilWritable(port: number, replicaSet: boolean, pid: number)
         // A failed connect leaves a closed client behind; only connect() opens it again.
         await client.connect()
         if (replicaSet) await initiate(client, port)
-        if ((await admin.command({ hello: 1 })).isWritablePrimary) return
+        if ((await admin.command({ hello: 1 })).isWritablePrimary || member) return
       } catch (error) {
         if (Date.now() > deadline || isGone(pid)) throw error
       }

@@ -239,7 +239,9 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
       } catch (error) {
         if (stopping.signal.aborted) return
         tell('waits for the store', (error as Error).message)
-        await waitLonger()
+        state = 'waiting'
+        // Soon: another receiver takes the place when it stands still, and would send the same again.
+        await pause(firstBackoffMs)
       }
     }
   }

@@ -92,7 +92,11 @@ export function createPlace(options: PlaceOptions): Place {
   }
 
   async function acquire(): Promise<boolean> {
-    const note = await notes.read(noteName)
+    const note = await notes.read(noteName).catch((error) => {
+      // While the database is away nobody can move on: that is no silence of the holder.
+      seen = undefined
+      throw error
+    })
     heldSinceMs = undefined
     if (!note) {
       version = 0
