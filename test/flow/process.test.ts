@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, realpath, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -178,6 +178,26 @@ describe('madsci-events serve', () => {
     expect(stderr).toMatch(/--otlp_port/)
     expect(stderr).toMatch(/--document_db_url/)
     expect(stderr).not.toContain('hunter2')
+  })
+
+  it('starts with the settings of a laboratory, and tells of names that are none', async () => {
+    const cwd = await makeFolder()
+    await mkdir(join(cwd, '.git'))
+    await writeFile(join(cwd, 'settings.yaml'), 'event_manager_name: Events of the lab\notel_enabled: true')
+    await writeFile(
+      join(cwd, 'events.env'),
+      'EVENT_RETENTON_ENABLED=true\nEVENT_MANAGER_DESCRIPTION=all of them',
+    )
+    const receiver = await start({ cwd })
+    const definition = await (await fetch(`${receiver.url}definition`)).json()
+    expect(definition).toMatchObject({ name: 'Events of the lab', description: 'all of them' })
+    receiver.kill('SIGTERM')
+    expect(await receiver.exited).toBe(0)
+    expect(receiver.stderr).toContain('EVENT_RETENTON_ENABLED in ')
+    expect(receiver.stderr).toContain('otel_enabled has no effect')
+    // The id stays with the laboratory.
+    const again = await start({ cwd })
+    expect(await (await fetch(`${again.url}definition`)).json()).toEqual(definition)
   })
 
   it('answers --help, --version and a wrong command line', async () => {

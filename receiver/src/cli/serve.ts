@@ -21,6 +21,13 @@ export function createLog(config: Config): Log {
 
 export async function openReceiver(config: Config, log: Log, terminal: Terminal): Promise<Receiver> {
   const { workingDirectory, environment } = terminal
+  for (const name of config.unknown) log.warn({ name }, 'this is no setting; it is ignored')
+  if (config.otelEnabled) {
+    log.warn(
+      {},
+      'otel_enabled has no effect: the receiver exports no telemetry of its own; /metrics has its figures',
+    )
+  }
   const receiver = await startReceiver(config, { log, workingDirectory, environment })
   const lines = [
     `madsci-events ${version}`,
