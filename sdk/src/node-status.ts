@@ -4,15 +4,21 @@ import { type NodeStatus, type NodeStatusWord, nodeStatusWords } from './payload
 
 const healthy: readonly string[] = ['ready', 'busy', 'initializing', 'idle', 'ok']
 
+/** Flags of MADSci, all of them: what a status leaves out is not the case. */
+const noFlags = Object.fromEntries(nodeStatusWords.map((word) => [word, false]))
+
 /** A node_status_update: level 20 when all is well, else 30. Total. */
 export function toNodeStatusEvent(status: NodeStatus | string, data: object | undefined): EventInput {
   const word = typeof status === 'string' ? status : wordOf(status)
-  const flags = typeof status === 'string' ? {} : status
   const log_level: EventLevel = healthy.includes(word) ? 20 : 30
   return {
     event_type: 'node_status_update',
     log_level,
-    event_data: { message: `The node is ${word}`, ...data, ...flags, status: word },
+    event_data: {
+      message: `The node is ${word}`,
+      ...data,
+      status: typeof status === 'string' ? status : { ...noFlags, ...status },
+    },
   }
 }
 

@@ -92,8 +92,8 @@ export const nodeStatusWords = [
 ] as const
 export type NodeStatusWord = (typeof nodeStatusWords)[number] | 'ready'
 
-/** `event_data` of node_status_update: the word, and MADSci's flags as they were given. */
-export interface NodeStatusData extends NodeStatus {
+/** `event_data` of node_status_update: a word, or all flags of MADSci's NodeStatus. */
+export interface NodeStatusData {
   message: string
-  status: NodeStatusWord | (string & {})
+  status: NodeStatus | NodeStatusWord | (string & {})
 }

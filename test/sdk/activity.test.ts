@@ -278,10 +278,14 @@ describe('an activity', () => {
     ]
     for (const [status] of cases) events.nodeStatus(status, { node_name: 'arm' })
     const all = await arrived()
-    expect(all.map((event) => [event.event_type, dataOf(event).status, event.log_level])).toEqual(
-      cases.map(([, word, level]) => ['node_status_update', word, level]),
+    expect(all.map((event) => [event.event_type, dataOf(event).message, event.log_level])).toEqual(
+      cases.map(([, word, level]) => ['node_status_update', `The node is ${word}`, level]),
     )
-    expect(dataOf(all[3])).toMatchObject({ node_name: 'arm', busy: true, running_actions: ['a'] })
+    const flags = ['disconnected', 'stopped', 'errored', 'initializing', 'locked', 'paused', 'busy']
+    const none = Object.fromEntries(flags.map((name) => [name, false]))
+    expect(dataOf(all[0])).toMatchObject({ node_name: 'arm', status: 'warming up' })
+    expect(dataOf(all[2]).status).toEqual(none)
+    expect(dataOf(all[3]).status).toEqual({ ...none, busy: true, running_actions: ['a'] })
     expect(all[3]!.source).toEqual({ node_id })
   })
 })
