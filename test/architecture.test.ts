@@ -121,6 +121,14 @@ describe('architecture', () => {
     }
   })
 
+  it('what has a sub-path of its own in the SDK is imported by nobody else', () => {
+    const room = (file: string) => /^sdk\/src\/(pino|winston|register|testing)\//.exec(file)?.[1]
+    for (const [file, names] of imports) {
+      for (const name of names)
+        if (room(name) !== undefined) expect(room(file), `${file} imports ${name}`).toBe(room(name))
+    }
+  })
+
   it('rooms of the receiver import only the rooms that they may know', () => {
     for (const [file, names] of imports) {
       const room = roomOf(file)

@@ -54,10 +54,50 @@ describe('the READMEs say what the source says', () => {
     expect(drops).toEqual(dropReasons.map(code))
   })
 
+  it('sdk: the options of the transports and of the activities, the switches of register, every sub-path', () => {
+    const optionsOf = (file: string, name: string) => {
+      const text = read(file)
+      const start = text.indexOf(`export interface ${name}`)
+      expect(start, name).toBeGreaterThan(0)
+      const members = text.slice(start, text.indexOf('\n}', start))
+      return [...members.matchAll(/^ {2}(\w+)\?: /gm)].map((match) => match[1]!)
+    }
+    const named = (rows: string[][], of: string) =>
+      rows.filter(([, whose]) => whose === of || whose === 'both').map(([name]) => name)
+    const transports = tableUnder('sdk/README.md', 'pino and winston')
+    const pino = optionsOf('sdk/src/pino/index.ts', 'PinoOptions').map(code)
+    expect(named(transports, 'pino').sort()).toEqual(pino.sort())
+    const winston = optionsOf('sdk/src/winston/index.ts', 'WinstonOptions').map(code)
+    expect(named(transports, 'winston').sort()).toEqual(winston.sort())
+
+    const activities = tableUnder('sdk/README.md', 'Actions, workflows, steps, experiments')
+    const activity = ['ActivityOptions', 'ActionOptions', 'WorkflowOptions'].flatMap((name) =>
+      optionsOf('sdk/src/activity.ts', name),
+    )
+    for (const name of activity) expect(activities.map(([option]) => option)).toContain(code(name))
+
+    const switches = /const known = \[(.*)\]/
+      .exec(read('sdk/src/register/index.ts'))![1]!
+      .replaceAll("'", '')
+      .split(', ')
+    expect(tableUnder('sdk/README.md', 'Without a line of code').map(([name]) => name)).toEqual(
+      switches.map(code),
+    )
+
+    const { exports } = JSON.parse(read('sdk/package.json')) as { exports: object }
+    const paths = Object.keys(exports).map((path) => code(`@madsci-events/sdk${path.slice(1)}`))
+    expect(
+      tableUnder('sdk/README.md', 'Quick start')
+        .map(([path]) => path!)
+        .sort(),
+    ).toEqual(paths.sort())
+  })
+
   it('every link between the READMEs leads somewhere', () => {
     for (const file of [
       'README.md',
       'sdk/README.md',
+      'sdk/examples/README.md',
       'receiver/README.md',
       'test/README.md',
       'docker/README.md',

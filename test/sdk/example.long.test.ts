@@ -68,6 +68,20 @@ describe('the examples, each a process of its own, and a real receiver', () => {
       expect(text).toContain(file)
   })
 
+  it('the quick start of the README', async () => {
+    const text = readFileSync(join(folder, '../README.md'), 'utf8')
+    const program = /```js\n([\s\S]*?)```/.exec(text)![1]!
+    expect(await run(['--input-type=module', '-e', program])).toContain("message: 'Hello, laboratory'")
+    const types = (await eventsOf('hello')).map((event) => event.event_type)
+    expect(types).toEqual([
+      'action_start',
+      'action_status_change',
+      'log_info',
+      'action_complete',
+      'action_status_change',
+    ])
+  })
+
   it('a node with actions, and an experiment that calls it', async () => {
     const node_id = createEventId()
     const node = start(['lab-node.ts'], { PORT: '0', MADSCI_NODE_ID: node_id })
