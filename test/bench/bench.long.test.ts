@@ -6,6 +6,7 @@ import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
 import { postEventBench } from './post-event.ts'
 import { sqliteBench } from './sqlite.ts'
+import { timelineBench } from './timeline.ts'
 
 // Each checks its own answers and counts while it runs, so a bench that measures nothing fails here. No time is judged.
 describe('every bench runs, very small', () => {
@@ -16,6 +17,7 @@ describe('every bench runs, very small', () => {
     nullStoreBench,
     postEventBench,
     overloadBench,
+    timelineBench,
     alertStormBench,
   ])('$question', async (bench) => {
     const report = await bench.run(0.01)

@@ -8,6 +8,7 @@ import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
 import { postEventBench } from './post-event.ts'
 import { sqliteBench } from './sqlite.ts'
+import { timelineBench } from './timeline.ts'
 
 const benches = {
   emit: emitBench,
@@ -17,6 +18,7 @@ const benches = {
   'post-event': postEventBench,
   overload: overloadBench,
   'alert-storm': alertStormBench,
+  timeline: timelineBench,
 }
 
 const names = process.argv.slice(2)
