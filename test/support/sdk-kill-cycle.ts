@@ -73,7 +73,7 @@ export async function runSdkKillCycles({
           for (const [id, number] of await ended) emitted.set(id, number)
         }),
       )
-      if (cycle % 4 === 0) receiver = await spawnReceiver({ flags })
+      if (cycle % 4 === 0) receiver = await restart(flags)
       onCycle?.(cycle, emitted.size)
     }
     const last = new EventClient({ url, spoolDir, name: 'killed' })
@@ -87,6 +87,18 @@ export async function runSdkKillCycles({
     receiver.kill('SIGKILL')
     await receiver.exited
     await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** On the same port, which an outgoing connection of somebody may hold for a moment. */
+async function restart(flags: { [name: string]: string }): Promise<ReceiverProcess> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await spawnReceiver({ flags })
+    } catch (error) {
+      if (attempt === 20) throw error
+      await sleep(500)
+    }
   }
 }
 
