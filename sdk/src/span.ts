@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import {
   type Attributes,
   type Context,
+  diag,
   type Exception,
   isSpanContextValid,
   type Span,
@@ -18,10 +19,14 @@ import { version } from './version.ts'
  */
 export function startSpan(name: string, attributes: Attributes, around: Context): Span {
   const parent = trace.getSpanContext(around)
-  const span = trace.getTracer('@madsci-events/sdk', version).startSpan(name, { attributes }, around)
-  const own = span.spanContext()
-  // Without a tracer, OpenTelemetry hands out the parent's ids again, or ids of nothing but zeros.
-  if (isSpanContextValid(own) && own.spanId !== parent?.spanId) return span
+  try {
+    const span = trace.getTracer('@madsci-events/sdk', version).startSpan(name, { attributes }, around)
+    const own = span.spanContext()
+    // Without a tracer, OpenTelemetry hands out the parent's ids again, or ids of nothing but zeros.
+    if (isSpanContextValid(own) && own.spanId !== parent?.spanId) return span
+  } catch (error) {
+    diag.warn(`madsci-events: the program's tracer threw: ${error}`)
+  }
   return trace.wrapSpanContext(createSpanContext(parent))
 }
 

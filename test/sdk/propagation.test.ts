@@ -178,6 +178,18 @@ describe('beside an OpenTelemetry SDK of the program', () => {
     expect(event.source.workflow_id).toBeDefined()
   })
 
+  it('a tracer that throws costs the span, not the events', async () => {
+    trace.disable()
+    const broken = () => {
+      throw new Error('broken')
+    }
+    trace.setGlobalTracerProvider({ getTracer: () => ({ startSpan: broken, startActiveSpan: broken }) })
+    expect(node.action('transfer', () => 7)).toBe(7)
+    const all = await arrived()
+    expect(all).toHaveLength(4)
+    expect(all[0]!.trace_id).toMatch(/^[0-9a-f]{32}$/)
+  })
+
   it('an empty context is empty on purpose', async () => {
     node.action('transfer', { workflow_id: createEventId() }, () => {
       context.with(ROOT_CONTEXT, () => node.info('detached'))

@@ -61,6 +61,17 @@ describe("pino's transport, in a process of its own", () => {
     }
   }
 
+  it('beside other targets it has the level of its own, and the keys of the logger', async () => {
+    const child = start(['pino', '3', 'several', JSON.stringify({ url: receiver.url })])
+    const [code] = await once(child, 'close')
+    expect(code, child.text()).toBe(0)
+    expect(child.text().trim().split('\n')).toHaveLength(4)
+    expect(receiver.events()).toMatchObject([
+      { log_level: 30, event_data: { message: 'last', exception: { type: 'Error', message: 'jam' } } },
+    ])
+    expect(Object.keys(receiver.events()[0]!.event_data as object)).toEqual(['message', 'exception'])
+  })
+
   for (const end of ['exit', 'throw', 'SIGKILL'] as const) {
     it(`while the endpoint is away, what ${end} leaves behind is delivered by the next program of the name`, async () => {
       const port = receiver.port
