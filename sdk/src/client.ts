@@ -1,4 +1,3 @@
-import type { Context, SpanContext } from '@opentelemetry/api'
 import {
   type ActionOptions,
   type Activity,
@@ -9,18 +8,17 @@ import {
   type Settled,
   type WorkflowOptions,
 } from './activity.ts'
-import { activeContext, idsOf, runWithin } from './ambient.ts'
+import { runWithin } from './ambient.ts'
 import { type Auditor, createAuditor } from './audit.ts'
 import { startDiagnostics } from './diagnostic.ts'
-import { encodeEvent, encodePlain, type Severity, spanOf } from './emit.ts'
+import type { Severity } from './emit.ts'
+import { type Emitter, emit } from './emitter.ts'
 import type { Event, Source } from './event/event.ts'
-import { createEventId } from './event/id.ts'
 import type { EventLevel } from './event/level.ts'
-import { nowMicros } from './event/timestamp.ts'
 import { onExit } from './exit.ts'
-import { type EventInput, readInput, readSource, toEvent } from './input.ts'
+import { type EventInput, readSource } from './input.ts'
 import { toNodeStatusEvent } from './node-status.ts'
-import type { Encoded, EncodedContext } from './otlp/encode.ts'
+import type { EncodedContext } from './otlp/encode.ts'
 import { createWriter, type Writer } from './otlp/writer.ts'
 import type { NodeStatus } from './payload.ts'
 import { createClientContext, createDestination } from './pipeline.ts'
@@ -32,7 +30,7 @@ import { createLosses, createTally, type Losses, type Stats, type Tally } from '
 import type { ToValueOptions } from './value.ts'
 
 /** What a client and those bound to it share. */
-class Shared {
+class Shared implements Emitter {
   readonly tally: Tally
   readonly context: EncodedContext
   readonly writer: Writer
@@ -297,83 +295,8 @@ export class EventClient {
   }
 
   #emit(input: unknown, data: unknown, level?: EventLevel, alert = false, severity?: Severity): string {
-    const { tally, sender } = this.#shared
-    tally.stats.emitted++
-    try {
-      if (
-        level !== undefined &&
-        typeof input === 'string' &&
-        (data === undefined || typeof data === 'object')
-      ) {
-        const id = this.#emitPlain(input, data as object | undefined, level, alert)
-        if (id !== undefined) return id
-      }
-      const { valueOptions, writer } = this.#shared
-      const read = readInput(input, data, valueOptions)
-      const around = activeContext()
-      const ids = idsOf(around, this.#shared.processIds)
-      const source = ids === undefined ? this.#source : { ...ids, ...this.#source }
-      const event = toEvent(read, { ...valueOptions, source, ...(level !== undefined && { level }) })
-      if (alert) event.alert = true
-      if (sender === undefined) tally.drop('disabled', 1, 'switched off')
-      else {
-        const span = spanFor(event, read.trace_id, around)
-        sender.send(encodeEvent(writer, event, this.#shared.context, span, severity))
-      }
-      return event.event_id
-    } catch (error) {
-      // Nothing above should throw. If it does, the caller's work matters more than our event.
-      tally.drop('failed', 1, `an event could not be made: ${error}`)
-      return createEventId()
-    }
+    return emit(this.#shared, this.#source, input, data, level, alert, severity)
   }
-
-  /** The short way; undefined when the event is not that plain, and nothing has happened. */
-  #emitPlain(
-    message: string,
-    data: object | null | undefined,
-    level: EventLevel,
-    alert: boolean,
-  ): string | undefined {
-    const { sender, valueOptions, writer, processIds } = this.#shared
-    if (sender === undefined || data === null || valueOptions.textLimit !== undefined) return undefined
-    const eventId = createEventId()
-    const around = activeContext()
-    const ids = idsOf(around, processIds)
-    const source = ids === undefined ? this.#source : mergeIds(ids, this.#source)
-    const plain = { eventId, micros: nowMicros(), level, alert, source, message, data }
-    let encoded: Encoded | undefined
-    try {
-      encoded = encodePlain(writer, plain, this.#shared.context, spanOf(around))
-    } catch {
-      return undefined // a getter that throws: the long way replaces what it gives
-    }
-    if (encoded === undefined) return undefined
-    this.#send(eventId, encoded)
-    return eventId
-  }
-
-  #send(id: string, encoded: Encoded): void {
-    const { sender, losses } = this.#shared
-    if (!sender!.send(encoded)) losses.note(id, 'it was not taken; events.stats says why')
-  }
-}
-
-// Events inside an action share its ids: what is encoded of them is kept by this object.
-const merged = new WeakMap<Source, WeakMap<Source, Source>>()
-
-function mergeIds(around: Source, own: Source): Source {
-  let byOwn = merged.get(around)
-  if (byOwn === undefined) {
-    byOwn = new WeakMap()
-    merged.set(around, byOwn)
-  }
-  let ids = byOwn.get(own)
-  if (ids === undefined) {
-    ids = { ...around, ...own }
-    byOwn.set(own, ids)
-  }
-  return ids
 }
 
 type Run<Result> = (activity: Activity) => Result
@@ -384,11 +307,4 @@ function readCall<Options, Result>(
 ): [Options, Run<Result>] {
   if (typeof options === 'function') return [{} as Options, options as Run<Result>]
   return [options, run as Run<Result>]
-}
-
-/** That of the active context, unless the event names a trace of its own or, by null, none. */
-function spanFor({ trace_id, span_id }: Event, given: unknown, around: Context): SpanContext | undefined {
-  if (trace_id !== null || span_id !== null)
-    return { traceId: trace_id ?? '', spanId: span_id ?? '', traceFlags: 0 }
-  return given === null ? undefined : spanOf(around)
 }
