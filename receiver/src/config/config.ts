@@ -7,11 +7,18 @@ import { limitSettings } from './limit.ts'
 import { managerSettings } from './manager.ts'
 import { retentionSettings } from './retention.ts'
 import { type Camel, type Setting, toCamel, type ValueOf } from './setting.ts'
-import { fromEnvironment, fromFlags, type Given, type Source, unknownVariables } from './source.ts'
+import {
+  fromEnvironment,
+  fromFlags,
+  type Given,
+  originOf,
+  readObject,
+  type Source,
+  unknownVariables,
+} from './source.ts'
 import { storeSettings } from './store.ts'
 import { telemetrySettings } from './telemetry.ts'
 import { utilizationSettings } from './utilization.ts'
-import { toJsonObject } from './value.ts'
 
 /** Every setting, in the order of the README's table. */
 export const settings = {
@@ -77,7 +84,7 @@ export function readConfig(options: ReadConfigOptions): Config {
       }
       values[toCamel(name)] = one.parse(found?.text ?? one.fallback)
     } catch (error) {
-      problems.push(`${origin} ${(error as Error).message}`)
+      problems.push(`${originOf(error) ?? origin} ${(error as Error).message}`)
     }
   }
   const config: Config = { ...(values as unknown as SettingValues), given, settingsFolder, unknown }
@@ -112,7 +119,7 @@ function mergeGiven(name: string, one: Setting<unknown>, sources: Source[]): Giv
     if (!found) continue
     origins.unshift(found.origin)
     if (found.text === '') object = {}
-    else object = { ...object, ...toJsonObject(found.text) }
+    else object = { ...object, ...readObject(found) }
   }
   if (origins.length === 0) return undefined
   const text = Object.keys(object).length === 0 ? '' : JSON.stringify(object)

@@ -23,7 +23,8 @@ export const limitSettings = {
   }),
   rate_limit_exempt_ips: structured('null', {
     unit: 'JSON',
-    about: 'list of addresses without limits; `null` stands for `["127.0.0.1", "::1"]`',
+    about:
+      'list of addresses without limits, such as that of a proxy, behind which all clients are one; `null` stands for `["127.0.0.1", "::1"]`',
     parse: (value) => (value === null ? undefined : parseTexts(value)),
     show: (list) => list,
     schema: { anyOf: [{ type: 'array', items: { type: 'string' } }, { type: 'null' }] },

@@ -9,6 +9,29 @@ export interface Given {
   origin: string
 }
 
+/** What is wrong at a place; the message ends the sentence that begins with it. */
+class GivenError extends Error {
+  readonly origin: string
+  constructor(message: string, origin: string) {
+    super(message)
+    this.origin = origin
+  }
+}
+
+/** Where an error of a source says that it belongs. */
+export function originOf(error: unknown): string | undefined {
+  return error instanceof GivenError ? error.origin : undefined
+}
+
+/** Throws, with its origin, for what is no JSON object. */
+export function readObject({ text, origin }: Given): { [name: string]: unknown } {
+  try {
+    return toJsonObject(text)
+  } catch (error) {
+    throw new GivenError((error as Error).message, origin)
+  }
+}
+
 /** A place where settings are looked for. Throws an Error that tells what is wrong there. */
 export type Source = (name: string, one: Setting<unknown>) => Given | undefined
 
@@ -37,7 +60,7 @@ export function fromEnvironment(
     if (text) return { text, origin: variable + where }
     const path = one.secret && variables.get(`${variable}_FILE`)
     return path
-      ? { text: readSecret(path, `${variable}_FILE`), origin: `${variable}_FILE${where}` }
+      ? { text: readSecret(path, `${variable}_FILE${where}`), origin: `${variable}_FILE${where}` }
       : undefined
   }
 
@@ -51,7 +74,7 @@ export function fromEnvironment(
     if (parts.length === 0) return whole
     const object = Object.fromEntries(parts.map(({ part, text }) => [part, text]))
     return {
-      text: JSON.stringify({ ...(whole && toJsonObject(whole.text)), ...object }),
+      text: JSON.stringify({ ...(whole && readObject(whole)), ...object }),
       origin: [...(whole ? [whole] : []), ...parts].map(({ origin }) => origin).join(', '),
     }
   }
@@ -74,10 +97,10 @@ export function unknownVariables(
   })
 }
 
-function readSecret(path: string, variable: string): string {
+function readSecret(path: string, origin: string): string {
   try {
     return readFileSync(path, 'utf8').replace(/\r?\n$/, '')
   } catch (error) {
-    throw new Error(`cannot be read from the file that ${variable} names: ${(error as Error).message}`)
+    throw new GivenError(`names a file that cannot be read: ${(error as Error).message}`, origin)
   }
 }

@@ -43,7 +43,8 @@ export function parseExplorerUrl(text: string): string {
 export function parseDatabaseUrl(text: string): string {
   if (/^(sqlite:.|mongodb(\+srv)?:\/\/.|null:$)/.test(text)) return text
   // The text may hold a password: only its scheme is repeated.
-  throw new Error(`must begin with sqlite: or mongodb://, not '${text.split(':')[0]!.slice(0, 20)}'`)
+  const scheme = /^([a-z][a-z0-9+.-]{0,19}):\/\//i.exec(text)?.[1]
+  throw new Error(`must begin with sqlite: or mongodb://${scheme ? `, not ${scheme}://` : ''}`)
 }
 
 /** Neither user nor password nor options. */
