@@ -12,7 +12,7 @@ import { makeEvents, toBatches } from '../support/workload.ts'
 import { type Bench, createReport, median } from './figure.ts'
 
 const batchEvents = 1000
-const rounds = 10
+const rounds = 20
 
 export const alertStormBench: Bench = {
   question: 'OTLP into each store while every event raises an alert, beside the same without rules',

@@ -260,6 +260,10 @@ describe('mails over TLS', () => {
           channel: 'good',
           results: [{ target: 'a@lab.example', outcome: 'delivered', error: null }],
         })
+        for (let i = 0; i < 4; i++) await test('good')
+        const sessions = mail.mails().map(({ session }) => session)
+        expect(sessions).toHaveLength(6)
+        expect(new Set(sessions).size).toBe(1)
         expect(await test('wrong')).toMatchObject({ results: [{ outcome: 'retry' }] })
         expect((await post(`${receiver.url}alerts/test`, { channel: 'nowhere' })).status).toBe(422)
       } finally {

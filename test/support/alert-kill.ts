@@ -29,6 +29,12 @@ export interface AlertKillReport {
   foreign: string[]
 }
 
+/** While something was down. */
+interface Kill {
+  fromMs: number
+  toMs: number
+}
+
 interface Taken {
   delivery: string
   ids: string[]
@@ -40,14 +46,14 @@ const noteMs = 1000
 
 /**
  * Clients send events that each raise an alert, many twice and to both receivers, while receivers (one on SQLite, two on
- * MongoDB) are killed at random moments between commit, send and note. A webhook, which takes its time, counts.
+ * MongoDB, and now and then mongod) are killed at random moments between commit, send and note. A webhook, which takes its time, counts.
  */
 export async function runAlertKills(options: AlertKillOptions): Promise<AlertKillReport> {
   const { cycles } = options
   const folder = await mkdtemp(join(tmpdir(), 'madsci-alert-kill-'))
   const mongod = options.store === 'mongodb' ? await startMongod() : undefined
   const taken: Taken[] = []
-  const killsMs: number[] = []
+  const kills: Kill[] = []
   const sink = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', (chunk) => chunks.push(chunk))
@@ -122,11 +128,19 @@ export async function runAlertKills(options: AlertKillOptions): Promise<AlertKil
   try {
     for (let cycle = 1; cycle <= cycles; cycle++) {
       await sleep(50 + Math.random() * 350)
-      const place = cycle % receivers.length
-      receivers[place]!.kill('SIGKILL')
-      killsMs.push(performance.now())
-      await receivers[place]!.exited
-      receivers[place] = await start(place)
+      const kill: Kill = { fromMs: performance.now(), toMs: Number.POSITIVE_INFINITY }
+      kills.push(kill)
+      if (mongod?.pid !== undefined && cycle % 4 === 0) {
+        await mongod.kill()
+        await mongod.restart()
+      } else {
+        const place = cycle % receivers.length
+        receivers[place]!.kill('SIGKILL')
+        await receivers[place]!.exited
+        kill.toMs = performance.now()
+        receivers[place] = await start(place)
+      }
+      kill.toMs = Math.min(kill.toMs, performance.now())
       options.onCycle?.(cycle, taken.length)
     }
     isSending = false
@@ -137,7 +151,7 @@ export async function runAlertKills(options: AlertKillOptions): Promise<AlertKil
     while (performance.now() < deadline && [...acknowledged].some((id) => !told().has(id))) await sleep(200)
     // What would come twice, comes within a lease.
     await sleep(mongod ? 22_000 : 1000)
-    return { cycles, acknowledged: acknowledged.size, ...judge({ taken, killsMs, acknowledged, sent }) }
+    return { cycles, acknowledged: acknowledged.size, ...judge({ taken, kills, acknowledged, sent }) }
   } finally {
     isSending = false
     for (const receiver of receivers) receiver.kill('SIGKILL')
@@ -151,14 +165,14 @@ export async function runAlertKills(options: AlertKillOptions): Promise<AlertKil
 
 interface Evidence {
   taken: readonly Taken[]
-  killsMs: readonly number[]
+  kills: readonly Kill[]
   acknowledged: ReadonlySet<string>
   sent: ReadonlySet<string>
 }
 
 function judge({
   taken,
-  killsMs,
+  kills,
   acknowledged,
   sent,
 }: Evidence): Omit<AlertKillReport, 'cycles' | 'acknowledged'> {
@@ -170,7 +184,9 @@ function judge({
     for (const [place, later] of messages.entries()) {
       if (place === 0) continue
       const before = messages[place - 1]!
-      const fellBetween = killsMs.some((ms) => ms > before.atMs - 100 && ms < before.atMs + noteMs)
+      const fellBetween = kills.some(
+        ({ fromMs, toMs }) => fromMs < before.atMs + noteMs && toMs > before.atMs - 100,
+      )
       if (later.delivery === before.delivery && fellBetween) repeats++
       else doubled.push(`${id}: ${before.delivery} and ${later.delivery}`)
     }

@@ -51,7 +51,7 @@ export interface Alerts {
 // What other receivers stored is found by asking; what this one stored wakes it.
 const pollMs = 500
 // Under load steps take more together instead of more commits.
-const stepMs = 500
+const stepMs = 1000
 const soonMs = 5
 const actTimeoutMs = 3000
 const housekeepingMs = 3_600_000

@@ -1,4 +1,4 @@
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { AlertAction, AlertStep, Delivery, DeliveryOutcome, Fact } from '../alert-store.ts'
 
 /** One commit of the thread that writes, for alerts. */
@@ -20,10 +20,15 @@ export function addIntent(database: DatabaseSync, atMs: number, facts: readonly 
   insertIntent(database, atMs, { facts })
 }
 
+const insertions = new WeakMap<DatabaseSync, StatementSync>()
+
 function insertIntent(database: DatabaseSync, atMs: number, document: object): void {
-  database
-    .prepare('INSERT INTO alert_intents (at_ms, document) VALUES (?, ?)')
-    .run(atMs, JSON.stringify(document))
+  let insertion = insertions.get(database)
+  if (!insertion) {
+    insertion = database.prepare('INSERT INTO alert_intents (at_ms, document) VALUES (?, ?)')
+    insertions.set(database, insertion)
+  }
+  insertion.run(atMs, JSON.stringify(document))
 }
 
 /** Within a transaction of the caller. */
