@@ -2,7 +2,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
-import type { Log } from '../../log.ts'
+import { createThrottle, type Log } from '../../log.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
@@ -57,6 +57,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     throw error
   }
   const writer = createWriter({ path, synchronous })
+  // Health may be asked every second.
+  const throttle = createThrottle()
   const turn = new Int32Array(new SharedArrayBuffer(8))
   const data: FindWorkerData = { path, turn }
   const queries = createQueryThread<FindCommand>({
@@ -92,7 +94,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       return { connected: true, totalEvents: readValue(lastSeq) - readValue(deletedEvents) }
     } catch (cause) {
       const reason = toStoreError(cause).message
-      log.warn({ reason }, 'the store is not healthy')
+      throttle('health', (suppressed) => log.warn({ reason, suppressed }, 'the store is not healthy'))
       return { connected: false, totalEvents: null, reason }
     }
   }

@@ -72,6 +72,20 @@ describe('SQLite store', () => {
     expect(await opened.health()).toEqual({ connected: true, totalEvents: 2 })
   })
 
+  it('trouble is told once in ten seconds, however often health is asked', async () => {
+    const lines: object[] = []
+    store = await openSqliteStore({
+      path,
+      log: { ...silentLog, warn: (fields, message) => void lines.push({ ...fields, message }) },
+    })
+    await rename(path, `${path}.away`)
+    await expect(store.write([makeEvent('a')])).rejects.toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+    for (let i = 0; i < 5; i++) expect(await store.health()).toMatchObject({ connected: false })
+    expect(lines).toMatchObject([{ message: 'the store is not healthy', suppressed: 0 }])
+    await rename(`${path}.away`, path)
+    expect(await store.health()).toMatchObject({ connected: true })
+  })
+
   it('a selector that never ends is ended, and the queries beside it come to their end', async () => {
     const opened = await open()
     await opened.write([
