@@ -78,34 +78,53 @@ interface Connection {
   close(): void
 }
 
+const answerBytes = 64 * 1024
+
+/** One reused buffer and no stream of Node between: the answers of both sides are only counted, never kept. */
 async function openConnection(port: number): Promise<Connection> {
-  const socket: Socket = connect({ port, host: '127.0.0.1', noDelay: true })
-  await new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve)
-    socket.once('error', reject)
-  })
-  let text = ''
   let settle:
     | { resolve: (answer: { status: number; closes: boolean }) => void; reject: (error: Error) => void }
     | undefined
-  socket.setEncoding('latin1')
-  socket.on('data', (chunk: string) => {
-    text += chunk
-    const head = text.indexOf('\r\n\r\n')
-    if (head < 0) return
-    const headText = text.slice(0, head).toLowerCase()
-    const length = /\r\ncontent-length: (\d+)/.exec(headText)
-    const whole = length
-      ? text.length >= head + 4 + Number(length[1])
-      : !headText.includes('chunked') || text.endsWith('0\r\n\r\n')
-    if (!whole) return
-    text = ''
+  // Of the answer that is arriving: its head, and how many bytes are still to come, undefined until the head is there.
+  let text = ''
+  let headText = ''
+  let missing: number | undefined
+  let end = ''
+
+  function take(count: number, buffer: Uint8Array): boolean {
+    const bytes = (buffer as Buffer).subarray(0, count)
+    if (missing === undefined) {
+      text += bytes.toString('latin1')
+      const head = text.indexOf('\r\n\r\n')
+      if (head < 0) return true
+      headText = text.slice(0, head)
+      const length = /\r\ncontent-length: *(\d+)/i.exec(headText)
+      if (length) missing = Number(length[1]) - (text.length - head - 4)
+      else missing = /\r\ntransfer-encoding: *chunked/i.test(headText) ? Number.POSITIVE_INFINITY : 0
+    } else missing -= count
+    if (missing === Number.POSITIVE_INFINITY) {
+      end = (end + bytes.toString('latin1', Math.max(0, count - 7))).slice(-7)
+      if (!end.endsWith('0\r\n\r\n')) return true
+    } else if (missing > 0) return true
     const done = settle
+    const status = Number(headText.slice(9, 12))
+    const closes = /\r\nconnection: *close/i.test(headText)
     settle = undefined
-    done?.resolve({
-      status: Number(headText.slice(9, 12)),
-      closes: headText.includes('\r\nconnection: close'),
-    })
+    text = end = ''
+    missing = undefined
+    done?.resolve({ status, closes })
+    return true
+  }
+
+  const socket: Socket = connect({
+    port,
+    host: '127.0.0.1',
+    noDelay: true,
+    onread: { buffer: Buffer.allocUnsafe(answerBytes), callback: take },
+  })
+  await new Promise<void>((resolve, reject) => {
+    socket.once('connect', resolve)
+    socket.once('error', reject)
   })
   const fail = (error?: Error) => settle?.reject(error ?? new Error('the connection was closed'))
   socket.on('error', fail)

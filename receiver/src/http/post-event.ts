@@ -1,8 +1,8 @@
 import {
   EventError,
+  keptEventJson,
   type ParseEventOptions,
   parseEvent,
-  toEventJson,
   type Value,
 } from '@madsci-events/sdk/event'
 import { type Ingest, toRefusal } from '../ingest/ingest.ts'
@@ -42,7 +42,7 @@ export function createEventTaker(options: EventTakerOptions): (body: Value) => P
       metric.add('events_duplicate', receipt.duplicate)
       const refusal = toRefusal(receipt)
       if (refusal) throw refusal
-      return toEventJson(event)
+      return keptEventJson(event)
     } catch (error) {
       countLoss(error)
       throw error

@@ -2,6 +2,7 @@ import {
   type Event,
   fromExactJson,
   isPlain,
+  keepEventJson,
   parseJson,
   toDocument,
   toExactJson,
@@ -55,6 +56,7 @@ export function addRow(rows: Rows, event: Event, isRest = false): string | undef
   const json = toJson(document)
   if (json.length > maxDocumentChars) return `the event is larger than ${maxDocumentChars} characters`
   const plain = isPlain(event.event_data) && (event.otel === undefined || isPlain(event.otel as Value))
+  if (isRest && archivedAt === undefined) keepEventJson(event, json)
   rows.ids.push(event.event_id)
   rows.timestamps.push(event.event_timestamp)
   rows.levels.push(event.log_level)
