@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { exitCodes } from '../receiver/src/cli/help.ts'
 import { commands } from '../receiver/src/cli/table.ts'
 import { settings } from '../receiver/src/config/config.ts'
+import type { Setting } from '../receiver/src/config/setting.ts'
 import { variablesOf } from '../receiver/src/config/source.ts'
 import { counters, gauges, histograms } from '../receiver/src/metric.ts'
 import { readSettings } from '../sdk/src/setting.ts'
@@ -117,6 +118,17 @@ describe('the READMEs say what the source says', () => {
       one.about,
     ])
     expect(tableUnder('receiver/README.md', 'Settings')).toEqual(rows)
+  })
+
+  it('receiver: every member of an object setting with its default', () => {
+    const text = read('receiver/README.md')
+    for (const [name, { members }] of Object.entries<Setting<unknown>>(settings)) {
+      if (!members) continue
+      const said = Object.entries(members).map(([member, { fallback }]) =>
+        fallback === '' ? code(member) : `${code(member)} (${code(fallback)})`,
+      )
+      expect(text.replace(/\s+/g, ' ')).toContain(`- **${code(name)}** has the members ${said.join(', ')}.`)
+    }
   })
 
   it('receiver: every command and exit code', () => {
