@@ -12,6 +12,7 @@ import { createOtlpExporter, wrapExporter } from './exporter.ts'
 import { decodeRuns } from './otlp/decode.ts'
 import { type EncodedContext, encodeContext } from './otlp/encode.ts'
 import { createWriter } from './otlp/writer.ts'
+import { startSelfMetrics } from './self-metric.ts'
 import { createSender, type Sender } from './sender.ts'
 import type { Settings } from './setting.ts'
 import { createHomeFolder } from './spool/home.ts'
@@ -38,6 +39,11 @@ export function createDestination(settings: Settings, tally: Tally, losses?: Los
   const sender = createSender({
     exporter,
     tally,
+    metrics: startSelfMetrics({
+      stats: tally.stats,
+      url: settings.logsUrl,
+      maxQueueEvents: isSpooled ? undefined : settings.maxQueueEvents,
+    }),
     onRefuse(runs, why) {
       for (const { attributes } of losses ? decodeRuns(runs) : [])
         losses!.note(String(attributes['log.record.uid']), why)

@@ -3,6 +3,7 @@ import type { Exporter, Outcome } from './exporter.ts'
 import type { Encoded } from './otlp/encode.ts'
 import type { Run } from './otlp/request.ts'
 import type { Batch, Queue } from './queue.ts'
+import type { SelfMetrics } from './self-metric.ts'
 import { noTimeoutMs } from './setting.ts'
 import type { DropReason, Tally } from './tally.ts'
 
@@ -10,6 +11,7 @@ export interface SenderOptions {
   queue: Queue
   exporter: Exporter
   tally: Tally
+  metrics: SelfMetrics
   /** Told of records that the endpoint will never take. */
   onRefuse?: (runs: readonly Run[], why: string) => void
   scheduleDelayMs: number
@@ -66,7 +68,7 @@ interface Waiter {
 }
 
 export function createSender(options: SenderOptions): Sender {
-  const { queue, exporter, tally, scheduleDelayMs } = options
+  const { queue, exporter, tally, metrics, scheduleDelayMs } = options
   const { stats } = tally
   let batchEvents = options.maxBatchEvents
   let taken = 0 // records ever put into the queue
@@ -132,7 +134,9 @@ export function createSender(options: SenderOptions): Sender {
         const batch = await queue.batch(batchEvents, maxRequestBytes)
         if (batch === undefined) release()
         if (batch === undefined || stopped) break
+        metrics.begin(batch.count)
         const outcome = await exporter.send(batch.runs)
+        metrics.end(outcome.kind === 'delivered' ? undefined : errorTypeOf(outcome))
         if (stopped) break // these were counted meanwhile
         if (outcome.kind === 'retry') {
           backOff(outcome)
@@ -268,6 +272,7 @@ export function createSender(options: SenderOptions): Sender {
   function leave(why: string): number {
     if (stopped) return 0
     stopped = true
+    metrics.stop()
     closing ??= Promise.resolve()
     clearTimeout(timer)
     const own = queue.count
@@ -302,4 +307,10 @@ export function createSender(options: SenderOptions): Sender {
     flush: (flushOptions) => closing ?? flush(flushOptions),
     close: (flushOptions) => (closing ??= shutDown(flush(flushOptions))),
   }
+}
+
+/** A status, or the code of a system error; else the kind of outcome. */
+function errorTypeOf(outcome: { kind: string; error: Error }): string {
+  const { code } = outcome.error as { code?: unknown }
+  return /^HTTP (\d+)/.exec(outcome.error.message)?.[1] ?? (typeof code === 'string' ? code : outcome.kind)
 }

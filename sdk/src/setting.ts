@@ -101,6 +101,8 @@ export const noTimeoutMs = 2 ** 31 - 1
 
 /** Options over OTEL_* variables over defaults. A wrong variable is warned of; a wrong option throws EVT_CONFIG, all of them at once. */
 export function readSettings(options: ClientOptions): Settings {
+  if (getStringFromEnv('OTEL_CONFIG_FILE') !== undefined)
+    diag.warn('OTEL_CONFIG_FILE is not read: options and OTEL_* variables configure this SDK')
   const problems: string[] = []
   const number = (name: keyof ClientOptions, variables: string[], fallback: number, least: number) =>
     readNumber(options[name], name, variables, { fallback, least, problems })

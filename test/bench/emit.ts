@@ -65,12 +65,11 @@ export const emitBench: Bench = {
   },
 }
 
-const bareName = 'bare OpenTelemetry emit, the same record'
+const bareName = 'bare OpenTelemetry emit, the same record with an id'
 const offName = 'events.info, spool off'
 const onName = 'events.info, spool async'
 
 function createSubjects(url: string, folder: string): Subject[] {
-  const ids = Array.from({ length: callsPerRound }, () => createEventId())
   const client = (name: string, options: ClientOptions): Subject => {
     const events = new EventClient({ url, name: 'bench', spoolDir: folder, ...options })
     return {
@@ -96,7 +95,7 @@ function createSubjects(url: string, folder: string): Subject[] {
   const winstonFile = new transports.File({ filename: join(folder, 'winston.log') })
   const winstonLogger = createLogger({ level: 'info', transports: [winstonFile] })
   return [
-    bare(bareName, (logger, i) =>
+    bare(bareName, (logger, volume_ul) =>
       logger.emit({
         timestamp: Date.now(),
         severityNumber: 9,
@@ -104,9 +103,9 @@ function createSubjects(url: string, folder: string): Subject[] {
         eventName: 'madsci.log_info',
         body: 'Aspirated',
         attributes: {
-          'log.record.uid': ids[i]!,
+          'log.record.uid': createEventId(),
           'madsci.event.type': 'log_info',
-          'madsci.event.data': { message: 'Aspirated', volume_ul: i, well: 'A1' },
+          'madsci.event.data': { message: 'Aspirated', volume_ul, well: 'A1' },
         },
       }),
     ),

@@ -16,7 +16,8 @@ export interface Window {
   isDamaged: boolean
 }
 
-const readBytes = 1024 * 1024
+// Two full requests or so: more would hold the loop up, with the memory that it takes.
+const readBytes = 256 * 1024
 
 /** Reads on where the segment is delivered up to. Rejects when its file cannot be read. */
 export async function readWindow(segment: Segment): Promise<Window> {

@@ -1,0 +1,120 @@
+import { type Histogram, type MeterProvider, metrics, type ObservableResult } from '@opentelemetry/api'
+import type { DropReason, Stats } from './tally.ts'
+import { version } from './version.ts'
+
+/** Names of OpenTelemetry's semantic conventions for the metrics of an SDK (in development there). */
+export const metricNames = {
+  created: 'otel.sdk.log.created',
+  processed: 'otel.sdk.processor.log.processed',
+  queueSize: 'otel.sdk.processor.log.queue.size',
+  queueCapacity: 'otel.sdk.processor.log.queue.capacity',
+  inflight: 'otel.sdk.exporter.log.inflight',
+  exported: 'otel.sdk.exporter.log.exported',
+  duration: 'otel.sdk.exporter.operation.duration',
+} as const
+
+export interface SelfMetrics {
+  /** A request with so many records goes out. */
+  begin(count: number): void
+  /** It has ended; `errorType` says how, if not well. */
+  end(errorType?: string): void
+  stop(): void
+}
+
+export interface SelfMetricsOptions {
+  stats: Stats
+  url: string
+  /** Undefined when bytes, not records, bound the queue. */
+  maxQueueEvents: number | undefined
+}
+
+const processorType = 'madsci_events_log_processor'
+const exporterType = 'otlp_http_log_exporter'
+let instanceCount = 0
+
+/**
+ * What the SDK tells of itself through the program's MeterProvider, if there is one. Counters are read when they are
+ * collected: an event costs nothing more.
+ */
+export function startSelfMetrics({ stats, url, maxQueueEvents }: SelfMetricsOptions): SelfMetrics {
+  const instance = instanceCount++
+  const component = (type: string) => ({
+    'otel.component.type': type,
+    'otel.component.name': `${type}/madsci-${instance}`,
+  })
+  const processor = component(processorType)
+  const { hostname, port, protocol } = new URL(url)
+  const exporter = {
+    ...component(exporterType),
+    'server.address': hostname,
+    'server.port': Number(port || (protocol === 'https:' ? 443 : 80)),
+  }
+  let provider: MeterProvider | undefined
+  let duration: Histogram | undefined
+  let inflight = 0
+  let startedMs = 0
+  let stop = () => {}
+
+  /** The API has no stand-in for a provider that comes later, so we look again with each request. */
+  function connect(): void {
+    if (provider === metrics.getMeterProvider()) return
+    stop()
+    provider = metrics.getMeterProvider()
+    const meter = provider.getMeter('@madsci-events/sdk', version)
+    const unit = '{log_record}'
+    duration = meter.createHistogram(metricNames.duration, { unit: 's' })
+    const observed = [
+      [meter.createObservableCounter(metricNames.created, { unit }), observeCreated],
+      [meter.createObservableCounter(metricNames.processed, { unit }), observeProcessed],
+      [meter.createObservableUpDownCounter(metricNames.queueSize, { unit }), observeSize],
+      [meter.createObservableUpDownCounter(metricNames.queueCapacity, { unit }), observeCapacity],
+      [meter.createObservableUpDownCounter(metricNames.inflight, { unit }), observeInflight],
+      [meter.createObservableCounter(metricNames.exported, { unit }), observeExported],
+    ] as const
+    for (const [instrument, callback] of observed) instrument.addCallback(callback)
+    stop = () => {
+      for (const [instrument, callback] of observed) instrument.removeCallback(callback)
+    }
+  }
+
+  const early: DropReason[] = ['queue_full', 'too_large', 'closed', 'disabled', 'failed']
+  const late: DropReason[] = ['refused', 'expired', 'corrupt', 'taken_over']
+  const observeCreated = (result: ObservableResult) => result.observe(stats.emitted)
+  function observeProcessed(result: ObservableResult): void {
+    let failed = 0
+    for (const reason of early) {
+      const count = stats.droppedBy[reason]
+      failed += count
+      if (count > 0) result.observe(count, { ...processor, 'error.type': reason })
+    }
+    result.observe(Math.max(stats.emitted - failed, 0), processor)
+  }
+  const observeSize = (result: ObservableResult) => result.observe(stats.waiting, processor)
+  const observeCapacity = (result: ObservableResult) => {
+    if (maxQueueEvents !== undefined) result.observe(maxQueueEvents, processor)
+  }
+  const observeInflight = (result: ObservableResult) => result.observe(inflight, exporter)
+  function observeExported(result: ObservableResult): void {
+    result.observe(stats.exported, exporter)
+    if (stats.rejected > 0) result.observe(stats.rejected, { ...exporter, 'error.type': 'rejected' })
+    for (const reason of late) {
+      const count = stats.droppedBy[reason]
+      if (count > 0) result.observe(count, { ...exporter, 'error.type': reason })
+    }
+  }
+
+  connect()
+  return {
+    begin(count) {
+      connect()
+      inflight = count
+      startedMs = performance.now()
+    },
+    end(errorType) {
+      inflight = 0
+      const seconds = (performance.now() - startedMs) / 1000
+      duration?.record(seconds, errorType === undefined ? exporter : { ...exporter, 'error.type': errorType })
+    },
+    stop: () => stop(),
+  }
+}
