@@ -13,7 +13,7 @@ export function takeSignal(history: History, signal: Signal): void {
   const order = place ? compareSignals(signal, place) : 1
   if (order === 0) return
   if (order < 0) throw new Error('BUG: a signal came after later ones')
-  history.advance({ at: signal.at, id: signal.id })
+  history.advance(signal)
   const { kind, subject } = signal
   if (subject === undefined) history.note('no_id', signal.id)
   else if (kind === 'node' || kind === 'workcell' || kind === 'lab')

@@ -1,5 +1,5 @@
 import { type Entity, isRun, type Run, type Standing } from './entity.ts'
-import type { Kind, RunKind, StandingKind } from './kind.ts'
+import { type Kind, kinds, type RunKind, type StandingKind } from './kind.ts'
 import { compareSignals, type Place } from './signal.ts'
 
 /** Why an event could not be used, or what it says about the laboratory's clocks. */
@@ -63,6 +63,8 @@ const maxNoticeIds = 20
 
 export function createHistory({ epochSignals = 1000 }: { epochSignals?: number } = {}): History {
   const entities = new Map<string, Entity>()
+  // Looked up for every signal: two maps are quicker than a text made of both.
+  const byKind = new Map<Kind, Map<string, Entity>>(kinds.map((kind) => [kind, new Map()]))
   const openRuns = new Map<string, Set<Run>>()
   const epochs: Epoch[] = []
   let notices: Notices = {}
@@ -96,6 +98,7 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
 
   function add<Made extends Entity>(entity: Made): Made {
     entities.set(`${entity.kind}:${entity.id}`, entity)
+    byKind.get(entity.kind)!.set(entity.id, entity)
     return entity
   }
 
@@ -114,9 +117,9 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
     get place() {
       return place
     },
-    find: (kind, id) => entities.get(`${kind}:${id}`),
+    find: (kind, id) => byKind.get(kind)!.get(id),
     standing(kind, id) {
-      const found = entities.get(`${kind}:${id}`) as Standing | undefined
+      const found = byKind.get(kind)!.get(id) as Standing | undefined
       if (found) {
         touch(found)
         return found
@@ -145,7 +148,7 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
       })
     },
     run(kind, id, heardAt, isAnonymous = false) {
-      const found = entities.get(`${kind}:${id}`) as Run | undefined
+      const found = byKind.get(kind)!.get(id) as Run | undefined
       if (found) {
         touch(found)
         return found
@@ -199,7 +202,11 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
       while (place && compareSignals(to, place) <= 0) {
         const undone = epochs.pop()!
         for (const [entity, copy] of undone.copies) Object.assign(entity, copy)
-        for (const [key, entity] of entities) if (entity.born >= undone.number) entities.delete(key)
+        for (const [key, entity] of entities) {
+          if (entity.born < undone.number) continue
+          entities.delete(key)
+          byKind.get(entity.kind)!.delete(entity.id)
+        }
         notices = undone.notices
         place = undone.after
       }

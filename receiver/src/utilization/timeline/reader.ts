@@ -21,15 +21,8 @@ export interface TimelineEvent {
   data(): unknown
 }
 
-const linkKeys = [
-  'experiment_id',
-  'campaign_id',
-  'node_id',
-  'workcell_id',
-  'lab_id',
-  'step_id',
-  'workflow_id',
-] as const
+const placeKeys = ['node_id', 'workcell_id', 'lab_id'] as const
+const linkKeys = ['experiment_id', 'campaign_id', ...placeKeys, 'step_id', 'workflow_id'] as const
 
 type Data = { [key: string]: Value }
 
@@ -45,18 +38,18 @@ export function toSignal(event: TimelineEvent): Signal | undefined {
   if (kind === undefined) return undefined
 
   const links: Source = {}
-  for (const key of linkKeys) {
+  const isStanding = kind.kind === 'node' || kind.kind === 'workcell' || kind.kind === 'lab'
+  for (const key of isStanding ? placeKeys : linkKeys) {
     const id = event.source(key) ?? toText(data[key])
     if (id !== undefined) links[key] = id
   }
-  const userId = event.source('user_id') ?? toText(data.user_id)
+  const userId = isStanding ? undefined : (event.source('user_id') ?? toText(data.user_id))
   const what = type.slice(kind.prefix.length)
   const nodeName = firstText(data, 'node_name', kind.kind === 'step' ? 'step.node' : 'node', 'node')
   if (kind.kind === 'action' && links.node_id === undefined && nodeName !== undefined)
     links.node_id = nodeName
   const name = firstText(data, ...namePaths[kind.kind])
   const { subject, isAnonymous } = subjectOf(kind.kind, data, links, name, event)
-  const isStanding = kind.kind === 'node' || kind.kind === 'workcell' || kind.kind === 'lab'
   return {
     id: event.id,
     at: event.micros,
@@ -68,10 +61,7 @@ export function toSignal(event: TimelineEvent): Signal | undefined {
     isAnonymous,
     links,
     name,
-    user:
-      kind.kind === 'workflow'
-        ? (firstText(data, ...authorPaths) ?? userId)
-        : (userId ?? firstText(data, ...authorPaths)),
+    user: userOf(kind.kind, data, userId),
     nodeName: kind.kind === 'step' ? (nodeName ?? links.node_id) : undefined,
     mark: isLog ? undefined : markOf(type, data),
     key: kind.kind === 'action' ? firstText(data, 'action_id', 'action', 'task_id', '_id', 'id') : undefined,
@@ -92,6 +82,12 @@ export function kindOf(type: string): { kind: Kind; prefix: string } | undefined
   // Documents of other programs may hold any text as a type.
   if (kindByType.size < 1000) kindByType.set(type, found)
   return found
+}
+
+/** Actions and steps are those of their workflow, and what is always there belongs to nobody. */
+function userOf(kind: Kind, data: Data, userId: string | undefined): string | undefined {
+  if (kind === 'workflow') return firstText(data, ...authorPaths) ?? userId
+  return kind === 'experiment' || kind === 'campaign' ? (userId ?? firstText(data, ...authorPaths)) : userId
 }
 
 const authorPaths = [

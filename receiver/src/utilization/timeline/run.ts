@@ -26,29 +26,28 @@ const linkKeys: { [kind in RunKind]: readonly (keyof Links)[] } = {
 
 /** Learns where a run belongs. What is known once stays: ids that change under way would count it twice. */
 export function learnLinks(history: History, run: Run, signal: Signal): void {
-  const { links } = signal
-  const before = { placesOf: placesOf(run), parents: parentsOf(run) }
-  let added = false
-  const all: Links = { ...run.links }
+  const known = run.links
+  let all: Links | undefined
   for (const key of linkKeys[run.kind]) {
-    const id = links[key]
-    if (id === undefined || all[key] !== undefined) continue
+    const id = signal.links[key]
+    if (id === undefined || known[key] !== undefined) continue
+    all ??= { ...known }
     all[key] = id
-    added = true
   }
-  if (added) {
-    run.links = all
-    const known = new Set(before.placesOf.map(([kind]) => kind))
-    for (const [kind, id] of placesOf(run))
-      if (isBusy(run) && !known.has(kind)) addBusy(history, history.standing(kind, id))
-    if (run.kind === 'action' && isOver(run) && !known.has('node') && all.node_id !== undefined)
-      unlist(history, history.standing('node', all.node_id), run)
-    if (run.last && !isOver(run) && before.parents.length === 0)
-      for (const parent of parentsOf(run)) history.open(parent, run)
-    if (run.kind === 'step' && isBusy(run) && before.parents.length === 0)
-      countStep(history, run, true, signal)
+  if (all === undefined) return
+  const hadParent = parentsOf(run).length > 0
+  run.links = all
+  const busy = isBusy(run)
+  for (const [kind, id] of placesOf(run)) {
+    if (known[`${kind}_id`] !== undefined) continue
+    const place = history.standing(kind, id)
+    if (busy) addBusy(history, place)
+    hear(history, place)
+    if (kind === 'node' && isOver(run)) unlist(history, place, run)
   }
-  for (const [kind, id] of placesOf(run)) hear(history, history.standing(kind, id))
+  if (hadParent || run.last === undefined || isOver(run)) return
+  for (const parent of parentsOf(run)) history.open(parent, run)
+  if (run.kind === 'step' && busy) countStep(history, run, true, signal)
 }
 
 /** Moves a run to a state, and tells those that it runs in. */
