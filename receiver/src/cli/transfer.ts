@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, statSync, type WriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
@@ -53,10 +53,7 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
   const from = text(call.options.from) ?? config.documentDbUrl
   const source = await openSource(from, config, terminal.workingDirectory)
   const [file] = call.arguments
-  const output =
-    file === undefined
-      ? undefined
-      : createWriteStream(resolve(terminal.workingDirectory, file), { flush: true })
+  const output = file === undefined ? undefined : openOutput(resolve(terminal.workingDirectory, file))
   // With a filter nobody knows how many there will be.
   const isFiltered = ['level', 'start_time', 'end_time'].some((name) => call.options[name] !== undefined)
   const progress = createProgress(terminal, isFiltered ? undefined : source.eventCount)
@@ -79,6 +76,11 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
   } finally {
     await source.close()
   }
+}
+
+/** On the disk when it ends; a device or a pipe has none. */
+function openOutput(path: string): WriteStream {
+  return createWriteStream(path, { flush: statSync(path, { throwIfNoEntry: false })?.isFile() ?? true })
 }
 
 /** Waits while the reader of standard output does. */

@@ -1,0 +1,22 @@
+import { alertStormBench } from './alert-storm.ts'
+import { emitBench } from './emit.ts'
+import { historyBench } from './history.ts'
+import { mongodbBench } from './mongodb.ts'
+import { nullStoreBench } from './null-store.ts'
+import { overloadBench } from './overload.ts'
+import { postEventBench } from './post-event.ts'
+import { sqliteBench } from './sqlite.ts'
+import { timelineBench } from './timeline.ts'
+
+/** Every bench by its name. */
+export const benches = {
+  emit: emitBench,
+  mongodb: mongodbBench,
+  sqlite: sqliteBench,
+  'null-store': nullStoreBench,
+  'post-event': postEventBench,
+  overload: overloadBench,
+  'alert-storm': alertStormBench,
+  timeline: timelineBench,
+  history: historyBench,
+}
