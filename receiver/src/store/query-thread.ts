@@ -2,6 +2,7 @@ import { setPriority } from 'node:os'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 import { EventError } from '@madsci-events/sdk/event'
 import type { StoredEvent } from './event-store.ts'
+import { type PackedEvents, unpackEvents } from './packed-event.ts'
 
 /** What a thread of queries takes. */
 export type ToQueryThread<Command> =
@@ -11,14 +12,14 @@ export type ToQueryThread<Command> =
 
 /** What it says. `rest` is the command for what comes after the chunk, from threads whose queries can be resumed. */
 export type FromQueryThread<Command> =
-  | { kind: 'chunk'; query: number; events: StoredEvent[]; rest?: Command }
+  | { kind: 'chunk'; query: number; events: PackedEvents; rest?: Command }
   | { kind: 'end'; query: number }
   | { kind: 'failed'; query: number; message: string; code: number | undefined }
 
 /** Chunks that a thread sends before its reader asks for more: one is read while the other is used. */
 export const chunksAhead = 2
 /** A chunk ends with the first of these. */
-export const chunkLimit = { events: 50, characters: 256 * 1024 }
+export const chunkLimit = { events: 100, characters: 256 * 1024 }
 
 /** For the thread itself: whoever waits for a commit or a single event goes first. */
 export function yieldToOthers(): void {
@@ -146,7 +147,7 @@ export function createQueryThread<Command>(options: QueryThreadOptions): QueryTh
       for (;;) {
         const message = arrived.shift()
         if (message?.kind === 'chunk') {
-          yield message.events
+          yield unpackEvents(message.events)
           post({ kind: 'more', query: number })
         } else if (message) {
           isDone = true

@@ -1,6 +1,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
 import type { StoredEvent } from '../event-store.ts'
+import { packEvents } from '../packed-event.ts'
 import {
   chunkLimit,
   chunksAhead,
@@ -85,7 +86,7 @@ async function run(query: number, command: FindCommand): Promise<void> {
       })
     }
     state.credit--
-    if (!state.isCancelled) post({ kind: 'chunk', query, events })
+    if (!state.isCancelled) post({ kind: 'chunk', query, events: packEvents(events) })
   }
   try {
     await connect()

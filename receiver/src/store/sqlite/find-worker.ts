@@ -3,6 +3,7 @@ import { setImmediate } from 'node:timers'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { StoredEvent } from '../event-store.ts'
 import { createMatcher } from '../matcher.ts'
+import { packEvents } from '../packed-event.ts'
 import {
   chunkLimit,
   chunksAhead,
@@ -178,7 +179,7 @@ function take(state: Running, [seq, id, value, json, exact, archivedAt]: Row): b
 function flush(state: Running): void {
   const { events, number, command } = state
   if (events.length === 0) return
-  post({ kind: 'chunk', query: number, events, rest: { ...command } })
+  post({ kind: 'chunk', query: number, events: packEvents(events), rest: { ...command } })
   state.credit--
   state.events = []
   state.characters = 0
