@@ -1,59 +1,178 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { startTestReceiver } from '@madsci-events/sdk/testing'
+import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 
 const root = join(import.meta.dirname, '../..')
 
 describe('the packed SDK, in a project of its own', () => {
   let project: string
-  const run = (command: string, args: string[], cwd = project) => {
-    const { status, stdout, stderr } = spawnSync(command, args, { cwd, encoding: 'utf8' })
+  let archive: string
+  const run = (command: string, args: string[], cwd = project, env: NodeJS.ProcessEnv = process.env) => {
+    const { status, stdout, stderr } = spawnSync(command, args, { cwd, env, encoding: 'utf8' })
     return { status, text: stdout + stderr }
+  }
+  /** The same, while this process goes on: it is the receiver. */
+  const start = async (args: string[], env: NodeJS.ProcessEnv) => {
+    const child = spawn(process.execPath, args, { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] })
+    let text = ''
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk) => {
+        text += chunk
+      })
+    const [code] = (await once(child, 'close')) as [number | null]
+    return { code, text }
   }
   beforeAll(() => {
     project = mkdtempSync(join(tmpdir(), 'madsci-pack-'))
     const packed = run('npm', ['pack', '-w', 'sdk', '--pack-destination', project], root)
     expect(packed.status, packed.text).toBe(0)
-    const archive = readdirSync(project).find((name) => name.endsWith('.tgz'))!
+    archive = readdirSync(project).find((name) => name.endsWith('.tgz'))!
     expect(run('tar', ['-xzf', archive]).status).toBe(0)
     const modules = join(project, 'node_modules')
     mkdirSync(join(modules, '@madsci-events'), { recursive: true })
     renameSync(join(project, 'package'), join(modules, '@madsci-events/sdk'))
     // Its dependencies, as npm would install them; they are those of this checkout.
-    for (const name of ['@opentelemetry', 'ulid', '@types', 'undici-types'])
+    for (const name of ['@opentelemetry', 'ulid', '@types', 'undici-types', 'pino', 'pino-9'])
       symlinkSync(join(root, 'node_modules', name), join(modules, name))
     writeFileSync(join(project, 'package.json'), '{"name":"lab"}')
   })
   afterAll(() => rmSync(project, { recursive: true, force: true }))
 
   const use = `
-    const events = new EventClient({ url: 'http://127.0.0.1:1', name: 'arm' })
+    const events = new EventClient({ url: 'http://127.0.0.1:1', name: 'arm', spool: false })
     const id: string = events.info('Aspirated', { volume_ul: 50 })
     const level: EventLevel = 20
-    if (!isUlid(id) || level !== 20 || events.stats.emitted !== 1) throw new Error('no event')
+    const moved: number = events.action('move', { args: { to: 'B2' } }, () => 7)
+    const stream: NodeJS.WritableStream = createPinoStream({ spool: false })
+    const transport: NodeJS.WritableStream = createWinstonTransport({ spool: false, silent: true })
+    stream.end()
+    transport.end()
+    if (!isUlid(id) || level !== 20 || moved !== 7 || registered === undefined) throw new Error('no event')
+    if (typeof createTransport !== 'function' || typeof traceMixin !== 'function') throw new Error('no pino')
+    startTestReceiver().then((receiver: TestReceiver) => receiver.close())
     events.close({ timeoutMs: 1 }).catch((error: { code: string }) => console.log(error.code))`
-  const plain = use.replace(': string', '').replace(': EventLevel', '').replace(': { code: string }', '')
+  const plain = use.replaceAll(
+    /: (\{ code: string \}|string|EventLevel|number|NodeJS\.WritableStream|TestReceiver)/g,
+    '',
+  )
+  const names: { [path: string]: string } = {
+    '': 'EventClient',
+    '/event': 'isUlid',
+    '/testing': 'startTestReceiver',
+    '/winston': 'createWinstonTransport',
+    '/pino': 'createPinoStream, traceMixin',
+    '/register': 'events as registered',
+  }
+  const imports = Object.entries(names).map(
+    ([path, name]) => `import { ${name} } from '@madsci-events/sdk${path}'\n`,
+  )
+  const requires = Object.entries(names).map(
+    ([path, name]) => `const { ${name.replace(' as ', ': ')} } = require('@madsci-events/sdk${path}')\n`,
+  )
+  const env = () => ({ ...process.env, MADSCI_SPOOL_DIR: join(project, 'spool') })
 
-  it('is imported and required', () => {
+  it('every sub-path is in the test below', () => {
+    const { exports } = JSON.parse(readFileSync(join(root, 'sdk/package.json'), 'utf8')) as {
+      exports: object
+    }
+    expect(
+      Object.keys(exports)
+        .map((path) => path.slice(1))
+        .sort(),
+    ).toEqual(Object.keys(names).sort())
+  })
+
+  it('is imported and required, by every sub-path', () => {
     writeFileSync(
       join(project, 'use.mjs'),
-      `import { EventClient } from '@madsci-events/sdk'\nimport { isUlid } from '@madsci-events/sdk/event'\n${plain}`,
+      `${imports.join('')}import createTransport from '@madsci-events/sdk/pino'\n${plain}`,
     )
     writeFileSync(
       join(project, 'use.cjs'),
-      `const { EventClient } = require('@madsci-events/sdk')\nconst { isUlid } = require('@madsci-events/sdk/event')\n${plain}`,
+      `${requires.join('')}const { default: createTransport } = require('@madsci-events/sdk/pino')\n${plain}`,
     )
     for (const file of ['use.mjs', 'use.cjs']) {
-      const { status, text } = run(process.execPath, [file])
+      const { status, text } = run(process.execPath, [file], project, env())
       expect(text, file).toContain('EVT_UNREACHABLE')
       expect(status, text).toBe(0)
     }
   })
 
+  it('publint and arethetypeswrong have nothing to say, but that node10 knows no sub-paths', async () => {
+    const tarball = readFileSync(join(project, archive))
+    const pkgDir = join(project, 'node_modules/@madsci-events/sdk')
+    const { messages } = await publint({ pkgDir, level: 'suggestion', strict: true, pack: false })
+    expect(messages).toEqual([])
+    const checked = await checkPackage(createPackageFromTarballData(new Uint8Array(tarball)))
+    if (!checked.types) throw new Error('no types')
+    const problems = checked.problems.filter(
+      (problem) => !('resolutionKind' in problem) || problem.resolutionKind !== 'node10',
+    )
+    expect(problems).toEqual([])
+  })
+
+  it('runs nothing when it is installed, and needs nothing native', () => {
+    const modules = join(project, 'node_modules')
+    const manifest = JSON.parse(readFileSync(join(modules, '@madsci-events/sdk/package.json'), 'utf8')) as {
+      scripts: object
+      dependencies: object
+      peerDependenciesMeta: { [name: string]: { optional: boolean } }
+    }
+    expect(Object.keys(manifest.scripts).filter((name) => name.includes('install'))).toEqual([])
+    for (const { optional } of Object.values(manifest.peerDependenciesMeta)) expect(optional).toBe(true)
+    for (const name of Object.keys(manifest.dependencies)) {
+      const files = readdirSync(join(modules, name), { recursive: true, encoding: 'utf8' })
+      expect(
+        files.filter((file) => file.endsWith('.node') || file.endsWith('binding.gyp')),
+        name,
+      ).toEqual([])
+    }
+  })
+
+  it('a program has it by --import and by --require, and pino 9 and 10 by their workers', async () => {
+    const receiver = await startTestReceiver()
+    const flags = { '--import': 'console.info("imported")', '--require': 'console.info("required")' }
+    for (const [flag, source] of Object.entries(flags)) {
+      writeFileSync(join(project, 'app.cjs'), source)
+      const more = { MADSCI_REGISTER: 'console', MADSCI_URL: receiver.url }
+      const { code, text } = await start([flag, '@madsci-events/sdk/register', 'app.cjs'], {
+        ...env(),
+        ...more,
+      })
+      expect(code, text).toBe(0)
+    }
+    for (const name of ['pino', 'pino-9']) {
+      const options = JSON.stringify({ url: receiver.url, name })
+      const logger = `require('${name}')({ transport: { target: '@madsci-events/sdk/pino', options: ${options} } })`
+      writeFileSync(join(project, 'app.cjs'), `${logger}.info('by ${name}')`)
+      const { code, text } = await start(['app.cjs'], env())
+      expect(code, text).toBe(0)
+    }
+    const messages = receiver.events().map((event) => (event.event_data as { message: string }).message)
+    expect(messages).toEqual(['imported', 'required', 'by pino', 'by pino-9'])
+    await receiver.close()
+  })
+
   it('has types for both', () => {
-    const source = `import { EventClient, type EventLevel } from '@madsci-events/sdk'\nimport { isUlid } from '@madsci-events/sdk/event'\n${use}`
+    const types = `import type { EventLevel } from '@madsci-events/sdk'
+      import type { TestReceiver } from '@madsci-events/sdk/testing'
+      import createTransport from '@madsci-events/sdk/pino'\n`
+    const source = `${imports.join('')}${types}${use}`
     for (const file of ['use.mts', 'use.cts']) writeFileSync(join(project, file), source)
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
     const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
