@@ -85,8 +85,10 @@ export function createTimelineFold({
     const known = interned.get(text)
     if (known !== undefined) return known
     if (interned.size >= 10_000) interned.clear()
-    interned.set(text, text)
-    return text
+    // A part of a longer text keeps all of it in memory: here, the whole document.
+    const own = Buffer.from(text).toString()
+    interned.set(own, own)
+    return own
   }
 
   return {
@@ -106,15 +108,11 @@ export function createTimelineFold({
         if (!Number.isNaN(micros)) bounds = { first: micros, last: micros }
       } else if (micros < bounds.first) bounds.first = micros
       else if (micros > bounds.last) bounds.last = micros
-      const signal = toSignal(event)
+      const signal = toSignal(event, intern)
       if (signal === undefined) return
       if (Number.isNaN(signal.at)) {
         if (unread.count++ < maxUnreadIds) unread.eventIds.push(signal.id)
         return
-      }
-      for (const key of sharedLinks) {
-        const id = signal.links[key]
-        if (id !== undefined) signal.links[key] = intern(id)
       }
       held.push(signal)
       if (!keepsAll && held.length >= heldSignals * 2) apply(held.length - heldSignals)
@@ -138,14 +136,6 @@ export function createTimelineFold({
 }
 
 const maxUnreadIds = 20
-const sharedLinks = [
-  'node_id',
-  'workcell_id',
-  'lab_id',
-  'experiment_id',
-  'workflow_id',
-  'campaign_id',
-] as const
 
 /** Index of the first signal behind a place. */
 function upperBound(signals: readonly Signal[], place: Place): number {

@@ -26,8 +26,8 @@ const linkKeys = ['experiment_id', 'campaign_id', ...placeKeys, 'step_id', 'work
 
 type Data = { [key: string]: Value }
 
-/** What an event says; undefined when it speaks of nothing here. */
-export function toSignal(event: TimelineEvent): Signal | undefined {
+/** What an event says; undefined when it speaks of nothing here. `intern` gives one text for equal ids. */
+export function toSignal(event: TimelineEvent, intern: (id: string) => string): Signal | undefined {
   let type: string = event.type
   const isLog = type === 'log' || type.startsWith('log_')
   if (!isLog && kindOf(type) === undefined) return undefined
@@ -41,7 +41,7 @@ export function toSignal(event: TimelineEvent): Signal | undefined {
   const isStanding = kind.kind === 'node' || kind.kind === 'workcell' || kind.kind === 'lab'
   for (const key of isStanding ? placeKeys : linkKeys) {
     const id = event.source(key) ?? toText(data[key])
-    if (id !== undefined) links[key] = id
+    if (id !== undefined) links[key] = intern(id)
   }
   const userId = isStanding ? undefined : (event.source('user_id') ?? toText(data.user_id))
   const what = type.slice(kind.prefix.length)
