@@ -146,6 +146,29 @@ describe('POST /v1/logs', () => {
     expect([...answer.bytes.subarray(0, 3)]).toEqual([0x08, 3, 0x12])
   })
 
+  it('R11: too many bytes in flight are 429 with Retry-After, before the body is read, and the next request is served', async () => {
+    const small = await startTestReceiver({ flags: { max_in_flight_bytes: '1024' } })
+    try {
+      const { port } = new URL(small.url)
+      const slow = connect(Number(port), '127.0.0.1')
+      slow.on('error', () => {})
+      slow.write(`POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: ${json}\r\ncontent-length: 900\r\n\r\n{`)
+      const url = `${small.url}v1/logs`
+      const full = ' '.repeat(800)
+      let answer = await post(full, json, {}, url)
+      for (let i = 0; i < 50 && answer.status !== 429; i++) answer = await post(full, json, {}, url)
+      expect(answer.status).toBe(429)
+      expect(Number(answer.headers.get('retry-after'))).toBeGreaterThan(0)
+      expect(JSON.parse(answer.bytes.toString())).toHaveProperty('message')
+      slow.destroy()
+      do answer = await post('{}', json, {}, url)
+      while (answer.status === 429)
+      expect(answer.status).toBe(200)
+    } finally {
+      await small.close()
+    }
+  })
+
   it('R12: too large is 413 with a Status, before and after decompression; a zip bomb costs its limit', async () => {
     const large = Buffer.alloc(1_048_577, 32)
     expect((await post(large)).status).toBe(413)
@@ -225,6 +248,33 @@ describe('POST /v1/logs', () => {
       expect([wrong, (await post(makeRequest(wrong))).status]).toEqual([wrong, 400])
   })
 
+  it('R15: empty values, bytes, mixed arrays and nested lists are values of an attribute', async () => {
+    const { event } = await becomes({
+      body: { stringValue: 'a text' },
+      attributes: [
+        { key: 'empty', value: {} },
+        { key: 'bytes', value: { bytesValue: 'AAECAw==' } },
+        {
+          key: 'mixed',
+          value: {
+            arrayValue: { values: [{ intValue: '1' }, { stringValue: 'b' }, { boolValue: true }, {}] },
+          },
+        },
+        {
+          key: 'nested',
+          value: { kvlistValue: { values: [{ key: 'a', value: { kvlistValue: { values: [] } } }] } },
+        },
+      ],
+    })
+    expect(event.event_data).toEqual({
+      message: 'a text',
+      empty: null,
+      bytes: 'AAECAw==',
+      mixed: [1, 'b', true, null],
+      nested: { a: {} },
+    })
+  })
+
   it('R16: ids of a wrong length or of zeros are absent; flags keep their low byte', async () => {
     const { event } = await becomes({ traceId: '00'.repeat(16), spanId: 'abcd', flags: 0x1ff })
     expect(event).toMatchObject({ trace_id: null, span_id: null, otel: { flags: 255 } })
@@ -264,6 +314,18 @@ describe('POST /v1/logs', () => {
     })
     expect(event.event_data).toEqual({ k: 2 })
     expect(receiver.metric.total('attributes_duplicate')).toBe(before + 1)
+  })
+
+  it('R21: a reply stays small, however many records are rejected and whatever their reasons hold', async () => {
+    const logRecords = Array.from({ length: 2000 }, (_, index) => ({
+      attributes: [{ key: `${'k'.repeat(100)}${index}\0`, value: { intValue: 1 } }],
+    }))
+    const answer = await post(JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] }))
+    expect(answer.status).toBe(200)
+    expect(JSON.parse(answer.bytes.toString())).toMatchObject({
+      partialSuccess: { rejectedLogRecords: '2000' },
+    })
+    expect(answer.bytes.length).toBeLessThan(8192)
   })
 
   it('R22: the same request sent again stores nothing twice, also for records without an id', async () => {
