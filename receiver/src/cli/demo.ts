@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { startLab } from '../demo/lab.ts'
 import { aborted, closeReceiver, createLog, openReceiver } from './serve.ts'
 import { readSettings } from './setting.ts'
@@ -24,7 +25,8 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   const config = readSettings(terminal, { ...demoFlags, ...flags })
   const log = createLog(config)
   const receiver = await openReceiver(config, log, terminal)
-  const lab = startLab({ url: receiver.url, speed: 5 })
+  const spoolDir = resolve(terminal.workingDirectory, '.madsci/demo-spool')
+  const lab = startLab({ url: receiver.url, spoolDir, speed: 5 })
   const { stdout } = terminal
   stdout.write('a laboratory of five nodes is at work; ctrl-C ends it\n')
 

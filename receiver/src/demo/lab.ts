@@ -11,6 +11,8 @@ export interface LabFigures {
 export interface LabOptions {
   /** The receiver's address. */
   url: string
+  /** What a cut-off end leaves waits here, away from the spool of real programs. */
+  spoolDir: string
   /** How much faster than a real laboratory; 1 is a step of a few seconds. */
   speed: number
 }
@@ -43,7 +45,8 @@ export function startLab(options: LabOptions): Lab {
   const stopping = new AbortController()
 
   const connect = (name: string, ids: { [key: string]: string }) => {
-    const client = new EventClient({ url: options.url, name, source: { lab_id, workcell_id, ...ids } })
+    const { url, spoolDir } = options
+    const client = new EventClient({ url, name, spoolDir, source: { lab_id, workcell_id, ...ids } })
     return {
       client,
       say(type: string, data: { [key: string]: unknown }, ids: { [key: string]: string } = {}, level = 20) {
