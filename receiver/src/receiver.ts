@@ -83,6 +83,8 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       managerId: await toManagerId(config, options),
       ...(config.naiveTimezone !== undefined && { fromNaive: createZoneConverter(config.naiveTimezone) }),
     }
+    if (telling.isWanted && !isTelling)
+      log.warn({}, 'nothing is kept here, and so no alerts are raised, whatever channels and rules are set')
     if (isTelling) {
       alerts = startAlerts({
         store,

@@ -399,6 +399,8 @@ describe('webhooks', () => {
       expect(await (await act('silence', { minutes: 5 })).json()).toMatchObject({
         silenced_until: expect.any(String),
       })
+      const bare = await fetch(`${receiver.url}alerts/${many!.alert_id}/acknowledge`, { method: 'POST' })
+      expect(bare.status).toBe(200)
       expect(await (await act('resolve', {})).json()).toMatchObject({
         state: 'resolved',
         resolution: 'resolved by hand',

@@ -34,7 +34,13 @@ const maxContentCharacters = 100_000
  * are noted once a second.
  */
 export function createMatch(rules: readonly Rule[], now: () => number = Date.now): MatchEvents | undefined {
-  const looks = rules.map((rule) => toLook(rule, now))
+  // Of the event that is looked at: the rules share it.
+  let document: MatchDocument | undefined
+  const documentOf = (event: Event): MatchDocument => {
+    document ??= toDocument(event) as MatchDocument
+    return document
+  }
+  const looks = rules.map((rule) => toLook(rule, { now, documentOf }))
   if (looks.length === 0) return undefined
   return (events) => {
     let found: Match[] | undefined
@@ -67,6 +73,7 @@ export function createMatch(rules: readonly Rule[], now: () => number = Date.now
       return match
     }
     for (const event of events) {
+      document = undefined
       for (const look of looks) look(event, position, note)
       position++
     }
@@ -76,11 +83,16 @@ export function createMatch(rules: readonly Rule[], now: () => number = Date.now
 
 const none: Match[] = []
 
-function toLook(rule: Rule, now: () => number): Look {
+interface Looking {
+  now: () => number
+  documentOf: (event: Event) => MatchDocument
+}
+
+function toLook(rule: Rule, { now, documentOf }: Looking): Look {
   switch (rule.kind) {
     case 'match':
     case 'rate':
-      return toEventLook(rule)
+      return toEventLook(rule, documentOf)
     case 'silent':
       return toSilentLook(rule, now)
     case 'slow_step':
@@ -99,7 +111,7 @@ function toLook(rule: Rule, now: () => number): Look {
   }
 }
 
-function toEventLook(rule: Rule): Look {
+function toEventLook(rule: Rule, documentOf: Looking['documentOf']): Look {
   const { selector, recovery, minLevel, groupBy } = rule
   const matches = selector && createMatcher(selector)
   const recovers = recovery && createMatcher(recovery)
@@ -110,7 +122,7 @@ function toEventLook(rule: Rule): Look {
       if (event.log_level >= minLevel || event.alert) note(rule, 'match', keyOf(event), position)
     }
   return (event, position, note) => {
-    const document = toDocument(event) as MatchDocument
+    const document = documentOf(event)
     const isMatch = matches ? matches(document) : event.log_level >= minLevel || event.alert
     if (isMatch) note(rule, 'match', keyOf(event), position)
     else if (recovers?.(document)) note(rule, 'recover', keyOf(event), position)

@@ -19,7 +19,7 @@ import {
   parseAlertCursor,
 } from '../store/alert-store.ts'
 import { schemas } from './alert-schema.ts'
-import { withBody } from './body.ts'
+import { hasBody, withBody } from './body.ts'
 import { createParameters } from './parameter.ts'
 
 export interface AlertDoorOptions {
@@ -76,14 +76,15 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
   })
 
   for (const kind of ['acknowledge', 'silence', 'resolve'] as const) {
-    app.post(`/alerts/:alert_id/${kind}`, { schema: schemas[kind] }, (request, reply) =>
-      withBody(request, options, async (body) => {
-        const { alert_id: alertId } = request.params as { alert_id: string }
+    app.post(`/alerts/:alert_id/${kind}`, { schema: schemas[kind] }, async (request, reply) => {
+      const { alert_id: alertId } = request.params as { alert_id: string }
+      const act = async (body: Value) => {
         const record = await room().act(toAction(kind, alertId, body))
         if (!record) throw unknownAlert(alertId)
         return send(reply, toAlert(record, await room().store.deliveriesOf([alertId])))
-      }),
-    )
+      }
+      return hasBody(request.headers) ? withBody(request, options, act) : act(null)
+    })
   }
 
   app.post('/alerts/test', { schema: schemas.testChannel }, (request, reply) =>

@@ -2,7 +2,7 @@ import { type Detail, invalid, isObject, type Value } from '@madsci-events/sdk/e
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Backups } from '../backup/backup.ts'
 import type { Ingest } from '../ingest/ingest.ts'
-import { withBody } from './body.ts'
+import { hasBody, withBody } from './body.ts'
 import { schemas } from './schema.ts'
 
 export interface BackupDoorOptions {
@@ -45,9 +45,6 @@ export function registerBackup(app: FastifyInstance, options: BackupDoorOptions)
 
 const send = (reply: FastifyReply, answer: object) =>
   reply.header('content-type', 'application/json').send(JSON.stringify(answer))
-
-const hasBody = (headers: { [name: string]: unknown }) =>
-  Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined
 
 function parseDescription(body: Value): string | null {
   if (body === null) return null

@@ -117,3 +117,7 @@ function jsonInvalid(reason: string, offset: number): EventError {
     ],
   })
 }
+
+/** Where a body may be left out. */
+export const hasBody = (headers: { [name: string]: unknown }) =>
+  Number(headers['content-length'] ?? 0) > 0 || headers['transfer-encoding'] !== undefined
