@@ -29,6 +29,12 @@ export interface IntentDocument {
   recovering?: true
 }
 
+interface Settling {
+  update: Document
+  /** The intent as it should be. */
+  document: IntentDocument
+}
+
 export interface IntentLog {
   /** Settles when it is executed. With an id: once more, for a primary that may not have it. */
   open(db: Db, facts: Fact[], again?: { id: string; isDurable: true }): Promise<string>
@@ -46,6 +52,8 @@ const expireMs = 3_600_000
 const recoverCount = 50
 const claimMs = 10_000
 const settleMs = 20
+const retryMs = 500
+const maxSettling = 1000
 
 export function createIntentLog(
   collectionName: string,
@@ -53,7 +61,7 @@ export function createIntentLog(
 ): IntentLog {
   const name = intentName(collectionName)
   const intentsOf = (db: Db): Collection<IntentDocument> => db.collection(name)
-  let settling: Document[] = []
+  let settling: Settling[] = []
   let removing: Document[] = []
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
@@ -66,16 +74,32 @@ export function createIntentLog(
   }
 
   async function flush(db: Db): Promise<void> {
-    const [updates, deletes] = [settling, removing]
+    const [ready, gone] = [settling, removing]
     settling = []
     removing = []
     try {
       const writeConcern = { w: 1 }
-      if (updates.length > 0) await db.command({ update: name, updates, writeConcern }, callLimit())
-      if (deletes.length > 0) await db.command({ delete: name, deletes, writeConcern }, callLimit())
+      if (ready.length > 0) {
+        const updates = ready.map(({ update }) => update)
+        const { n } = await db.command({ update: name, updates, writeConcern }, callLimit())
+        if (n < ready.length) await restore(db, ready)
+      }
+      if (gone.length > 0) await db.command({ delete: name, deletes: gone, writeConcern }, callLimit())
     } catch (error) {
-      log.warn({ reason: (error as Error).message }, 'alert intents could not be settled; they are recovered')
+      if (settling.length < maxSettling) settling.push(...ready)
+      log.warn({ reason: (error as Error).message }, 'alert intents could not be settled yet')
+      setTimeout(() => flushSoon(db), retryMs).unref()
     }
+  }
+
+  /** One that is not there at all went with a mongod that lost what it had not flushed. Others were recovered. */
+  async function restore(db: Db, ready: readonly Settling[]): Promise<void> {
+    const updates = ready.map(({ document: { _id, ...fields } }) => ({
+      q: { _id },
+      u: { $setOnInsert: fields },
+      upsert: true,
+    }))
+    await db.command({ update: name, updates, writeConcern: durable }, callLimit())
   }
 
   function flushSoon(db: Db): void {
@@ -172,8 +196,11 @@ export function createIntentLog(
         const isWhole =
           stored.length === facts.length && stored.every((one, i) => one.ids.length === facts[i]!.ids.length)
         settling.push({
-          q,
-          u: { $set: { state: 'ready', ...(!isWhole && { facts: stored }) }, $unset: { next: '' } },
+          update: {
+            q,
+            u: { $set: { state: 'ready', ...(!isWhole && { facts: stored }) }, $unset: { next: '' } },
+          },
+          document: { _id: id, at: new Date(), state: 'ready', facts: stored },
         })
       }
       flushSoon(db)

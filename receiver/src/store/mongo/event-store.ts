@@ -183,6 +183,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     // Another primary took the events: the entry may have been rolled back with the old one.
     if (reply.electionId !== begun.electionId)
       await Promise.all([journal.repeat(db, ids, restOfRun), repeatIntent()])
+    else if (reply.isRetried) await repeatIntent()
     const out: number[] = []
     for (let k = 0; k < ids.length; k++) {
       const outcome = reply.outcomes[k]!
@@ -197,6 +198,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     const isDoubtful = reply.isRetried && reply.outcomes.includes('duplicate')
     if (!isDoubtful) intents.settle(db, intent, facts, stored)
 
+    // Sent twice, the events may lie with a mongod that started anew and lost what it had not flushed: the intent.
     async function repeatIntent(): Promise<void> {
       if (intent !== undefined) await intents.open(db, facts, { id: intent, isDurable: true })
     }
