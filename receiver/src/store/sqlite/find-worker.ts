@@ -15,7 +15,7 @@ import { parseSelector } from '../selector.ts'
 import { openReadable } from './connection.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
 import { type Plan, toPlan, toWindow } from './plan.ts'
-import { toMatchDocument, toStoredEvent } from './row.ts'
+import { filterRow, type Row } from './row-filter.ts'
 
 /**
  * The thread of the queries. Each gets its turn of some milliseconds; between turns it holds no read transaction, so
@@ -136,8 +136,10 @@ function read(state: Running, untilMs: number): boolean {
   // Arrays, as setReturnArrays makes them: the declared type is that of objects.
   for (const row of statement.iterate(...parameters) as unknown as Iterable<Row>) {
     count++
-    if (take(state, row)) {
-      command.given++
+    const event = filterRow(command, state.matches, row)
+    if (event) {
+      state.events.push(event)
+      state.characters += event.json.length
       if (command.given === limit) return true
       if (state.events.length >= chunkLimit.events || state.characters >= chunkLimit.characters) {
         flush(state)
@@ -150,30 +152,6 @@ function read(state: Running, untilMs: number): boolean {
     if (nowMs > untilMs) return false
   }
   return count < rowsAtOnce
-}
-
-type Row = [
-  seq: number,
-  id: string,
-  value: string | number,
-  json: string | null,
-  exact: string | null,
-  archivedAt: number,
-]
-
-/** True when the row is one of the answer. */
-function take(state: Running, [seq, id, value, json, exact, archivedAt]: Row): boolean {
-  const { command, matches } = state
-  command.position = { seq, value }
-  if (json === null) return false
-  if (matches && !matches(toMatchDocument(json, exact, archivedAt))) return false
-  if (command.passedOver < command.query.offset) {
-    command.passedOver++
-    return false
-  }
-  state.events.push(toStoredEvent(id, json, exact))
-  state.characters += json.length
-  return true
 }
 
 function flush(state: Running): void {

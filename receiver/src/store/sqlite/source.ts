@@ -1,31 +1,58 @@
 import { existsSync } from 'node:fs'
+import { setImmediate } from 'node:timers/promises'
 import { EventError } from '@madsci-events/sdk/event'
-import type { EventSource } from '../event-store.ts'
-import { createQueryThread } from '../query-thread.ts'
-import { workerUrl } from '../worker-url.ts'
-import { openReadable } from './connection.ts'
+import type { EventSource, FindQuery, StoredEvent } from '../event-store.ts'
+import { createMatcher } from '../matcher.ts'
+import { openReadable, toStoreError } from './connection.ts'
 import type { FindCommand } from './find-command.ts'
-import type { FindWorkerData } from './find-worker.ts'
+import { toPlan, toWindow } from './plan.ts'
+import { filterRow, type Row } from './row-filter.ts'
 import { deletedEventsSql, lastSeqSql } from './schema.ts'
 
-/** Reads a file of events, also one that a receiver owns. Throws EVT_CONFIG when there is no such file. */
+const rowsAtOnce = 2000
+const chunkEvents = 200
+/** A window ends early with so much in memory: events may be large. */
+const windowCharacters = 8 * 1024 * 1024
+
+/**
+ * Reads a file of events, also one that a receiver owns. Throws EVT_CONFIG when there is no such file. It reads in the thread
+ * that calls, since nobody else waits there, and holds no read transaction between chunks of a window.
+ */
 export function openSqliteSource(path: string): EventSource {
   if (!existsSync(path)) throw new EventError('EVT_CONFIG', `there is no file ${path}`)
-  const turn = new Int32Array(new SharedArrayBuffer(8))
-  const data: FindWorkerData = { path, turn }
-  const thread = createQueryThread<FindCommand>({
-    file: workerUrl('./sqlite/find-worker'),
-    workerData: data,
-    turn,
-    toError: ({ message }) => new EventError('EVT_STORE_UNAVAILABLE', `SQLite: ${message}`),
-  })
-  return {
-    eventCount: countEvents(path),
-    find({ selector, ...query }) {
-      const command = { query, selector: selector?.source, position: undefined, passedOver: 0, given: 0 }
-      return thread.find(command, query.timeoutMs)
-    },
-    close: () => thread.close(),
+  return { eventCount: countEvents(path), find: (query) => read(path, query), close: async () => {} }
+}
+
+async function* read(path: string, { selector, ...query }: FindQuery): AsyncGenerator<StoredEvent[]> {
+  const database = openReadable(path)
+  try {
+    const plan = toPlan({ ...query, ...(selector && { selector }) })
+    const matches = selector && createMatcher(selector)
+    const command: FindCommand = { query, selector: undefined, position: undefined, passedOver: 0, given: 0 }
+    for (let isDone = false; !isDone; ) {
+      const events: StoredEvent[] = []
+      const { sql, parameters } = toWindow(plan, command.position, rowsAtOnce)
+      const statement = database.prepare(sql)
+      statement.setReturnArrays(true)
+      let count = 0
+      let characters = 0
+      for (const row of statement.iterate(...parameters) as unknown as Iterable<Row>) {
+        count++
+        const event = filterRow(command, matches, row)
+        if (event) events.push(event)
+        isDone = query.limit > 0 && command.given === query.limit
+        characters += row[3]?.length ?? 0
+        if (isDone || characters > windowCharacters) break
+      }
+      if (count < rowsAtOnce && characters <= windowCharacters) isDone = true
+      for (let at = 0; at < events.length; at += chunkEvents) yield events.slice(at, at + chunkEvents)
+      // A signal to stop comes in here.
+      await setImmediate()
+    }
+  } catch (error) {
+    throw toStoreError(error)
+  } finally {
+    database.close()
   }
 }
 
