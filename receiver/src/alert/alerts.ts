@@ -78,8 +78,10 @@ export function startAlerts(options: AlertsOptions): Alerts {
     managerId: options.managerId,
     log,
     metric,
+    onRoom: () => send(),
   })
   let isClosed = false
+  let sending: Promise<unknown> | undefined
   let timer: NodeJS.Timeout | undefined
   let timerMs = Number.POSITIVE_INFINITY
   let lastStepMs = 0
@@ -104,6 +106,17 @@ export function startAlerts(options: AlertsOptions): Alerts {
         log.warn({ reason: (error as Error).message, suppressed }, 'alerts wait for the store'),
       )
     }
+  }
+
+  /** Messages do not wait for the next step of the rules. */
+  function send(): void {
+    if (isClosed || sending) return
+    sending = sender
+      .round()
+      .catch(() => 0)
+      .finally(() => {
+        sending = undefined
+      })
   }
 
   function schedule(delayMs: number): void {
@@ -165,6 +178,7 @@ export function startAlerts(options: AlertsOptions): Alerts {
       isClosed = true
       clearTimeout(timer)
       await running
+      await sending
       // Another receiver need not wait for the lease to end.
       if (runner.isLeading) await alerts.lead(holder, 0).catch(() => false)
       await sender.close()

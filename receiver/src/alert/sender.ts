@@ -19,6 +19,8 @@ export interface SenderOptions {
   log: Log
   metric: Metric
   now?: () => number
+  /** A message has ended: there is room for the next. */
+  onRoom?: () => void
 }
 
 export interface Sender {
@@ -141,6 +143,7 @@ export function createSender(options: SenderOptions): Sender {
       .finally(() => {
         held.delete(delivery.id)
         running.delete(work)
+        options.onRoom?.()
       })
     running.set(work, delivery.channel)
   }
