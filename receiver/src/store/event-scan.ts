@@ -21,6 +21,11 @@ export interface ScannedEvent {
   source(name: string): string | undefined
   /** `event_data`, parsed when asked for; undefined for types that the reader did not want. */
   data(): unknown
+  /**
+   * A member of `event_data`, without parsing the rest of it; undefined where `data` is no object. A text may be a slice of
+   * the whole document: who keeps it should copy it.
+   */
+  field(name: string): unknown
 }
 
 /** Where a reader stands; means something to the scan that gave it, in this process. */

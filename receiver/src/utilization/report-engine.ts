@@ -23,8 +23,11 @@ export function createReportEngine(scan: EventScan, { timeoutMs }: { timeoutMs: 
   const time = createTimeCheck(timeoutMs)
   const analyst = createAnalyst(facts, time.check)
 
+  const answers = new Map<string, Omit<ReportAnswer, 'pieces'> & { before: string; after: string }>()
+
   async function refresh(): Promise<void> {
-    const { isCold } = await history.refresh()
+    const { isCold, taken } = await history.refresh()
+    if (taken > 0 || isCold) answers.clear()
     const span = facts.settle()
     if (isCold) analyst.clear()
     else if (span) analyst.renew(span)
@@ -76,13 +79,42 @@ export function createReportEngine(scan: EventScan, { timeoutMs }: { timeoutMs: 
     reports: Object.keys(makers),
     async answer({ report: name, parameters }): Promise<ReportAnswer> {
       await refresh()
+      const key = JSON.stringify([name, parameters])
+      const known = answers.get(key)
+      if (known) return { ...known, pieces: [known.before, generatedAt(), known.after] }
       const report = makers[name]!(parameters)
-      if (parameters.csv_format !== 'true' || 'error' in report)
-        return { contentType: 'application/json', pieces: [toReportJson(report)] }
+      const isCsv = parameters.csv_format === 'true' && !('error' in report)
       const { fileName, toText } = csvOf[name]!
-      return { contentType: 'text/csv; charset=utf-8', fileName, pieces: [toText(report)] }
+      const text = isCsv ? toText(report) : toReportJson(report)
+      const head = isCsv
+        ? { contentType: 'text/csv; charset=utf-8', fileName }
+        : { contentType: 'application/json' }
+      remember(key, head, text, generatedAtOf(report))
+      return { ...head, pieces: [text] }
     },
   }
+
+  /** As long as nothing new is stored, a report differs from the last by the time of day alone. */
+  function remember(
+    key: string,
+    head: Omit<ReportAnswer, 'pieces'>,
+    text: string,
+    at: string | undefined,
+  ): void {
+    const from = at === undefined ? -1 : text.indexOf(at)
+    // Without any event the window ends now.
+    if (at === undefined || from < 0 || !facts.span || text.length > maxAnswerCharacters) return
+    if (answers.size >= maxAnswers) answers.clear()
+    answers.set(key, { ...head, before: text.slice(0, from), after: text.slice(from + at.length) })
+  }
+}
+
+const maxAnswers = 32
+const maxAnswerCharacters = 4 * 1024 * 1024
+
+function generatedAtOf(report: Report): string | undefined {
+  const metadata = (report.report_metadata ?? report.summary_metadata) as Report | undefined
+  return metadata?.generated_at as string | undefined
 }
 
 const csvOf: { [report: string]: { fileName: string; toText: (report: Tree) => string } } = {

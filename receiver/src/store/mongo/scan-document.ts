@@ -58,16 +58,9 @@ export function createMongoEvent(): ScannedEvent & {
       isParsed = false
     },
     source(name: string): string | undefined {
-      if (sourceAt === 0) return undefined
-      const last = sourceAt + bytes.readInt32LE(sourceAt) - 1
-      for (let position = sourceAt + 4; position < last; ) {
-        const kind = bytes[position]!
-        const keyEnd = bytes.indexOf(0, position + 1)
-        if (kind === text && keyEnd - position - 1 === name.length && isKey(position + 1, name))
-          return textAt(keyEnd + 1) || undefined
-        position = keyEnd + 1 + sizeOf(kind, keyEnd + 1)
-      }
-      return undefined
+      const at = sourceAt === 0 ? undefined : find(sourceAt, name)
+      if (at === undefined || bytes[at] !== text) return undefined
+      return textAt(at + name.length + 2) || undefined
     },
     data(): unknown {
       if (!isWanted || dataAt === 0) return undefined
@@ -79,6 +72,26 @@ export function createMongoEvent(): ScannedEvent & {
           : (element(dataType, dataAt) as { v: unknown }).v
       return parsed
     },
+    field(name: string): unknown {
+      if (!isWanted || dataType !== object || dataAt === 0) return undefined
+      if (isParsed) return (parsed as { [key: string]: unknown })[name]
+      const at = find(dataAt, name)
+      if (at === undefined) return undefined
+      const kind = bytes[at]!
+      const value = at + name.length + 2
+      return kind === text ? textAt(value) : (element(kind, value) as { v: unknown }).v
+    },
+  }
+
+  /** Where the element of that name begins in the document at this place. */
+  function find(document: number, name: string): number | undefined {
+    const last = document + bytes.readInt32LE(document) - 1
+    for (let position = document + 4; position < last; ) {
+      const keyEnd = bytes.indexOf(0, position + 1)
+      if (keyEnd - position - 1 === name.length && isKey(position + 1, name)) return position
+      position = keyEnd + 1 + sizeOf(bytes[position]!, keyEnd + 1)
+    }
+    return undefined
   }
 
   function isKey(position: number, name: string): boolean {

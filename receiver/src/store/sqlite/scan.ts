@@ -1,9 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
-import { fromExactJson, isObject } from '@madsci-events/sdk/event'
-import type { EventScan, ScannedEvent, ScanPosition } from '../event-scan.ts'
-import { toMicros } from '../instant.ts'
+import type { EventScan, ScanPosition } from '../event-scan.ts'
 import { openReadable, toStoreError } from './connection.ts'
+import { createSqliteEvent, exactMark } from './scan-document.ts'
 import { deletedEventsSql, lastSeqSql } from './schema.ts'
 
 interface Position extends ScanPosition {
@@ -11,49 +10,75 @@ interface Position extends ScanPosition {
   deleted: number
 }
 
-/** Rows of one statement: between two no read transaction is held, so that the log of SQLite (WAL) can be cut. */
-const rowsAtOnce = 10_000
+const rowsSql = `SELECT iif(exact IS NULL, document, '${exactMark}' || exact) AS text
+                 FROM events WHERE seq > ? AND seq <= ? ORDER BY seq`
+// Each value that leaves SQLite costs more than reading it: some documents come as one text, of which each is a line. Few
+// enough that they stay in the cache of the processor, which makes it twice as fast.
+const linesSql = `SELECT group_concat(text, char(10)) AS text FROM (${rowsSql})`
+const rowsAtOnce = 32
+/** Between two statements no read transaction is held, so that the log of SQLite (WAL) can be cut. */
+const rowsPerTurn = rowsAtOnce * 128
 
-type Row = [seq: number, id: string, document: string, exact: string | null]
+interface Connection {
+  database: DatabaseSync
+  lines: StatementSync
+  rows: StatementSync
+}
 
 /** Along the order of commit. Throws what SQLite says as EVT_STORE_UNAVAILABLE. */
 export function openSqliteScan(path: string): EventScan {
-  let connection: { database: DatabaseSync; rows: StatementSync } | undefined
+  let connection: Connection | undefined
   const event = createSqliteEvent()
 
-  function connect() {
+  function connect(): Connection {
     if (connection) return connection
     const database = openReadable(path)
-    const rows = database.prepare(
-      'SELECT seq, id, document, exact FROM events WHERE seq > ? AND seq <= ? ORDER BY seq',
-    )
-    rows.setReturnArrays(true)
-    connection = { database, rows }
+    connection = { database, lines: database.prepare(linesSql), rows: database.prepare(rowsSql) }
     return connection
   }
 
-  const read: EventScan['read'] = async (from, types, take) => {
+  /** Documents of (from, to], as texts of one or many lines. */
+  function* read({ lines, rows }: Connection, from: number, to: number): Generator<string> {
+    let text: string | null
     try {
-      const { database, rows } = connect()
-      const numberOf = (sql: string) => (database.prepare(sql).get() as { value: number }).value
-      const deleted = numberOf(deletedEventsSql)
-      const { seq: begin, deleted: before } = (from as Position | undefined) ?? { seq: 0, deleted }
-      if (before !== deleted) return 'lost'
-      const end = numberOf(lastSeqSql)
-      for (let seq = begin; seq < end; seq += rowsAtOnce) {
-        const limit = Math.min(seq + rowsAtOnce, end)
-        for (const [, id, document, exact] of rows.iterate(seq, limit) as unknown as Iterable<Row>) {
-          event.place(id, document, exact, types)
-          take(event)
-        }
-        if (limit < end) await setImmediate()
-      }
-      const position: Position = { atMs: Date.now(), seq: end, deleted }
-      return position
-    } catch (cause) {
-      close()
-      throw toStoreError(cause)
+      text = (lines.get(from, to) as { text: string | null }).text
+    } catch {
+      // Together they may be longer than a text can be.
+      for (const row of rows.iterate(from, to)) yield row.text as string
+      return
     }
+    if (text !== null) yield text
+  }
+
+  return {
+    async read(from, types, take) {
+      try {
+        const connected = connect()
+        const numberOf = (sql: string) => (connected.database.prepare(sql).get() as { value: number }).value
+        const deleted = numberOf(deletedEventsSql)
+        const { seq: begin, deleted: before } = (from as Position | undefined) ?? { seq: 0, deleted }
+        if (before !== deleted) return 'lost'
+        const end = numberOf(lastSeqSql)
+        for (let seq = begin; seq < end; seq += rowsAtOnce) {
+          for (const text of read(connected, seq, Math.min(seq + rowsAtOnce, end))) {
+            for (let line = 0; line < text.length; ) {
+              const next = text.indexOf('\n', line)
+              const lineEnd = next < 0 ? text.length : next
+              event.place(text, line, lineEnd, types)
+              take(event)
+              line = lineEnd + 1
+            }
+          }
+          if ((seq - begin) % rowsPerTurn === 0) await setImmediate()
+        }
+        const position: Position = { atMs: Date.now(), seq: end, deleted }
+        return position
+      } catch (cause) {
+        close()
+        throw toStoreError(cause)
+      }
+    },
+    close: async () => close(),
   }
 
   function close() {
@@ -65,73 +90,4 @@ export function openSqliteScan(path: string): EventScan {
       // after trouble nothing is known of a connection
     }
   }
-
-  return { read, close: async () => close() }
-}
-
-const typeMark = '"event_type":"'
-const timeMark = '"event_timestamp":"'
-const sourceMark = '"source":{'
-const dataMark = '"event_data":'
-
-/**
- * Reads what it needs from the text of the document, whose members stand in the order of sdk event/document.ts. Marks with
- * bare quotes cannot stand inside a JSON string, and all that comes before event_data is flat, so the first one is the member.
- */
-function createSqliteEvent(): ScannedEvent & {
-  place(id: string, document: string, exact: string | null, types: ReadonlySet<string>): void
-} {
-  let document = ''
-  let exact: string | null = null
-  let isWanted = false
-  let sourceText = ''
-  let sourceEnd = 0
-  let parsed: unknown
-  let isParsed = false
-  const event = {
-    id: '',
-    type: '',
-    micros: Number.NaN,
-    place(id: string, text: string, exactText: string | null, types: ReadonlySet<string>) {
-      document = text
-      exact = exactText
-      event.id = id
-      const typeFrom = text.indexOf(typeMark) + typeMark.length
-      const typeTo = text.indexOf('"', typeFrom)
-      event.type = text.slice(typeFrom, typeTo)
-      const timeFrom = text.indexOf(timeMark, typeTo) + timeMark.length
-      const timeTo = text.indexOf('"', timeFrom)
-      event.micros = toMicros(text.slice(timeFrom, timeTo))
-      const sourceFrom = text.indexOf(sourceMark, timeTo)
-      sourceEnd = text.indexOf('}', sourceFrom)
-      sourceText = text.slice(sourceFrom, sourceEnd)
-      isWanted = types.has(event.type)
-      isParsed = false
-    },
-    source(name: string): string | undefined {
-      const at = sourceText.indexOf(`"${name}":"`)
-      if (at < 0) return undefined
-      const from = at + name.length + 4
-      return sourceText.slice(from, sourceText.indexOf('"', from)) || undefined
-    },
-    data(): unknown {
-      if (!isWanted) return undefined
-      if (isParsed) return parsed
-      isParsed = true
-      if (exact !== null) {
-        const whole = fromExactJson(exact)
-        parsed = isObject(whole) ? whole.event_data : undefined
-      } else {
-        // Behind the source comes event_data, and behind it the ids of the trace, which hold no object.
-        const from = document.indexOf(dataMark, sourceEnd) + dataMark.length
-        const to = document.lastIndexOf(',"trace_id":')
-        parsed =
-          to > from && !document.endsWith('}}')
-            ? JSON.parse(document.slice(from, to))
-            : (JSON.parse(document) as { event_data?: unknown }).event_data
-      }
-      return parsed
-    },
-  }
-  return event
 }

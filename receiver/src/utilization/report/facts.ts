@@ -2,17 +2,7 @@ import type { ScannedEvent } from '../../store/event-scan.ts'
 import type { EventFold } from '../history.ts'
 import { createInterned, createList, createNames } from './collection.ts'
 import { createRows, type Rows, rowKind } from './row.ts'
-import {
-  type Data,
-  dataOf,
-  firstText,
-  hashOf,
-  isRecord,
-  noData,
-  nodeOf,
-  textOf,
-  toPythonText,
-} from './value.ts'
+import { type Data, dataOf, firstText, hashOf, isRecord, noData, textOf, toPythonText } from './value.ts'
 
 /** A lab or workcell began or ended. */
 export interface Boundary {
@@ -94,6 +84,17 @@ const types = new Set([
 const beginning = new Set(['running', 'started', 'in_progress'])
 const ending = new Set(['completed', 'failed', 'cancelled', 'finished', 'succeeded'])
 
+const actionNames = ['action_id', 'action', 'task_id', '_id', 'id']
+
+/** The first of the fields that may name an action. */
+function actionOf(event: ScannedEvent): string | undefined {
+  for (const name of actionNames) {
+    const action = firstText(event.field(name))
+    if (action !== undefined) return action
+  }
+  return undefined
+}
+
 /** Names are looked for in so many events, as the original does. */
 const namingStarts = { node: 5, experiment: 5, workcell: 3 }
 
@@ -148,28 +149,18 @@ export function createFacts(
   function addRow(event: ScannedEvent, workcell: string | undefined, manager: string | undefined): void {
     const { micros, type } = event
     let nodeId = event.source('node_id') ?? workcell
-    if (type === 'node_status_update') {
-      nodeId ??= nodeOf(dataOf(event))
-      if (nodeId !== undefined) rows.add(micros, rowKind.known, nodes.indexOf(nodeId), 0)
+    if (type === 'node_status_update' || type === 'action_status_change') {
+      nodeId ??= firstText(event.field('node_id'), event.field('node_name'), event.field('node'))
+      if (nodeId === undefined) return
+      const node = nodes.indexOf(nodeId)
+      if (type === 'node_status_update') rows.add(micros, rowKind.known, node, 0)
+      else addAction(event, node)
       return
     }
     const data = dataOf(event)
-    nodeId ??= nodeOf(data)
+    nodeId ??= firstText(data.node_id, data.node_name, data.node)
     const node = nodeId === undefined ? 0 : nodes.indexOf(nodeId)
     switch (type) {
-      case 'action_status_change': {
-        if (node === 0) return
-        const action = firstText(data.action_id, data.action, data.task_id, data._id, data.id)
-        const status = 'status' in data ? toPythonText(data.status) : 'unknown'
-        const kind = beginning.has(status)
-          ? rowKind.actionStart
-          : ending.has(status)
-            ? rowKind.actionEnd
-            : rowKind.known
-        if (action === undefined) rows.add(micros, rowKind.known, node, 0)
-        else rows.add(micros, kind, node, kind === rowKind.known ? 0 : hashOf(action))
-        return
-      }
       case 'node_start':
         if (node !== 0) rows.add(micros, rowKind.nodeStart, node, 0)
         for (const id of new Set([textOf(data.node_id), event.source('node_id'), workcell]))
@@ -194,6 +185,19 @@ export function createFacts(
         if (addExperiment(event, data, node)) return
     }
     if (node !== 0) rows.add(micros, rowKind.known, node, 0)
+  }
+
+  function addAction(event: ScannedEvent, node: number): void {
+    const status = event.field('status')
+    const word = status === undefined ? 'unknown' : toPythonText(status)
+    const kind = beginning.has(word)
+      ? rowKind.actionStart
+      : ending.has(word)
+        ? rowKind.actionEnd
+        : rowKind.known
+    const action = kind === rowKind.known ? undefined : actionOf(event)
+    if (action === undefined) rows.add(event.micros, rowKind.known, node, 0)
+    else rows.add(event.micros, kind, node, hashOf(action))
   }
 
   function addBoundary(

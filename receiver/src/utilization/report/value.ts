@@ -12,11 +12,6 @@ export function dataOf(event: ScannedEvent): Data {
   return isRecord(data) ? data : noData
 }
 
-/** The node that event_data names. */
-export function nodeOf(data: Data): string | undefined {
-  return firstText(data.node_id, data.node_name, data.node)
-}
-
 export function isRecord(value: unknown): value is Data {
   return isObject(value as never)
 }

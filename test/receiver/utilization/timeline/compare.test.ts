@@ -12,12 +12,17 @@ import { labDays } from '../../../support/lab-day.ts'
 import { historyArbitrary, historyStart, toTimelineEvent } from '../../../support/timeline-history.ts'
 import type { PlainEvent } from '../../../support/timeline-reference.ts'
 
+function toScannedEvent(event: PlainEvent): ScannedEvent {
+  const one = toTimelineEvent(event) as Omit<ScannedEvent, 'field'>
+  return { ...one, field: (name) => (one.data() as { [key: string]: unknown } | null)?.[name] }
+}
+
 /** A scan of a list that may grow. */
 function scanOf(events: readonly PlainEvent[]): EventScan {
   return {
     async read(from, _types, take) {
       const begin = (from as { index: number } | undefined)?.index ?? 0
-      for (const event of events.slice(begin)) take(toTimelineEvent(event) as ScannedEvent)
+      for (const event of events.slice(begin)) take(toScannedEvent(event))
       return { atMs: 0, index: events.length } as { atMs: number }
     },
     close: async () => {},
