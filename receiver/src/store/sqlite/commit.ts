@@ -27,9 +27,8 @@ export interface Committer {
   close(): void
 }
 
-// 32 MB. Folding costs two syncs and each page that was touched since the last time, so SQLite's 4 MB are dear: with them it
-// took as long as half of all commits.
-const pagesBetweenFolds = 8000
+// 8 MB. Folding costs two syncs, so SQLite's 4 MB are dear for small commits; a log that still grows is dear for large ones.
+const pagesBetweenFolds = 2000
 
 interface Open {
   database: DatabaseSync

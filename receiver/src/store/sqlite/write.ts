@@ -37,7 +37,7 @@ const smallRows = 50
 const smallCharacters = 128 * 1024
 const defaultQuickMs = 1.5
 // So often the thread makes a small one all the same: its connection then folds the log into the file, if it has grown.
-const commitsBetweenFolds = 512
+const commitsBetweenFolds = 256
 
 export interface WriterOptions {
   path: string
