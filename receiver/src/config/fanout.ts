@@ -92,7 +92,7 @@ function parseDestination(value: unknown): FanoutSetting {
     include: oneOf(given, 'include', ['rest', 'all']),
     from: oneOf(given, 'from', ['now', 'beginning']),
     selector,
-    batchEvents: integerOf(given, 'batch_events', 1000, 10_000),
+    batchEvents: integerOf(given, 'batch_events', 2000, 10_000),
     timeoutMs: integerOf(given, 'timeout_ms', 30_000, 600_000),
   }
 }

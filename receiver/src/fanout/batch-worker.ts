@@ -25,7 +25,8 @@ import type { Destination } from './destination.ts'
  * and whoever waits for a commit goes first.
  */
 const port = parentPort!
-yieldToOthers()
+// More than a query, for nobody waits for the answer.
+yieldToOthers(15)
 const { source, destinations, serviceName } = workerData as BatchThreadData
 
 // A request's body before compression is about as large as the JSON of its events.
@@ -61,7 +62,7 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
   const events: Event[] = []
   for (const stored of page.events) {
     const document = toDocument(stored)
-    if (!matches || matches(toMatchDocument(document))) events.push(fromDocument(document))
+    if (!matches || matches(toMatchDocument(document))) events.push(toEvent(stored, document))
   }
   const groups = groupRecords(events, serviceName)
   const isJson = destination.protocol === 'http/json'
@@ -80,6 +81,13 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
     hasMore: page.hasMore,
     expiredCommits: page.expiredCommits,
   }
+}
+
+/** A whole document is an event but for the name of its id; a copy of each would cost as much as parsing it. */
+function toEvent({ id, partial }: StoredEvent, document: { [key: string]: Value }): Event {
+  if (partial) return fromDocument(document)
+  document.event_id = id
+  return document as unknown as Event
 }
 
 function toDocument({ json, exact }: StoredEvent): { [key: string]: Value } {

@@ -43,7 +43,7 @@ export interface Forwarder {
 
 const pollMs = 1000
 // While events come one by one, so long they are gathered.
-const gatherMs = 100
+const gatherMs = 250
 const firstBackoffMs = 500
 const maxBackoffMs = 30_000
 const closeMs = 3000

@@ -71,11 +71,20 @@ function writeInt64(value: bigint): void {
 }
 
 function writeMessage(tag: number, write: () => void): void {
-  reserve(16)
-  writeVarint(tag)
-  const start = pos
-  pos += 5
+  const start = begin(tag)
   write()
+  end(start)
+}
+
+/** Gives the place of the length, for `end`. Tags are below 128. */
+function begin(tag: number): number {
+  reserve(16)
+  buffer[pos++] = tag
+  pos += 5
+  return pos - 5
+}
+
+function end(start: number): void {
   let length = pos - start - 5
   for (let i = 0; i < 4; i++) {
     buffer[start + i] = (length & 127) | 128
@@ -93,12 +102,22 @@ function writeWholeText(tag: number, text: string): void {
   // UTF-8 takes at most three bytes for each unit of UTF-16.
   reserve(text.length * 3 + 16)
   writeVarint(tag)
-  if (text.length < 40) {
-    // Its length in bytes then fits one byte.
-    const start = pos++
-    const bytes = buffer.write(text, pos, 'utf8')
-    buffer[start] = bytes
-    pos += bytes
+  const length = text.length
+  if (length < 40) {
+    // Its length in bytes then fits one byte; and short ASCII, which most of it is, is quicker written here than by a call.
+    const start = pos + 1
+    for (let i = 0; i < length; i++) {
+      const code = text.charCodeAt(i)
+      if (code > 127) {
+        const bytes = buffer.write(text, start, 'utf8')
+        buffer[start - 1] = bytes
+        pos = start + bytes
+        return
+      }
+      buffer[start + i] = code
+    }
+    buffer[start - 1] = length
+    pos = start + length
     return
   }
   writeVarint(Buffer.byteLength(text))
@@ -133,7 +152,7 @@ function writeAnyValue(value: Value): void {
     pos += value.length
   } else if (Array.isArray(value)) {
     writeMessage(0x2a, () => {
-      for (const member of value) writeMessage(0x0a, () => writeAnyValue(member))
+      for (const member of value) writeAnyValueAt(0x0a, member)
     })
   } else {
     writeMessage(0x32, () => writeAttributes(0x0a, value))
@@ -155,11 +174,18 @@ function writeAttributes(tag: number, attributes: { [key: string]: Value }): voi
   for (const key of Object.keys(attributes)) writeKeyValue(tag, key, attributes[key]!)
 }
 
+/** As writeMessage, without a function for each of the many. */
 function writeKeyValue(tag: number, key: string, value: Value): void {
-  writeMessage(tag, () => {
-    writeText(0x0a, key)
-    writeMessage(0x12, () => writeAnyValue(value))
-  })
+  const start = begin(tag)
+  writeText(0x0a, key)
+  writeAnyValueAt(0x12, value)
+  end(start)
+}
+
+function writeAnyValueAt(tag: number, value: Value): void {
+  const start = begin(tag)
+  writeAnyValue(value)
+  end(start)
 }
 
 function writeFixed64(tag: number, value: bigint): void {
@@ -183,7 +209,7 @@ function writeRecord(record: LogRecord): void {
   writeCount(0x10, record.severityNumber)
   writeText(0x1a, record.severityText)
   const { body } = record
-  if (body !== undefined) writeMessage(0x2a, () => writeAnyValue(body))
+  if (body !== undefined) writeAnyValueAt(0x2a, body)
   for (let i = 0; i < record.keys.length; i++) writeKeyValue(0x32, record.keys[i]!, record.values[i]!)
   writeCount(0x38, record.droppedAttributesCount)
   if (record.flags !== 0) {

@@ -21,10 +21,10 @@ export const chunksAhead = 2
 /** A chunk ends with the first of these. */
 export const chunkLimit = { events: 100, characters: 256 * 1024 }
 
-/** For the thread itself: whoever waits for a commit or a single event goes first. */
-export function yieldToOthers(): void {
+/** For the thread itself: whoever waits for a commit or a single event goes first. `nice` is Linux's: 19 yields most. */
+export function yieldToOthers(nice = 10): void {
   // Linux counts priorities by thread, and 0 is the caller; elsewhere this would slow the whole process.
-  if (process.platform === 'linux') setPriority(0, 10)
+  if (process.platform === 'linux') setPriority(0, nice)
 }
 
 export interface QueryThreadOptions {

@@ -23,17 +23,19 @@ export function toOtelRecord(event: Event): LogRecord {
     keys.push(key)
     values.push(value)
   }
-  for (const [id, key, digits] of [
-    ['traceId', 'trace_id', 32],
-    ['spanId', 'span_id', 16],
-  ] as const) {
-    if (record[id] === '' || isId(record[id], digits)) continue
-    put(`madsci.event.${key}`, record[id])
-    record[id] = ''
+  if (record.traceId !== '' && !isId(record.traceId, 32)) {
+    put('madsci.event.trace_id', record.traceId)
+    record.traceId = ''
+  }
+  if (record.spanId !== '' && !isId(record.spanId, 16)) {
+    put('madsci.event.span_id', record.spanId)
+    record.spanId = ''
   }
   const otel = event.otel as { [key: string]: Value } | undefined
-  record.timeUnixNano = nanosIn(otel?.time_unix_nano) ?? record.timeUnixNano
-  record.observedTimeUnixNano = nanosIn(otel?.observed_time_unix_nano) ?? record.timeUnixNano
+  if (otel) {
+    record.timeUnixNano = nanosIn(otel.time_unix_nano) ?? record.timeUnixNano
+    record.observedTimeUnixNano = nanosIn(otel.observed_time_unix_nano) ?? record.timeUnixNano
+  }
   if (record.timeUnixNano <= 0n) {
     put('madsci.event.timestamp', event.event_timestamp)
     record.timeUnixNano = 0n
@@ -95,8 +97,7 @@ export function toOtelContext(event: Event): OtelContext {
   }
 }
 
-const isId = (text: string, digits: number) =>
-  text.length === digits && /^[0-9a-fA-F]+$/.test(text) && !/^0+$/.test(text)
+const isId = (text: string, digits: number) => text.length === digits && /^(?!0*$)[0-9a-fA-F]+$/.test(text)
 
 const textIn = (value: Value | undefined) => (typeof value === 'string' ? value : undefined)
 const objectIn = (value: Value | undefined) =>
