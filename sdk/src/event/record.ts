@@ -157,7 +157,7 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     const members: { [key: string]: Value } = {}
     if (body !== undefined) members.message = body
     if (extra) {
-      if (body !== undefined && Object.hasOwn(extra, 'message')) otel.body = body
+      if (body !== undefined && Object.hasOwn(extra, 'message') && body !== extra.message) otel.body = body
       for (const key of Object.keys(extra)) setKey(members, key, extra[key]!)
     }
     eventData = members

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, type Event, parseJson, toEventJson } from '@madsci-events/sdk/event'
 import { MongoClient } from 'mongodb'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../support/mongod.ts'
 import { encodeLogs } from '../../support/otlp.ts'
 import { type OtlpEndpoint, partialSuccess, startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
@@ -54,8 +54,11 @@ async function sendOtlp(url: string, events: readonly Event[]): Promise<void> {
   expect(answer.status).toBe(200)
 }
 
+// A loaded machine is slow, and nothing here is about time.
+vi.setConfig({ testTimeout: 120_000 })
+const patient = { timeout: 30_000, interval: 50 }
 const idsOf = (events: readonly Event[]) => events.map(({ event_id }) => event_id)
-const arrival = (endpoint: OtlpEndpoint, events: readonly Event[], timeout = 15_000) =>
+const arrival = (endpoint: OtlpEndpoint, events: readonly Event[], timeout = 30_000) =>
   expect.poll(() => idsOf(endpoint.events), { timeout, interval: 50 }).toEqual(idsOf(events))
 
 type Health = { name: string; state: string; lag_seconds: number | null; sent: number; refused: number }
@@ -87,7 +90,7 @@ describe('fan-out', () => {
         expect(request.headers['content-encoding']).toBe(compression === 'gzip' ? 'gzip' : undefined)
       }
       await expect
-        .poll(() => healthOf(receiver))
+        .poll(() => healthOf(receiver), patient)
         .toEqual([{ name: 'one', state: 'forwarding', lag_seconds: 0, sent: 120, refused: 0 }])
       const metrics = await (await fetch(`${receiver.url}metrics`)).text()
       expect(metrics).toContain('\nmadsci_fanout_sent_total{destination="one"} 120\n')
@@ -135,7 +138,7 @@ describe('fan-out', () => {
     )
     await arrival(old, [...before, ...after])
     const lags = async () => (await healthOf(receiver))!.map(({ lag_seconds }) => lag_seconds)
-    await expect.poll(lags).toEqual([0, 0])
+    await expect.poll(lags, patient).toEqual([0, 0])
   })
 
   it('a destination that is away costs lag and no failed request; retries honour Retry-After; then everything arrives once, in order', async () => {
@@ -144,9 +147,8 @@ describe('fan-out', () => {
     endpoint.script.push({ status: 503, headers: { 'retry-after': '1' } }, { status: 'cut' })
     const events = makeEvents(200)
     await postAll(receiver.url, events.slice(0, 100))
-    await expect.poll(() => endpoint.requests.length).toBeGreaterThan(0)
-    const [health] = (await healthOf(receiver))!
-    expect(health!.state).toBe('waiting')
+    await expect.poll(() => endpoint.requests.length, patient).toBeGreaterThan(0)
+    await expect.poll(async () => (await healthOf(receiver))![0]!.state, patient).toBe('waiting')
     await postAll(receiver.url, events.slice(100))
     await arrival(endpoint, events, 30_000)
     const [first, second] = endpoint.requests
@@ -175,7 +177,7 @@ describe('fan-out', () => {
       events.filter(({ event_id }) => !poison.has(event_id)),
       30_000,
     )
-    await expect.poll(async () => (await healthOf(receiver))![0]!.refused).toBe(5)
+    await expect.poll(async () => (await healthOf(receiver))![0]!.refused, patient).toBe(5)
     expect(receiver.metric.read()).toContainEqual({ name: 'fanout_refused', reason: 'one', count: 5 })
     expect(receiver.metric.read()).toContainEqual({ name: 'fanout_sent', reason: 'one', count: 95 })
   })
@@ -209,12 +211,12 @@ describe('fan-out', () => {
       database.prepare("UPDATE notes SET text = ? WHERE name = 'fanout:one'").run(text)
       database.close()
       const { receiver, stop } = await start(destinations, { document_db_url })
-      await expect.poll(() => receiver.metric.total('fanout_gaps')).toBe(1)
-      await expect.poll(async () => (await healthOf(receiver))![0]!.state).toBe('forwarding')
+      await expect.poll(() => receiver.metric.total('fanout_gaps'), patient).toBe(1)
+      await expect.poll(async () => (await healthOf(receiver))![0]!.state, patient).toBe('forwarding')
       const event = { ...events[50]!, event_id: createEventId() }
       const count = endpoint.events.length
       await post(receiver.url, event)
-      await expect.poll(() => endpoint.events.length).toBe(count + 1)
+      await expect.poll(() => endpoint.events.length, patient).toBe(count + 1)
       expect(endpoint.events.at(-1)!.event_id).toBe(event.event_id)
       await stop()
     }
@@ -242,7 +244,7 @@ describe('fan-out', () => {
     expect(shown).toContain('x-key')
     expect(shown).not.toMatch(/geheim|secret"/)
     await postAll(receiver.url, makeEvents(1))
-    await expect.poll(() => endpoint.requests.length).toBe(1)
+    await expect.poll(() => endpoint.requests.length, patient).toBe(1)
     expect(endpoint.requests[0]!.headers.authorization).toBe(`Basic ${btoa('ada:geheim')}`)
   })
 })
@@ -263,21 +265,19 @@ describe('fan-out on MongoDB', () => {
     const endpoint = await startEndpoint()
     const destinations = [{ name: 'one', url: endpoint.url }]
     const first = await start(destinations, flags)
-    await expect.poll(async () => (await healthOf(first.receiver))![0]!.state).toBe('forwarding')
+    await expect.poll(async () => (await healthOf(first.receiver))![0]!.state, patient).toBe('forwarding')
     const second = await start(destinations, flags)
-    await expect.poll(async () => (await healthOf(second.receiver))![0]!.state).toBe('elsewhere')
+    await expect.poll(async () => (await healthOf(second.receiver))![0]!.state, patient).toBe('elsewhere')
     const events = makeEvents(80)
     await postAll(first.receiver.url, events.slice(0, 20))
     await postAll(second.receiver.url, events.slice(20, 40))
     await sendOtlp(first.receiver.otlpUrl, makeEvents(5))
     const ids = () => idsOf(endpoint.events).sort()
-    await expect.poll(ids, { timeout: 15_000 }).toEqual(idsOf(events.slice(0, 40)).sort())
+    await expect.poll(ids, patient).toEqual(idsOf(events.slice(0, 40)).sort())
     await first.stop()
-    await expect
-      .poll(async () => (await healthOf(second.receiver))![0]!.state, { timeout: 5000 })
-      .toBe('forwarding')
+    await expect.poll(async () => (await healthOf(second.receiver))![0]!.state, patient).toBe('forwarding')
     await postAll(second.receiver.url, events.slice(40))
-    await expect.poll(ids, { timeout: 15_000 }).toEqual(idsOf(events).sort())
+    await expect.poll(ids, patient).toEqual(idsOf(events).sort())
   })
 
   it('commits that expired before they were read are counted as a gap, and told', async (context) => {
@@ -302,7 +302,7 @@ describe('fan-out on MongoDB', () => {
     await journal.updateMany({}, { $set: { at: new Date(Date.now() - 7_200_000) } })
     endpoint.reply = () => ({})
     await arrival(endpoint, [...events.slice(0, 2), ...events.slice(9, 12)], 30_000)
-    await expect.poll(() => receiver.metric.total('fanout_gaps')).toBe(gone.deletedCount - 2)
+    await expect.poll(() => receiver.metric.total('fanout_gaps'), patient).toBe(gone.deletedCount - 2)
   })
 
   it('the database goes away and comes back', async (context) => {
@@ -315,9 +315,7 @@ describe('fan-out on MongoDB', () => {
     await postAll(receiver.url, events.slice(0, 10))
     await arrival(endpoint, events.slice(0, 10))
     await mongod.kill()
-    await expect
-      .poll(async () => (await healthOf(receiver))![0]!.state, { timeout: 20_000 })
-      .not.toBe('forwarding')
+    await expect.poll(async () => (await healthOf(receiver))![0]!.state, patient).not.toBe('forwarding')
     await mongod.restart()
     for (const event of events.slice(10)) {
       await expect
