@@ -4,29 +4,6 @@ import { benches } from './table.ts'
 // Each checks its own answers and counts while it runs, so a bench that measures nothing fails here. No time is judged.
 describe('every bench runs, very small', () => {
   it.for(Object.entries(benches))('%s', async ([, bench]) => {
-import { alertStormBench } from './alert-storm.ts'
-import { emitBench } from './emit.ts'
-import { fanoutBench } from './fanout.ts'
-import { mongodbBench } from './mongodb.ts'
-import { nullStoreBench } from './null-store.ts'
-import { overloadBench } from './overload.ts'
-import { postEventBench } from './post-event.ts'
-import { sqliteBench } from './sqlite.ts'
-import { timelineBench } from './timeline.ts'
-
-// Each checks its own answers and counts while it runs, so a bench that measures nothing fails here. No time is judged.
-describe('every bench runs, very small', () => {
-  it.for([
-    emitBench,
-    mongodbBench,
-    sqliteBench,
-    nullStoreBench,
-    postEventBench,
-    overloadBench,
-    timelineBench,
-    alertStormBench,
-    fanoutBench,
-  ])('$question', async (bench) => {
     const report = await bench.run(0.01)
     expect(report.figures.length + report.skipped.length).toBeGreaterThan(0)
     for (const { what, value } of report.figures) expect(Number.isFinite(value), what).toBe(true)

@@ -1,28 +1,7 @@
 // Runs the benches one after another: `npm run bench [-- name …]`. Each figure stands beside a peer of the same run.
 import { cpus } from 'node:os'
-import { alertStormBench } from './alert-storm.ts'
-import { emitBench } from './emit.ts'
-import { fanoutBench } from './fanout.ts'
-import { toText, toText } from './figure.ts'
-import { mongodbBench } from './mongodb.ts'
-import { nullStoreBench } from './null-store.ts'
-import { overloadBench } from './overload.ts'
-import { postEventBench } from './post-event.ts'
-import { sqliteBench } from './sqlite.ts'
+import { toText } from './figure.ts'
 import { benches } from './table.ts'
-import { timelineBench } from './timeline.ts'
-
-const benches = {
-  emit: emitBench,
-  mongodb: mongodbBench,
-  sqlite: sqliteBench,
-  'null-store': nullStoreBench,
-  'post-event': postEventBench,
-  overload: overloadBench,
-  'alert-storm': alertStormBench,
-  timeline: timelineBench,
-  fanout: fanoutBench,
-}
 
 const names = process.argv.slice(2)
 const scale = Number(process.env.MADSCI_BENCH_SCALE ?? 1)

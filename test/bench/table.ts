@@ -1,5 +1,6 @@
 import { alertStormBench } from './alert-storm.ts'
 import { emitBench } from './emit.ts'
+import { fanoutBench } from './fanout.ts'
 import { historyBench } from './history.ts'
 import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
@@ -19,4 +20,5 @@ export const benches = {
   'alert-storm': alertStormBench,
   timeline: timelineBench,
   history: historyBench,
+  fanout: fanoutBench,
 }
