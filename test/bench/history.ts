@@ -175,7 +175,7 @@ export const historyBench: Bench = {
             async scanBare() {
               const database = new DatabaseSync(path, { readOnly: true })
               let count = 0
-              for (const row of database.prepare('SELECT document, exact FROM events ORDER BY seq').iterate())
+              for (const row of database.prepare('SELECT * FROM events ORDER BY seq').iterate())
                 if (row.document !== '') count++
               database.close()
               return count

@@ -9,7 +9,7 @@ import { toPlan, toWindow } from './plan.ts'
 import { filterRow, type Row } from './row-filter.ts'
 import { deletedEventsSql, lastSeqSql } from './schema.ts'
 
-const rowsAtOnce = 2000
+const rowsAtOnce = 500
 const chunkEvents = 200
 /** A window ends early with so much in memory: events may be large. */
 const windowCharacters = 8 * 1024 * 1024
