@@ -8,6 +8,7 @@ import { overloadBench } from './overload.ts'
 import { postEventBench } from './post-event.ts'
 import { sqliteBench } from './sqlite.ts'
 import { timelineBench } from './timeline.ts'
+import { utilizationBench } from './utilization.ts'
 
 /** Every bench by its name. */
 export const benches = {
@@ -19,6 +20,7 @@ export const benches = {
   overload: overloadBench,
   'alert-storm': alertStormBench,
   timeline: timelineBench,
+  utilization: utilizationBench,
   history: historyBench,
   fanout: fanoutBench,
 }
