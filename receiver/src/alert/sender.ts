@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Event, fromDocument, ulidFrom } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
@@ -41,6 +42,9 @@ const atOnce = 12
 const atOnceOfChannel = 3
 // A send that is under way at the end gets so long.
 const closeMs = 5000
+// Soon: once the store is back, another receiver takes what was not renewed meanwhile.
+const firstNoteMs = 100
+const greatestNoteMs = 1000
 
 /** 2 s, 4 s, 8 s … 15 min, a fifth more or less, so that many do not come back together. */
 export function retryDelayMs(attempts: number, random: () => number = Math.random): number {
@@ -55,13 +59,15 @@ export function retryDelayMs(attempts: number, random: () => number = Math.rando
  *        ▲                │ └─refused, or a day is over─▶ an event, then failed
  *        └──retry, lease──┘
  *
- * Two receivers never hold the same one. Only a kill between a channel's acceptance and our note of it can repeat it.
+ * Two receivers never hold the same one. Only a kill between a channel's acceptance and our note of it can repeat it,
+ * or a store that is away from then on for longer than the lease.
  */
 export function createSender(options: SenderOptions): Sender {
   const { store, channels, holder, log, metric, now = Date.now } = options
   const throttle = createThrottle()
   const held = new Set<string>()
   const running = new Map<Promise<void>, string>()
+  const cutting = new AbortController()
   const renewing = setInterval(() => {
     if (held.size > 0) store.renew(holder, [...held], leaseMs).catch(() => {})
   }, leaseMs / 4)
@@ -82,7 +88,7 @@ export function createSender(options: SenderOptions): Sender {
     const settled = toSettlement(outcome, delivery, notice)
     if (settled.state === 'failed')
       await options.report(toFailureEvent(delivery, notice, settled.error, options.managerId))
-    const isOurs = await store.settle(holder, delivery.id, settled)
+    const isOurs = await note(delivery, settled)
     const reason = settled.state === 'pending' ? 'retry' : settled.state
     metric.add('alert_attempts', 1, reason)
     if (!isOurs) log.warn({ delivery: delivery.id }, 'a message was sent after its lease had ended')
@@ -94,6 +100,21 @@ export function createSender(options: SenderOptions): Sender {
         settled.state === 'failed' ? 'an alert could not be delivered' : 'an alert is tried again',
       )
     })
+  }
+
+  /** What was sent must not be sent again: it is held until its fate is written. */
+  async function note(delivery: Delivery, settled: DeliveryOutcome): Promise<boolean> {
+    for (let waitMs = firstNoteMs; ; waitMs = Math.min(greatestNoteMs, waitMs * 2)) {
+      try {
+        return await store.settle(holder, delivery.id, settled)
+      } catch (error) {
+        if (cutting.signal.aborted) throw error
+        throttle('note', () =>
+          log.warn({ reason: (error as Error).message }, 'the fate of an alert waits for the store'),
+        )
+        await sleep(waitMs, undefined, { signal: cutting.signal, ref: false })
+      }
+    }
   }
 
   function toSettlement(outcome: SendOutcome, delivery: Delivery, notice: Notice): DeliveryOutcome {
@@ -118,6 +139,7 @@ export function createSender(options: SenderOptions): Sender {
     async close() {
       const all = Promise.all(running.keys())
       await Promise.race([all, new Promise((resolve) => setTimeout(resolve, closeMs).unref())])
+      cutting.abort()
       // What still waits for a server is cut off, and tried again by the next start.
       for (const channel of channels.values()) channel.close()
       await Promise.race([all, new Promise((resolve) => setTimeout(resolve, closeMs).unref())])
@@ -132,6 +154,8 @@ export function createSender(options: SenderOptions): Sender {
   }
 
   function begin(delivery: Delivery): void {
+    // Its lease ended while its fate could not be written: it is on its way already.
+    if (held.has(delivery.id)) return
     held.add(delivery.id)
     const work: Promise<void> = deliver(delivery)
       // Its lease ends, and then it is tried again.

@@ -29,7 +29,7 @@ function createRig(outcome: SendOutcome | Error) {
   const reported: string[] = []
   let attempts = 0
   let isTaken = false
-  const rig = { nowMs: 1000, settled, reported, isLost: false }
+  const rig = { nowMs: 1000, settled, reported, isLost: false, sent: 0, failures: 0 }
   const store = {
     async claim() {
       isTaken = !isTaken
@@ -53,6 +53,7 @@ function createRig(outcome: SendOutcome | Error) {
     },
     renew: async () => {},
     async settle(_holder: string, _id: string, one: DeliveryOutcome) {
+      if (rig.failures-- > 0) throw new Error('the store steps down')
       settled.push(one)
       return !rig.isLost
     },
@@ -62,6 +63,7 @@ function createRig(outcome: SendOutcome | Error) {
     kind: 'webhook',
     targets: ['t'],
     async send() {
+      rig.sent++
       if (outcome instanceof Error) throw outcome
       return outcome
     },
@@ -116,6 +118,18 @@ describe('delivery', () => {
     const broken = createRig(new Error('the store is away'))
     expect(await broken.send()).toMatchObject({ state: 'pending', error: 'the store is away' })
     await broken.close()
+  })
+
+  it('that a channel took is held until the store has written it, and not sent again', async () => {
+    const { rig, send, close } = createRig({ kind: 'delivered' })
+    rig.failures = 2
+    expect(await send()).toBeUndefined()
+    // Claimed once more, as when its lease had ended.
+    await send()
+    await send()
+    await expect.poll(() => rig.settled).toEqual([{ state: 'delivered' }])
+    expect(rig.sent).toBe(1)
+    await close()
   })
 
   it('waits double, up to a quarter of an hour, with a fifth of chance', () => {
