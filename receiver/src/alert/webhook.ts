@@ -1,5 +1,5 @@
 import { createHmac } from 'node:crypto'
-import { request as requestHttp } from 'node:http'
+import { type ClientRequest, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { createGuardedLookup, isInnerAddress, refuse } from './address.ts'
@@ -15,6 +15,7 @@ export interface WebhookOptions {
   secret: string | undefined
   /** Hosts of the inner network that may be told. */
   privateHosts: readonly string[]
+  /** Of the whole request. */
   timeoutMs?: number
 }
 
@@ -24,6 +25,7 @@ const finalStatuses = new Set([400, 401, 403, 404, 405, 410, 413, 414, 415, 422]
 /**
  * POST of JSON. `x-madsci-signature` is `t=<unix seconds>,v1=<hex>`: HMAC-SHA256, with the secret, of the seconds, a dot
  * and the body as it was sent. `x-madsci-delivery` is the same for every attempt. Redirects are not followed.
+ * The status decides as soon as it is there, whatever becomes of the rest of the answer.
  */
 export function createWebhookChannel(name: string, options: WebhookOptions): Channel {
   const { kind, secret, privateHosts, timeoutMs = 20_000 } = options
@@ -32,22 +34,35 @@ export function createWebhookChannel(name: string, options: WebhookOptions): Cha
   const isAllowed = privateHosts.includes(host)
   const lookup = createGuardedLookup(isAllowed)
 
+  const underWay = new Set<ClientRequest>()
+  let isClosed = false
+
   function post(body: string, headers: { [name: string]: string }): Promise<number> {
     if (!isAllowed && isIP(host) !== 0 && isInnerAddress(host)) return Promise.reject(refuse(host))
+    if (isClosed) return Promise.reject(cut())
     return new Promise((resolve, reject) => {
       const send = url.protocol === 'https:' ? requestHttps : requestHttp
       // No agent: a connection that stays open was checked for another request.
       const request = send(url, { method: 'POST', headers, lookup, agent: false }, (response) => {
+        resolve(response.statusCode ?? 0)
         let bytes = 0
         response.on('data', (chunk: Buffer) => {
           bytes += chunk.length
           if (bytes > maxAnswerBytes) response.destroy()
         })
-        response.on('close', () => resolve(response.statusCode ?? 0))
-        response.on('error', reject)
+        response.on('error', () => {})
       })
-      request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
+      underWay.add(request)
+      // Not of silence alone: an answer may come drop by drop for days.
+      const timer = setTimeout(
+        () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)),
+        timeoutMs,
+      )
       request.on('error', reject)
+      request.on('close', () => {
+        clearTimeout(timer)
+        underWay.delete(request)
+      })
       request.end(body)
     })
   }
@@ -75,9 +90,14 @@ export function createWebhookChannel(name: string, options: WebhookOptions): Cha
         return { kind: code === 'EINNER' ? 'refused' : 'retry', reason: code ? `${code}: ${reason}` : reason }
       }
     },
-    close: () => {},
+    close() {
+      isClosed = true
+      for (const request of underWay) request.destroy(cut())
+    },
   }
 }
+
+const cut = () => new Error('the receiver stops')
 
 export const sign = (secret: string, seconds: number, body: string): string =>
   createHmac('sha256', secret).update(`${seconds}.${body}`).digest('hex')
