@@ -110,13 +110,9 @@ export function startAlerts(options: AlertsOptions): Alerts {
 
   /** Messages do not wait for the next step of the rules. */
   function send(): void {
-    if (isClosed || sending) return
-    sending = sender
-      .round()
-      .catch(() => 0)
-      .finally(() => {
-        sending = undefined
-      })
+    if (isClosed) return
+    // One that is under way already goes on with it.
+    sending = sender.round().catch(() => 0)
   }
 
   function schedule(delayMs: number): void {

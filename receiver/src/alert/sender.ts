@@ -68,6 +68,8 @@ export function createSender(options: SenderOptions): Sender {
   const held = new Set<string>()
   const running = new Map<Promise<void>, string>()
   const cutting = new AbortController()
+  let filling: Promise<number> | undefined
+  let isAsked = false
   const renewing = setInterval(() => {
     if (held.size > 0) store.renew(holder, [...held], leaseMs).catch(() => {})
   }, leaseMs / 4)
@@ -126,15 +128,13 @@ export function createSender(options: SenderOptions): Sender {
   }
 
   return {
-    async round() {
-      let count = 0
-      while (running.size < atOnce) {
-        const claimed = await store.claim(holder, leaseMs, atOnceOfChannel, busyChannels())
-        for (const delivery of claimed) begin(delivery)
-        count += claimed.length
-        if (claimed.length === 0) break
-      }
-      return count
+    round() {
+      isAsked = true
+      // Two at once would not know of each other's claims.
+      filling ??= fill().finally(() => {
+        filling = undefined
+      })
+      return filling
     },
     async close() {
       const all = Promise.all(running.keys())
@@ -147,10 +147,26 @@ export function createSender(options: SenderOptions): Sender {
     },
   }
 
-  function busyChannels(): string[] {
+  async function fill(): Promise<number> {
+    let count = 0
+    while (isAsked && running.size < atOnce) {
+      isAsked = false
+      const { busy, limit } = places()
+      const claimed = await store.claim(holder, leaseMs, limit, busy)
+      for (const delivery of claimed) begin(delivery)
+      count += claimed.length
+      if (claimed.length > 0) isAsked = true
+    }
+    return count
+  }
+
+  /** The channels that have no place left, and how many messages the others take, whichever of them they are for. */
+  function places(): { busy: string[]; limit: number } {
     const counts = new Map<string, number>()
     for (const channel of running.values()) counts.set(channel, (counts.get(channel) ?? 0) + 1)
-    return [...counts].filter(([, number]) => number >= atOnceOfChannel).map(([channel]) => channel)
+    const busy = [...counts].filter(([, number]) => number >= atOnceOfChannel).map(([channel]) => channel)
+    const greatest = Math.max(0, ...[...counts.values()].filter((number) => number < atOnceOfChannel))
+    return { busy, limit: Math.min(atOnceOfChannel - greatest, atOnce - running.size) }
   }
 
   function begin(delivery: Delivery): void {

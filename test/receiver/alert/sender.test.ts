@@ -132,6 +132,69 @@ describe('delivery', () => {
     await close()
   })
 
+  it('takes three places of a channel and twelve in all, however many ask at once', async () => {
+    const waiting = [...'aaaaaaaabcbcbcdededeffff']
+    const store = {
+      async claim(_holder: string, _leaseMs: number, limit: number, busy: readonly string[]) {
+        const found = waiting.filter((channel) => !busy.includes(channel)).slice(0, limit)
+        for (const channel of found) waiting.splice(waiting.indexOf(channel), 1)
+        await new Promise((resolve) => setTimeout(resolve, 2))
+        return found.map((channel) => ({
+          id: `${channel}${waiting.length}${Math.random()}`,
+          channel,
+          notice: JSON.stringify(notice),
+          attempts: 1,
+        }))
+      },
+      renew: async () => {},
+      settle: async () => true,
+    } as unknown as AlertStore
+    const under = new Map<string, number>()
+    const ends: (() => void)[] = []
+    let most = 0
+    let mostOfChannel = 0
+    let sent = 0
+    const toChannel = (name: string): [string, Channel] => [
+      name,
+      {
+        name,
+        kind: 'webhook',
+        targets: ['t'],
+        async send() {
+          under.set(name, (under.get(name) ?? 0) + 1)
+          sent++
+          mostOfChannel = Math.max(mostOfChannel, ...under.values())
+          most = Math.max(
+            most,
+            [...under.values()].reduce((sum, number) => sum + number, 0),
+          )
+          await new Promise<void>((resolve) => ends.push(resolve))
+          under.set(name, (under.get(name) ?? 0) - 1)
+          return { kind: 'delivered' }
+        },
+        close: () => {},
+      },
+    ]
+    const sender = createSender({
+      store,
+      channels: new Map([...'abcdef'].map(toChannel)),
+      compose: async (id, one) => ({ id, notice: one, subject: '', text: '', html: '', events: [] }),
+      report: async () => {},
+      holder: 'h',
+      managerId: 'm',
+      log: silentLog,
+      metric: createMetric(),
+      onRoom: () => void sender.round(),
+    })
+    await Promise.all([sender.round(), sender.round()])
+    while (sent < 24 || ends.length > 0) {
+      ends.shift()?.()
+      await new Promise((resolve) => setTimeout(resolve, 2))
+    }
+    expect({ most, mostOfChannel, sent }).toEqual({ most: 12, mostOfChannel: 3, sent: 24 })
+    await sender.close()
+  })
+
   it('waits double, up to a quarter of an hour, with a fifth of chance', () => {
     expect([1, 2, 3].map((attempts) => retryDelayMs(attempts, () => 0.5))).toEqual([2000, 4000, 8000])
     expect(retryDelayMs(99, () => 1)).toBe(Math.round(15 * 60_000 * 1.2))
