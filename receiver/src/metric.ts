@@ -122,10 +122,11 @@ export function createMetric(): Metric {
     },
     observe(name, seconds, label = '') {
       const byLabel = within(observed, name)
-      let one = byLabel.get(label)
+      const key = byLabel.has(label) || byLabel.size < maxReasons ? label : 'other'
+      let one = byLabel.get(key)
       if (!one) {
-        one = { name, label, buckets: new Array(bounds.length + 1).fill(0), sumSeconds: 0, count: 0 }
-        byLabel.set(label, one)
+        one = { name, label: key, buckets: new Array(bounds.length + 1).fill(0), sumSeconds: 0, count: 0 }
+        byLabel.set(key, one)
       }
       let bucket = 0
       while (bucket < bounds.length && seconds > bounds[bucket]!) bucket++

@@ -123,7 +123,9 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       )
     } finally {
       clearTimeout(timer)
-      const label = path.startsWith(service) ? `grpc ${path.split('.').at(-1)}` : 'grpc'
+      // Paths are text of the outside: only those that there are get a label of their own.
+      const isKnown = path === logsPath || signalOf.has(path)
+      const label = isKnown ? `grpc ${path.split('.').at(-1)}` : 'grpc'
       metric.observe('request_duration_seconds', (performance.now() - startedMs) / 1000, label)
     }
   }
