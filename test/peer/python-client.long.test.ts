@@ -13,6 +13,7 @@ afterEach(async () => {
 /** Every method of the client that works against the original; what each gave, as JSON on the last line. */
 const script = `
 import json, sys, time
+from datetime import datetime
 from madsci.client.event_client import EventClient
 from madsci.common.types.event_types import Event, EventType, EventLogLevel
 client = EventClient(event_server_url=sys.argv[1])
@@ -42,6 +43,21 @@ attempt("query_events", lambda: list(client.query_events({"_id": mine.event_id, 
 attempt("archive_events", lambda: client.archive_events(event_ids=[mine.event_id]))
 attempt("get_archived", lambda: client.get_event(mine.event_id).archived)
 attempt("purge_events", lambda: client.purge_events(older_than_days=30))
+window = ["2001-05-07T00:00:00", "2001-05-09T00:00:00"]
+workflow = {"workflow_id": "w1", "author": "ada", "name": "prep"}
+for kind, minute, data in [("workcell_start", 0, {}), ("workflow_start", 5, workflow), ("workflow_complete", 35, {**workflow, "duration_seconds": 1800})]:
+    client.log(Event(event_type=EventType(kind), event_timestamp=datetime(2001, 5, 7, 8, minute), event_data=data, source={"workcell_id": "01ACCEWKC00000000000000001"}))
+deadline = time.time() + 20
+while time.time() < deadline:
+    report = client.get_user_utilization_report(*window)
+    if report and report["report_metadata"]["total_workflows"] == 1 and report["user_utilization"]["ada"]["completed_workflows"] == 1: break
+    time.sleep(0.1)
+attempt("user_report", lambda: client.get_user_utilization_report(*window)["user_utilization"]["ada"]["total_runtime_hours"])
+attempt("sessions", lambda: [s["session_name"] for s in client.get_session_utilization(*window)["session_details"]])
+attempt("sessions_csv", lambda: client.get_session_utilization(*window, csv_export=True)[:26])
+attempt("periods", lambda: client.get_utilization_periods(*window, analysis_type="daily", user_timezone="UTC")["summary_metadata"]["total_periods"])
+attempt("periods_csv", lambda: client.get_utilization_periods(*window, csv_export=True)[:34])
+attempt("user_csv", lambda: client.get_user_utilization_report(*window, csv_export=True)[:40])
 attempt("create_backup", lambda: client.create_backup())
 attempt("get_backup_status", lambda: client.get_backup_status())
 print("RESULT " + json.dumps(out, default=str))
@@ -90,6 +106,12 @@ describe("MADSci's own Python client, unmodified", () => {
       })
       expect(result.get_archived).toBe(true)
       expect(result.purge_events).toMatchObject({ deleted_count: 0 })
+      expect(result.user_report).toBe(0.5)
+      expect(result.sessions).toEqual(['Workcell 00000001'])
+      expect(result.sessions_csv).toBe('=== UTILIZATION REPORT ===')
+      expect(result.periods).toBe(2)
+      expect(result.periods_csv).toBe('=== UTILIZATION PERIODS REPORT ===')
+      expect(result.user_csv).toBe('=== DETAILED USER UTILIZATION REPORT ===')
       expect(result.create_backup).toMatchObject({ status: 'completed' })
       expect(result.get_backup_status).toMatchObject({ available_backups: [{ is_valid: true }] })
     })
