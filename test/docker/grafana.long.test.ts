@@ -34,6 +34,16 @@ const cleanups: (() => unknown)[] = []
 let loki: Loki | undefined
 let skip: string | undefined
 const nodes = [createEventId(), createEventId()]
+/** In the order of the panel's queries. */
+const nodeStatusWords = [
+  'busy',
+  'initializing',
+  'paused',
+  'locked',
+  'stopped',
+  'errored',
+  'disconnected',
+] as const
 const ids = { alert: '', workflow: createEventId() }
 
 /** A day of a small laboratory, through the real gateway into a real Loki. */
@@ -41,8 +51,8 @@ async function seed(endpoint: string): Promise<void> {
   const manager = new EventClient({ url: endpoint, name: 'workcell' })
   for (const [i, node_id] of nodes.entries()) {
     const node = new EventClient({ url: endpoint, name: `node-${i}`, source: { node_id } })
-    node.nodeStatus({ busy: true })
-    node.nodeStatus(i === 0 ? {} : { errored: true })
+    for (const word of i === 0 ? nodeStatusWords : (['errored'] as const)) node.nodeStatus({ [word]: true })
+    node.nodeStatus('ready')
     node.error('The gripper lost the plate', { plate: i })
     await node
       .action('transfer_plate', {}, async () => {
@@ -108,9 +118,10 @@ async function ask(
   uid: string,
   title: string,
   given: { [name: string]: string } = {},
+  index = 0,
 ): Promise<LokiSeries[]> {
   const dashboard = dashboards.find((one) => one.uid === uid)!
-  const [target] = dashboard.panels.find((one) => one.title === title)!.targets
+  const target = dashboard.panels.find((one) => one.title === title)!.targets[index]
   return loki!.query(fill(dashboard, target!.expr, given), target!.queryType)
 }
 
@@ -136,8 +147,10 @@ describe('the dashboards of Grafana', () => {
     if (skip) leave(skip)
     const errorNodes = labelOf(await ask('madsci-lab', 'Errors by node'), 'node')
     for (const node of nodes) expect(errorNodes).toContain(node)
-    const states = labelOf(await ask('madsci-lab', 'Node states'), 'madsci_event_data_status')
-    expect(states).toEqual(new Set(['busy', 'ready', 'errored']))
+    for (const [i, word] of nodeStatusWords.entries()) {
+      const seen = labelOf(await ask('madsci-lab', 'Node states', {}, i), 'node')
+      expect(seen, word).toEqual(new Set(word === 'errored' ? nodes : [nodes[0]]))
+    }
     const durations = labelOf(await ask('madsci-lab', 'Workflow durations'), 'madsci_event_data_name')
     expect(durations).toEqual(new Set(['prepare', 'measure']))
     const outcomes = labelOf(await ask('madsci-lab', 'Workflows by outcome'), 'madsci_event_data_status')
