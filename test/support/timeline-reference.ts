@@ -125,14 +125,16 @@ export function plainTimeline(
     one.state = state
     one.cause = cause
   }
+  const unlist = (one: PlainRun) => {
+    for (const node of placesOf(one).filter(({ kind }) => kind === 'node'))
+      node.listed = node.listed.filter((id) => id !== one.id)
+  }
   const over = (one: PlainRun, outcome: string, lost: boolean) => {
     const wasOpen = isOpen(one)
     set(one, 'over', 'over')
     one.outcome = outcome
     one.lost = lost
-    if (one.kind === 'action')
-      for (const node of placesOf(one).filter(({ kind }) => kind === 'node'))
-        node.listed = node.listed.filter((id) => id !== one.id)
+    if (one.kind === 'action') unlist(one)
     if (one.kind === 'workflow' && wasOpen)
       for (const step of all())
         if (step.kind === 'step' && step.links.workflow_id === one.id && isOpen(step))
@@ -155,11 +157,14 @@ export function plainTimeline(
     set(one, state, cause)
   }
   const learn = (one: PlainRun, links: { [key: string]: string }) => {
+    const hadNode = one.links.node_id !== undefined
     for (const key of linksOf[one.kind]!) {
       const id = links[key]
       if (id !== undefined) one.links[key] ??= id
     }
     for (const one_ of placesOf(one)) one_.up ??= true
+    // A node that is named only now does not run what is over already.
+    if (one.kind === 'action' && one.state === 'over' && !hadNode) unlist(one)
   }
   /** False when the phase does not count. */
   const advance = (one: PlainRun, phase: string): boolean => {

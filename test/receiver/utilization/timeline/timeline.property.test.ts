@@ -70,6 +70,30 @@ describe('the exact engine', () => {
     )
   })
 
+  it('a node does not run what was over before it was named', () => {
+    const [node_id, action_id] = ['01HF7YATZA0000000000000000', '01HF7YAZVJ0000000000000000']
+    const at = historyStart
+    const event = (id: string, type: string, data: PlainEvent['data']): PlainEvent => ({
+      id,
+      type,
+      at,
+      source: {},
+      data,
+    })
+    const events = [
+      event('1', 'node_status_update', { node_id, busy: false, running_actions: [action_id] }),
+      event('2', 'action_failed', { action_id }),
+      event('3', 'action_start', { action_id, node_id }),
+    ]
+    const fold = createTimelineFold()
+    fill(fold, events)
+    settle(fold, events)
+    const [window] = windows
+    const { intervals } = plainTimeline(events, window!)
+    expect(shown(fold, window!)).toEqual(Object.fromEntries([...intervals].sort()))
+    expect(intervals.get(`node:${node_id}`)!.map(({ state }) => state)).toEqual(['unknown', 'idle'])
+  })
+
   it('conserves: busy + idle + error + down + unknown is the wall time, and intervals leave no gap in a thing that is always there', () => {
     fc.assert(
       fc.property(historyArbitrary, (events) => {
