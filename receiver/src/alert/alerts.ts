@@ -152,7 +152,7 @@ export function startAlerts(options: AlertsOptions): Alerts {
       for (;;) {
         const now = await alerts.get(action.alertId)
         if (now && isDone(action, now)) return now
-        if (performance.now() > untilMs) return now
+        if (isClosed || performance.now() > untilMs) return now
         await new Promise((resolve) => setTimeout(resolve, 50))
       }
     },

@@ -44,6 +44,8 @@ export function createRunner(options: RunnerOptions): Runner {
   async function lead(): Promise<boolean> {
     if (isLeading && now() < leadUntilMs) return true
     const askedMs = now()
+    // While the store does not answer, another may.
+    isLeading = false
     isLeading = await store.lead(holder, leaseMs)
     leadUntilMs = askedMs + leaseMs / 3
     if (!isLeading) machine = undefined
