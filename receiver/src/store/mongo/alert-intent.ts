@@ -1,6 +1,6 @@
 import { createEventId } from '@madsci-events/sdk/event'
 import { type Collection, type Db, type Document, MongoServerError } from 'mongodb'
-import type { Log } from '../../log.ts'
+import { createThrottle, type Log } from '../../log.ts'
 import type { AlertAction, Fact, Intent } from '../alert-store.ts'
 import { intentName } from './alert-name.ts'
 import { callLimit } from './connection.ts'
@@ -41,7 +41,7 @@ export interface IntentLog {
   /** Which of its events were stored, in the background: what is lost here is found by `recover`. */
   settle(db: Db, id: string, facts: Fact[], stored: ReadonlySet<string>): void
   act(db: Db, action: AlertAction): Promise<void>
-  /** Makes ready what receivers left open that died. */
+  /** Makes ready what receivers left open that died, for seconds at most; what fails waits. */
   recover(db: Db): Promise<void>
   ready(db: Db, limit: number): Promise<Intent[]>
   /** Waits for what settles. */
@@ -50,7 +50,11 @@ export interface IntentLog {
 
 const expireMs = 3_600_000
 const recoverCount = 50
+const recoverMs = 2000
 const claimMs = 10_000
+const scanMs = 2000
+const lookBackMs = 86_400_000
+const failedMs = 60_000
 const settleMs = 20
 const retryMs = 500
 const maxSettling = 1000
@@ -60,6 +64,7 @@ export function createIntentLog(
   { graceMs, log }: { graceMs: number; log: Log },
 ): IntentLog {
   const name = intentName(collectionName)
+  const throttle = createThrottle()
   const intentsOf = (db: Db): Collection<IntentDocument> => db.collection(name)
   let settling: Settling[] = []
   let removing: Document[] = []
@@ -138,6 +143,18 @@ export function createIntentLog(
       )
   }
 
+  /** It is tried again later: what is ready must not wait for it. */
+  async function failed(db: Db, { _id }: IntentDocument, error: Error): Promise<void> {
+    throttle('recover', (suppressed) =>
+      log.warn(
+        { intent: _id, reason: error.message, suppressed },
+        'an alert intent could not be recovered yet',
+      ),
+    )
+    const next = new Date(Date.now() + failedMs)
+    await intentsOf(db).updateOne({ _id, state: 'open' }, { $set: { next } })
+  }
+
   /** The stored part becomes an intent of its own; a second attempt finds it as one that was told. */
   async function split(
     db: Db,
@@ -156,7 +173,10 @@ export function createIntentLog(
     await intents.updateOne({ _id: intent._id, state: 'open' }, { $set: { facts: missing, next } })
   }
 
-  /** Facts of stored events that no other intent holds. A scan, and rare: only after a receiver died. */
+  /**
+   * Facts of stored events that no other intent holds. A scan, and rare: only after a receiver died. It looks a day back:
+   * who sends an event again later than that, through a receiver that dies then, may have it told twice.
+   */
   async function withoutTold(
     intents: Collection<IntentDocument>,
     intent: IntentDocument,
@@ -164,8 +184,13 @@ export function createIntentLog(
   ): Promise<Fact[]> {
     const others = await intents
       .find(
-        { _id: { $ne: intent._id }, state: { $ne: 'open' }, 'facts.ids': { $in: [...stored] } },
-        { maxTimeMS: 10_000 },
+        {
+          _id: { $ne: intent._id },
+          state: { $in: ['ready', 'folded'] },
+          at: { $gte: new Date(intent.at.getTime() - lookBackMs) },
+          'facts.ids': { $in: [...stored] },
+        },
+        { maxTimeMS: scanMs },
       )
       .toArray()
     const told = new Set(
@@ -213,12 +238,14 @@ export function createIntentLog(
         .sort({ next: 1 })
         .limit(recoverCount)
         .toArray()
+      const endMs = performance.now() + recoverMs
       for (const intent of open) {
+        if (performance.now() > endMs) return
         // Of two receivers that look, one goes on.
         const { _id, next } = intent
         const mark = { $set: { recovering: true, next: new Date(Date.now() + claimMs) } } as const
         const { matchedCount } = await intentsOf(db).updateOne({ _id, state: 'open', next: next! }, mark)
-        if (matchedCount === 1) await recoverOne(db, intent)
+        if (matchedCount === 1) await recoverOne(db, intent).catch((error) => failed(db, intent, error))
       }
     },
     async ready(db, limit) {

@@ -155,7 +155,17 @@ const intentDays = 7
 
 async function ensureAlertIndexes(db: Db, collectionName: string): Promise<void> {
   const intents = db.collection(intentName(collectionName))
-  await intents.createIndex({ at: 1 }, { expireAfterSeconds: intentDays * 86400 })
+  // Only what the rules have seen may go. Descending, as earlier releases have an ascending one that takes all.
+  await intents.createIndex(
+    { at: -1 },
+    { expireAfterSeconds: intentDays * 86400, partialFilterExpression: { state: 'folded' } },
+  )
+  const present = await intents.indexes()
+  if (present.some(({ name }) => name === 'at_1'))
+    await intents.dropIndex('at_1').catch((error: { code?: number }) => {
+      // Another receiver was quicker.
+      if (error.code !== 27) throw error
+    })
   await intents.createIndexes([{ key: { state: 1, at: 1 } }, { key: { state: 1, next: 1 } }])
   await db.collection(alertName(collectionName)).createIndex({ openedMs: -1, _id: -1 })
   await db

@@ -59,8 +59,10 @@ describe('alerts in MongoDB after a receiver died', () => {
     if (reason) return
     mongod = await startMongod()
     client = await new MongoClient(mongod.url).connect()
-    store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, graceMs: 300 })
     intents = collection()
+    // As earlier releases made it.
+    await intents.createIndex({ at: 1 }, { expireAfterSeconds: 604_800 })
+    store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, graceMs: 300 })
   })
   afterAll(async () => {
     await store?.close()
@@ -103,6 +105,36 @@ describe('alerts in MongoDB after a receiver died', () => {
       })
       .toBe(0)
     expect(await readyIds()).toEqual(['k1', 'k2', 'k3'])
+  })
+
+  it('an intent that cannot be recovered holds up no other, and is tried again later', async () => {
+    await intents.insertOne({
+      _id: 'bad',
+      at: new Date(),
+      next: new Date(),
+      state: 'open',
+      facts: null as never,
+    })
+    const isTried = async () => {
+      expect(await readyIds()).toEqual(['k1', 'k2', 'k3'])
+      return (await intents.findOne({ _id: 'bad' }))!.recovering
+    }
+    const endMs = performance.now() + 5000
+    while (!(await isTried())) {
+      if (performance.now() > endMs) throw new Error('it was not tried')
+      await new Promise((resolve) => setTimeout(resolve, 200))
+    }
+    const { next } = (await intents.findOne({ _id: 'bad' }))!
+    expect(next!.getTime()).toBeGreaterThan(Date.now() + 30_000)
+    await intents.deleteOne({ _id: 'bad' })
+  })
+
+  it('only intents that the rules have seen expire, also where an earlier release let all expire', async () => {
+    const expiring = async () =>
+      (await intents.indexes())
+        .filter(({ expireAfterSeconds }) => expireAfterSeconds !== undefined)
+        .map(({ partialFilterExpression }) => partialFilterExpression)
+    await expect.poll(expiring, { timeout: 10_000 }).toEqual([{ state: 'folded' }])
   })
 
   it('a step that was cut after its state is finished by the next to load', async () => {
