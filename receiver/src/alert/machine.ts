@@ -13,8 +13,9 @@ import {
   tell,
   toRecord,
 } from './group.ts'
+import { addRateFact, forgetPassed, rateEnd } from './rate.ts'
 import type { Rule, RuleSet } from './rule.ts'
-import { type AlertsState, type Context, freshRule, type Input, type RuleState } from './state.ts'
+import { type AlertsState, boundedKey, type Context, freshRule, type Input, type RuleState } from './state.ts'
 
 export interface Machine {
   readonly state: AlertsState
@@ -25,10 +26,6 @@ export interface Machine {
   /** What came of it since the last call. */
   take(): { notices: Notice[]; alerts: AlertRecord[] }
 }
-
-const maxGroups = 1000
-/** Stands for every further group of a rule. */
-const otherKey = '["other"]'
 
 /**
  * The rules as a state machine: (state, events in commit order, clock) → (state, messages). Nothing else goes in, so the
@@ -63,8 +60,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
     ruleSet,
     state,
     open(_rule, ruleState, key, fields) {
-      const bounded =
-        Object.keys(ruleState.groups).length < maxGroups || key in ruleState.groups ? key : otherKey
+      const bounded = boundedKey(ruleState, key)
       const known = ruleState.groups[bounded]
       if (known) return known
       const number = ++state.count
@@ -184,6 +180,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       advanceAbsence(context, rule, ruleState, nowMs)
       for (const group of Object.values(ruleState.groups)) advanceGroup(rule, ruleState, group, nowMs)
       advanceDigest(rule, ruleState, nowMs)
+      forgetPassed(rule, ruleState, nowMs)
       for (const [key, toldMs] of Object.entries(ruleState.cooled))
         if (toldMs + rule.cooldownMs <= nowMs) delete ruleState.cooled[key]
     }
@@ -214,7 +211,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       }
       return
     }
-    if (rule.kind === 'rate') addRate(rule, ruleState, fact, atMs)
+    if (rule.kind === 'rate') addRateFact(context, rule, ruleState, fact, atMs)
     else {
       const why = rule.selector ? 'an event matched' : 'an event at or above alert_level, or marked as alert'
       const open = context.open(rule, ruleState, fact.key, {
@@ -226,32 +223,6 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       addEvents(open, fact, atMs)
       context.changed(rule, open)
     }
-  }
-
-  function addRate(rule: Rule, ruleState: RuleState, fact: Fact, atMs: number): void {
-    const list = (ruleState.rates[fact.key] ?? []).filter(([ms]) => ms > atMs - rule.windowMs)
-    const last = list.at(-1)
-    if (last?.[0] === atMs) last[1] += fact.count
-    else list.push([atMs, fact.count])
-    // Many keys, or many moments: the oldest are forgotten.
-    if (list.length > 5000) list.shift()
-    delete ruleState.rates[fact.key]
-    ruleState.rates[fact.key] = list
-    const keys = Object.keys(ruleState.rates)
-    if (keys.length > maxGroups) delete ruleState.rates[keys[0]!]
-    const sum = list.reduce((total, [, count]) => total + count, 0)
-    let group = ruleState.groups[fact.key]
-    if (!group && sum < rule.count) return
-    const isNew = !group
-    const why = `${rule.count} or more events within ${rule.windowMs / 1000} s`
-    group ??= context.open(rule, ruleState, fact.key, { labels: fact.labels, level: fact.level, why, atMs })
-    addEvents(group, fact, atMs)
-    if (isNew) {
-      // Those before it in the window are part of why it fired.
-      group.count += sum - fact.count
-      group.pending += sum - fact.count
-    }
-    context.changed(rule, group)
   }
 
   function act({ kind, alertId, by, untilMs }: AlertAction, atMs: number): void {
@@ -298,17 +269,6 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       return taken
     },
   }
-}
-
-/** When fewer than `count` events are left in the window. */
-function rateEnd(rule: Rule, { rates }: RuleState, group: Group): number {
-  const list = rates[group.key] ?? []
-  let left = list.reduce((total, [, count]) => total + count, 0)
-  for (const [ms, count] of list) {
-    left -= count
-    if (left < rule.count) return ms + rule.windowMs
-  }
-  return group.lastMs
 }
 
 /** Intent → input. */

@@ -16,7 +16,7 @@ export interface RuleState {
   groups: { [key: string]: Group }
   /** Groups that ended within their cooldown: when they were told last. */
   cooled: { [key: string]: number }
-  /** rate: [ms, events] within the window, oldest first. */
+  /** rate: [ms, events] within the window, oldest first; many moments are joined. */
   rates: { [key: string]: [number, number][] }
   digestMs: number | null
   running: { [key: string]: Running }
@@ -80,3 +80,11 @@ export const freshRule = ({ kind, nodeIds = [] }: Rule, nowMs: number): RuleStat
   runningSinceMs: null,
   deadlineMs: null,
 })
+
+export const maxGroups = 1000
+/** Stands for every further group of a rule. */
+const otherKey = '["other"]'
+
+/** The key under which a rule remembers a group: beyond a thousand they are one. */
+export const boundedKey = ({ groups }: RuleState, key: string): string =>
+  key in groups || Object.keys(groups).length < maxGroups ? key : otherKey

@@ -116,4 +116,33 @@ describe('the rules', () => {
     ])
     expect(JSON.stringify(machine.state).length).toBeLessThan(3000)
   })
+
+  it('hold the alerts of a rate rule beyond a thousand groups open, until the rate fell', () => {
+    const rules = rulesOf([{ name: 'r', kind: 'rate', selector, count: 2, window_seconds: 60 }])
+    const machine = createMachine(rules, emptyState(0))
+    for (let i = 0; i < 1300; i++) add(machine, 1, fact({ key: `["${i}"]` }, 2))
+    for (let i = 1100; i < 1200; i++) add(machine, 20, fact({ key: `["${i}"]` }, 2))
+    machine.advance(59_000)
+    const { notices, alerts } = machine.take()
+    expect(new Set(notices.map(({ kind }) => kind))).toEqual(new Set(['firing']))
+    expect(notices).toHaveLength(1001)
+    expect(alerts.filter(({ state }) => state === 'resolved')).toEqual([])
+    machine.advance(79_000)
+    expect(Object.keys(machine.state.rules.r!.groups)).toEqual(['["other"]'])
+    machine.advance(80_000)
+    expect(machine.state.rules.r!.groups).toEqual({})
+    expect(machine.state.rules.r!.rates).toEqual({})
+  })
+
+  it('remember little of a rate, however many moments it has, and forget it with its window', () => {
+    const rules = rulesOf([{ name: 'r', kind: 'rate', selector, count: 100_000, window_seconds: 60 }])
+    const machine = createMachine(rules, emptyState(0))
+    for (let i = 0; i < 5000; i++) add(machine, 1 + i * 0.01, fact())
+    const { rates } = machine.state.rules.r!
+    const list = rates['["a"]']!
+    expect(list.length).toBeLessThanOrEqual(100)
+    expect(list.reduce((sum, [, count]) => sum + count, 0)).toBe(5000)
+    machine.advance(120_000)
+    expect(rates).toEqual({})
+  })
 })
