@@ -217,6 +217,48 @@ describe('the command line', () => {
     expect(damaged.stderr).toContain('is damaged')
   })
 
+  it('imports into a MongoDB beside a receiver that takes events, some of them the same: each is there once', async (context) => {
+    const source = await findMongo()
+    if ('skip' in source) return context.skip(source.skip)
+    const mongod = await startMongod()
+    cleanups.push(() => mongod.stop())
+    const flags = { document_db_url: mongod.url, database_name: freshDatabaseName() }
+    const receiver = await startTestReceiver({ flags })
+    cleanups.push(() => receiver.close())
+    const folder = await makeFolder()
+    await fill(folder, 'a.db')
+    const acknowledged = new Set<string>()
+    let isLoading = true
+    const load = (async () => {
+      for (let i = 0; isLoading; i++) {
+        // Every other one is also in the file.
+        const event_id = i % 2 === 0 && i < 3000 ? `many-${i / 2}` : createEventId()
+        const answer = await fetch(`${receiver.url}event`, {
+          method: 'POST',
+          body: JSON.stringify({ event_id, event_data: { from: 'rest' } }),
+          headers: { 'content-type': 'application/json' },
+        })
+        expect(answer.status).toBe(200)
+        acknowledged.add(event_id)
+      }
+    })()
+    while (acknowledged.size < 50) await new Promise((resolve) => setTimeout(resolve, 5))
+    const { code } = await run(folder, [
+      'import',
+      'sqlite:a.db',
+      `--document_db_url=${mongod.url}`,
+      `--database_name=${flags.database_name}`,
+    ])
+    isLoading = false
+    await load
+    expect(code).toBe(0)
+    const answer = await fetch(`${receiver.url}events?number=0&include_archived=true`)
+    const stored = Object.keys((await answer.json()) as object)
+    const imported = (await contents(folder, 'a.db')).map((text) => JSON.parse(text)._id as string)
+    expect(new Set(stored)).toEqual(new Set([...acknowledged, ...imported]))
+    expect(new Set(stored).size).toBe(stored.length)
+  })
+
   it('queries and follows a running receiver', async () => {
     const folder = await makeFolder()
     const receiver = await startTestReceiver()
