@@ -30,6 +30,9 @@ interface LeadDocument {
 
 export type DeliveryDocument = Omit<Delivery, 'id'> & { _id: string; heldBy: string | null; heldUntil: Date }
 
+/** `step`: the version of the state that it came with; earlier releases wrote none. */
+type AlertDocument = Omit<AlertRecord, 'id'> & { _id: string; step?: number }
+
 const recoverIntervalMs = 1000
 const clockIntervalMs = 30_000
 
@@ -45,23 +48,22 @@ export function createAlertStore(
 ): AlertStore {
   const meta = db.collection<StateDocument>(metaName(collectionName))
   const leads = db.collection<LeadDocument>(metaName(collectionName))
-  const alerts: Collection<Omit<AlertRecord, 'id'> & { _id: string }> = db.collection(
-    alertName(collectionName),
-  )
+  const alerts: Collection<AlertDocument> = db.collection(alertName(collectionName))
   const deliveries = db.collection<DeliveryDocument>(deliveryName(collectionName))
   const folding = db.collection<IntentDocument>(intentName(collectionName))
   const w = { writeConcern: durable }
   let recoveredMs = 0
-  let clock = { offsetMs: 0, atMs: Number.NEGATIVE_INFINITY }
+  let clock = { offsetMs: performance.timeOrigin, atMs: Number.NEGATIVE_INFINITY }
 
-  /** The server's clock: leases of several receivers must not hang on theirs. */
+  /** The server's clock: leases of several receivers must not hang on theirs, nor on a step of it. */
   async function serverNow(): Promise<number> {
     if (performance.now() - clock.atMs > clockIntervalMs) {
+      const askedMs = performance.now()
       const { localTime } = await db.command({ hello: 1 })
-      if (localTime instanceof Date)
-        clock = { offsetMs: localTime.getTime() - Date.now(), atMs: performance.now() }
+      const atMs = (askedMs + performance.now()) / 2
+      if (localTime instanceof Date) clock = { offsetMs: localTime.getTime() - atMs, atMs }
     }
-    return Date.now() + clock.offsetMs
+    return Math.round(performance.now() + clock.offsetMs)
   }
 
   async function finish(
@@ -78,7 +80,11 @@ export function createAlertStore(
     if (records.length > 0)
       await alerts.bulkWrite(
         records.map(({ id, ...record }) => ({
-          replaceOne: { filter: { _id: id }, replacement: record, upsert: true },
+          updateOne: {
+            filter: { _id: id },
+            update: [{ $replaceWith: unlessNewer(version, { _id: id, ...record, step: version }) }],
+            upsert: true,
+          },
         })),
         w,
       )
@@ -241,6 +247,11 @@ export function createAlertStore(
   }
 }
 
+/** A receiver that was stalled may write its step after the next one was written. */
+const unlessNewer = (version: number, document: AlertDocument) => ({
+  $cond: [{ $gt: ['$step', version] }, '$$ROOT', { $literal: document }],
+})
+
 function toDocument({ id: _id, ...delivery }: NewDelivery): DeliveryDocument {
   const fresh = { state: 'pending', attempts: 0, error: null, settledMs: null } as const
   return { _id, ...delivery, ...fresh, heldBy: null, heldUntil: new Date(0) }
@@ -256,7 +267,7 @@ const toDelivery = ({
   ...delivery,
 })
 
-const toRecord = ({ _id: id, ...record }: Omit<AlertRecord, 'id'> & { _id: string }): AlertRecord => ({
+const toRecord = ({ _id: id, step: _step, ...record }: AlertDocument): AlertRecord => ({
   id,
   ...record,
 })

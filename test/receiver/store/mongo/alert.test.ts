@@ -1,5 +1,5 @@
 import { MongoClient } from 'mongodb'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { Match } from '../../../../receiver/src/store/alert-store.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
@@ -162,9 +162,34 @@ describe('alerts in MongoDB after a receiver died', () => {
     expect(await store.alerts!.commit(late)).toBe(true)
   })
 
+  it('a step that is finished late leaves what a newer one wrote', async () => {
+    const meta = client.db(databaseName).collection<{ _id: string }>('events_meta')
+    const { version } = await store.alerts!.load()
+    const alert = { id: '$b', rule: 'r', key: '$x', openedMs: 1, updatedMs: 1, json: '{}' }
+    const step = { version, state: 's', folded: [], deliveries: [] }
+    expect(await store.alerts!.commit({ ...step, alerts: [{ ...alert, state: 'resolved' }] })).toBe(true)
+    const outbox = { folded: [], deliveries: [], alerts: [{ ...alert, state: 'firing' }] }
+    await meta.updateOne({ _id: 'alert_state' }, { $set: { version, outbox } })
+    await store.alerts!.load()
+    expect(await store.alerts!.get('$b')).toEqual({ ...alert, state: 'resolved' })
+  })
+
+  it('a step of the local clock takes no lease early', async () => {
+    const { alerts } = store
+    await expect.poll(() => alerts!.lead('x', 5000), { timeout: 3000 }).toBe(true)
+    const now = Date.now
+    vi.spyOn(Date, 'now').mockImplementation(() => now() + 3_600_000)
+    try {
+      expect(await alerts!.lead('y', 500)).toBe(false)
+    } finally {
+      vi.restoreAllMocks()
+    }
+    expect(await alerts!.lead('x', 1)).toBe(true)
+  })
+
   it('one of two receivers leads', async () => {
     const { alerts } = store
-    expect(await alerts!.lead('x', 500)).toBe(true)
+    await expect.poll(() => alerts!.lead('x', 500)).toBe(true)
     expect(await alerts!.lead('y', 500)).toBe(false)
     expect(await alerts!.lead('x', 300)).toBe(true)
     await expect.poll(() => alerts!.lead('y', 500), { timeout: 3000 }).toBe(true)
