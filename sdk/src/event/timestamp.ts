@@ -107,7 +107,7 @@ export function fromTimestamp(text: string): bigint | undefined {
 // performance.now() gives the microseconds that Date.now() has not; both are read once and compared for clock jumps.
 let originMs = Date.now() - performance.now()
 
-/** Now, microseconds since 1970; follows the system clock when it is set. */
+/** Now, microseconds since 1970: the millisecond of the system clock, also when it is set, and what lies below it. */
 export function nowMicros(): number {
   const now = Date.now()
   const precise = originMs + performance.now()
@@ -115,7 +115,7 @@ export function nowMicros(): number {
     originMs += now - precise
     return now * 1000
   }
-  return Math.round(precise * 1000)
+  return Math.min(Math.max(Math.round(precise * 1000), now * 1000), now * 1000 + 999)
 }
 
 /** Now as canonical UTC text. */

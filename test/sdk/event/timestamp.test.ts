@@ -65,4 +65,14 @@ describe('parseTimestamp', () => {
     expect(now).toBeGreaterThanOrEqual(before)
     expect(now).toBeLessThanOrEqual(Date.now() + 3)
   })
+
+  it('never lies outside two readings of the system clock, to the millisecond', () => {
+    for (let i = 0; i < 20_000; i++) {
+      const before = new Date().toISOString()
+      const now = nowTimestamp()
+      const after = new Date().toISOString()
+      if (!(now.slice(0, 23) >= before.slice(0, 23) && now.slice(0, 23) <= after.slice(0, 23)))
+        expect.fail(`${before} ${now} ${after}`)
+    }
+  })
 })
