@@ -2,9 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { findPeer, spawnPeer } from '../support/peer.ts'
 import { startTestReceiver } from '../support/receiver.ts'
+import { prepareStore } from '../support/store-flag.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -17,15 +17,10 @@ describe('fuzzed from its own API description', () => {
   for (const backend of ['sqlite', 'mongodb'] as const) {
     it(`${backend}: no request ends with 500, and the next one is served`, async (context) => {
       if ('skip' in peer) return context.skip(peer.skip)
-      let flags: { [name: string]: string } = {}
-      if (backend === 'mongodb') {
-        const source = await findMongo()
-        if ('skip' in source) return context.skip(source.skip)
-        const mongod = await startMongod()
-        cleanups.push(() => mongod.stop())
-        flags = { document_db_url: mongod.url, database_name: freshDatabaseName() }
-      }
-      const receiver = await startTestReceiver({ flags })
+      const store = await prepareStore(backend)
+      if ('skip' in store) return context.skip(store.skip)
+      cleanups.push(store.stop)
+      const receiver = await startTestReceiver({ flags: store.flags })
       cleanups.push(() => receiver.close())
       // Its notes go to the working directory.
       const cwd = await mkdtemp(join(tmpdir(), 'madsci-fuzz-'))

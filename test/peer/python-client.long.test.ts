@@ -1,9 +1,9 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
-import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { findPeer, spawnPeer } from '../support/peer.ts'
 import { startTestReceiver } from '../support/receiver.ts'
+import { prepareStore } from '../support/store-flag.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -68,15 +68,10 @@ describe("MADSci's own Python client, unmodified", () => {
     it(`works against the receiver on ${backend}`, async (context) => {
       const peer = findPeer('MADSCI_PEER')
       if ('skip' in peer) return context.skip(peer.skip)
-      let flags: { [name: string]: string } = {}
-      if (backend === 'mongodb') {
-        const source = await findMongo()
-        if ('skip' in source) return context.skip(source.skip)
-        const mongod = await startMongod()
-        cleanups.push(() => mongod.stop())
-        flags = { document_db_url: mongod.url, database_name: freshDatabaseName() }
-      }
-      const receiver = await startTestReceiver({ flags })
+      const store = await prepareStore(backend)
+      if ('skip' in store) return context.skip(store.skip)
+      cleanups.push(store.stop)
+      const receiver = await startTestReceiver({ flags: store.flags })
       cleanups.push(() => receiver.close())
       const file = join(receiver.folder, 'client.py')
       await writeFile(file, script)

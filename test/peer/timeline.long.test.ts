@@ -2,9 +2,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createEventId, fromTimestamp } from '@madsci-events/sdk/event'
 import { afterEach, describe, expect, it } from 'vitest'
-import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { findPeer, spawnPeer } from '../support/peer.ts'
 import { startTestReceiver } from '../support/receiver.ts'
+import { prepareStore } from '../support/store-flag.ts'
 import { type PlainEvent, plainTimeline } from '../support/timeline-reference.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -81,15 +81,10 @@ describe("a history of MADSci's own client and types", () => {
     it(`gives on ${backend} the timeline of the plain reference, conserved, with nothing overlooked`, async (context) => {
       const peer = findPeer('MADSCI_PEER')
       if ('skip' in peer) return context.skip(peer.skip)
-      let flags: { [name: string]: string } = {}
-      if (backend === 'mongodb') {
-        const source = await findMongo()
-        if ('skip' in source) return context.skip(source.skip)
-        const mongod = await startMongod()
-        cleanups.push(() => mongod.stop())
-        flags = { document_db_url: mongod.url, database_name: freshDatabaseName() }
-      }
-      const receiver = await startTestReceiver({ flags })
+      const store = await prepareStore(backend)
+      if ('skip' in store) return context.skip(store.skip)
+      cleanups.push(store.stop)
+      const receiver = await startTestReceiver({ flags: store.flags })
       cleanups.push(() => receiver.close())
       const [node_id, workcell_id, experiment_id] = [createEventId(), createEventId(), createEventId()]
       const file = join(receiver.folder, 'lab.py')
