@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
-const conditions = ['source', 'node', 'import', 'module', 'default']
+const conditions = ['madsci-events-source', 'node', 'import', 'module', 'default']
 // The spools of the tests' programs; the user's own are none of their business.
 process.env.MADSCI_SPOOL_DIR = mkdtempSync(join(tmpdir(), 'madsci-spool-'))
 process.on('exit', () => rmSync(process.env.MADSCI_SPOOL_DIR!, { recursive: true, force: true }))

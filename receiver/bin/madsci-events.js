@@ -9,7 +9,9 @@ import { fileURLToPath } from 'node:url'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const source = join(root, 'src', 'main.ts')
-const entry = existsSync(source) ? ['--conditions=source', source] : [join(root, 'dist', 'main.js')]
+const entry = existsSync(source)
+  ? ['--conditions=madsci-events-source', source]
+  : [join(root, 'dist', 'main.js')]
 
 /** The Node to run: this one when it is new enough, else the one that the `node` package installed. */
 function findNode() {

@@ -92,7 +92,7 @@ async function runExport({
   databaseName,
 }: History): Promise<{ ms: number; peakBytes: [number, number] }> {
   const startedMs = performance.now()
-  const args = ['--conditions=source', main, 'export', '/dev/null']
+  const args = ['--conditions=madsci-events-source', main, 'export', '/dev/null']
   const child = spawn(
     process.execPath,
     [...args, `--document_db_url=${url}`, `--database_name=${databaseName}`],

@@ -1,4 +1,4 @@
-// Asks the original for the reports of the scripted days: node --conditions=source test/peer/golden.ts (MADSCI_PEER, MongoDB)
+// Asks the original for the reports of the scripted days: node --conditions=madsci-events-source test/peer/golden.ts (MADSCI_PEER, MongoDB)
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { MongoClient } from 'mongodb'

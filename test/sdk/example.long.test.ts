@@ -27,7 +27,7 @@ interface Program extends ChildProcess {
 
 function start(args: string[], env: { [name: string]: string } = {}, python?: string): Program {
   const command = python ?? process.execPath
-  const child = spawn(command, python ? args : ['--conditions=source', ...args], {
+  const child = spawn(command, python ? args : ['--conditions=madsci-events-source', ...args], {
     cwd: folder,
     env: {
       PATH: process.env.PATH,

@@ -14,10 +14,14 @@ describe('a logging library that writes in the thread of the program', () => {
       const port = await findFreePort()
       const url = `http://127.0.0.1:${port}`
       const name = `killed-${library}`
-      const child = spawn(process.execPath, ['--conditions=source', program, library, '500', url, name], {
-        env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR },
-        stdio: 'inherit',
-      })
+      const child = spawn(
+        process.execPath,
+        ['--conditions=madsci-events-source', program, library, '500', url, name],
+        {
+          env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR },
+          stdio: 'inherit',
+        },
+      )
       expect((await once(child, 'close'))[1]).toBe('SIGKILL')
       await using receiver = await startTestReceiver({ port })
       await using _next = new EventClient({ url, name })

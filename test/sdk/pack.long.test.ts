@@ -113,6 +113,17 @@ describe('the packed SDK, in a project of its own', () => {
     }
   })
 
+  it('needs none of its sources, also in a project that has a condition called source', () => {
+    const sources = join(project, 'node_modules/@madsci-events/sdk/src')
+    renameSync(sources, join(project, 'away'))
+    for (const file of ['use.mjs', 'use.cjs']) {
+      const { status, text } = run(process.execPath, ['--conditions=source', file], project, env())
+      expect(text, file).toContain('EVT_UNREACHABLE')
+      expect(status, text).toBe(0)
+    }
+    renameSync(join(project, 'away'), sources)
+  })
+
   it('publint and arethetypeswrong have nothing to say, but that node10 knows no sub-paths', async () => {
     const tarball = readFileSync(join(project, archive))
     const pkgDir = join(project, 'node_modules/@madsci-events/sdk')

@@ -34,7 +34,7 @@ export async function startMailServer({ tls, password }: MailServerOptions = {})
   }
   const child: ChildProcess = spawn(
     process.execPath,
-    ['--conditions=source', program, folder, JSON.stringify(settings)],
+    ['--conditions=madsci-events-source', program, folder, JSON.stringify(settings)],
     { stdio: ['pipe', 'pipe', 'inherit'] },
   )
   let text = ''

@@ -35,7 +35,7 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
   )
   const child: ChildProcess = spawn(
     process.execPath,
-    ['--conditions=source', ...nodeFlags, main, command, ...args],
+    ['--conditions=madsci-events-source', ...nodeFlags, main, command, ...args],
     { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let stdout = ''

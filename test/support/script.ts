@@ -18,11 +18,15 @@ export interface ScriptOptions {
 /** Runs an ES module as a program of its own; it may import the SDK from its sources. */
 export async function runScript(source: string, options: ScriptOptions = {}): Promise<ScriptResult> {
   const { env = {}, onOutput } = options
-  const child = spawn(process.execPath, ['--conditions=source', '--input-type=module', '-e', source], {
-    cwd: import.meta.dirname,
-    env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
+  const child = spawn(
+    process.execPath,
+    ['--conditions=madsci-events-source', '--input-type=module', '-e', source],
+    {
+      cwd: import.meta.dirname,
+      env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  )
   let stdout = ''
   let stderr = ''
   child.stdout.setEncoding('utf8').on('data', (chunk: string) => {

@@ -105,7 +105,7 @@ async function restart(flags: { [name: string]: string }): Promise<ReceiverProce
 function startEmitter(args: string[]) {
   const child: ChildProcess = spawn(
     process.execPath,
-    ['--conditions=source', join(import.meta.dirname, 'emitter.ts'), ...args],
+    ['--conditions=madsci-events-source', join(import.meta.dirname, 'emitter.ts'), ...args],
     { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'ignore'] },
   )
   let text = ''

@@ -13,7 +13,7 @@ afterEach(() => receiver.close())
 const program = join(import.meta.dirname, 'program.ts')
 
 function start(args: string[], env: { [name: string]: string } = {}): ChildProcess & { text: () => string } {
-  const child = spawn(process.execPath, ['--conditions=source', program, ...args], {
+  const child = spawn(process.execPath, ['--conditions=madsci-events-source', program, ...args], {
     env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })

@@ -29,7 +29,7 @@ async function run(source: string, { name = 'app.mjs', flag = '--import', env = 
   const file = join(folder, name)
   await writeFile(file, source)
   const flags = flag === 'none' ? [] : [flag, '@madsci-events/sdk/register']
-  const child = spawn(process.execPath, ['--conditions=source', ...flags, file], {
+  const child = spawn(process.execPath, ['--conditions=madsci-events-source', ...flags, file], {
     // Where the flag's name is looked up.
     cwd: import.meta.dirname,
     env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: folder, MADSCI_URL: receiver.url, ...env },
