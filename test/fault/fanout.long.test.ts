@@ -7,7 +7,7 @@ import { residentBytesOf } from '../support/load.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { startOracle } from '../support/oracle.ts'
 import { startOtlpEndpoint } from '../support/otlp-endpoint.ts'
-import { findFreePort, spawnReceiver } from '../support/process.ts'
+import { findFreePort, restartReceiver, spawnReceiver } from '../support/process.ts'
 import { waitUntil } from '../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -71,7 +71,7 @@ describe.for(['sqlite', 'mongodb'] as const)('the receiver killed while it forwa
       await sleep(Math.random() * 300)
       receiver.kill('SIGKILL')
       await receiver.exited
-      receiver = await spawnReceiver({ flags })
+      receiver = await restartReceiver({ flags })
     }
     const before = oracle.acknowledged.size
     await waitUntil(async () => oracle.acknowledged.size > before + 500, 'acknowledged events')

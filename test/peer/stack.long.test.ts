@@ -7,7 +7,7 @@ import { createEventId } from '@madsci-events/sdk/event'
 import { afterEach, expect, it } from 'vitest'
 import { startLoki } from '../support/loki.ts'
 import { findPeer, type Peer, spawnPeer, waitForPort } from '../support/peer.ts'
-import { findFreePort, spawnReceiver } from '../support/process.ts'
+import { findFreePort, restartReceiver, spawnReceiver } from '../support/process.ts'
 import { waitUntil } from '../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -113,7 +113,7 @@ it('100,000 events through SDK, agent and gateway while each part is killed: sto
   receiver.kill('SIGKILL')
   await receiver.exited
   await sleep(500)
-  receiver = await spawnReceiver({ flags })
+  receiver = await restartReceiver({ flags })
   await sleep(1500)
   await gateway.killAndRestart()
   await sleep(1500)
@@ -124,7 +124,7 @@ it('100,000 events through SDK, agent and gateway while each part is killed: sto
   await Promise.all([agent.killAndRestart(), gateway.killAndRestart()])
   receiver.kill('SIGKILL')
   await receiver.exited
-  receiver = await spawnReceiver({ flags })
+  receiver = await restartReceiver({ flags })
   await client.close()
   expect(client.stats).toMatchObject({ waiting: 0, dropped: 0, rejected: 0 })
 

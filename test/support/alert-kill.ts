@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId } from '@madsci-events/sdk/event'
 import { freshDatabaseName, startMongod } from './mongod.ts'
-import { findFreePort, type ReceiverProcess, spawnReceiver } from './process.ts'
+import { findFreePort, type ReceiverProcess, restartReceiver } from './process.ts'
 
 export interface AlertKillOptions {
   store: 'sqlite' | 'mongodb'
@@ -71,7 +71,7 @@ export async function runAlertKills(options: AlertKillOptions): Promise<AlertKil
   const databaseName = freshDatabaseName()
   const ports = await Promise.all(Array.from({ length: mongod ? 2 : 1 }, findFreePort))
   const start = (place: number) =>
-    spawnReceiver({
+    restartReceiver({
       flags: {
         server_url: `http://127.0.0.1:${ports[place]}/`,
         otlp_port: 'none',

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { freshDatabaseName, type Mongod, startMongod } from './mongod.ts'
 import { judge, type Oracle, startOracle, type Verdict } from './oracle.ts'
-import { findFreePort, type ReceiverProcess, spawnReceiver } from './process.ts'
+import { findFreePort, type ReceiverProcess, restartReceiver, spawnReceiver } from './process.ts'
 
 export interface KillCycleOptions {
   store: 'sqlite' | 'mongodb'
@@ -61,7 +61,7 @@ export async function runKillCycles(options: KillCycleOptions): Promise<KillRepo
       }
       await Promise.all(down)
       if (killsMongod) await mongod.restart()
-      if (killsReceiver) receiver = await spawnReceiver({ flags })
+      if (killsReceiver) receiver = await restartReceiver({ flags })
       await nextAcknowledgement(oracle)
       options.onCycle?.(cycle, oracle)
     }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 
 const main = join(import.meta.dirname, '../../receiver/src/main.ts')
 
@@ -70,6 +71,19 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
     },
     exited,
     kill: (signal) => void child.kill(signal),
+  }
+}
+
+/** On the port that it had, which an outgoing connection of somebody may hold for a moment. */
+export async function restartReceiver(options: SpawnOptions): Promise<ReceiverProcess> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await spawnReceiver(options)
+    } catch (error) {
+      const isTaken = String(error).includes('port is taken')
+      if (!isTaken || attempt === 20) throw error
+      await sleep(500)
+    }
   }
 }
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EventClient } from '@madsci-events/sdk'
 import { textOf } from './emitted.ts'
-import { findFreePort, type ReceiverProcess, spawnReceiver } from './process.ts'
+import { findFreePort, type ReceiverProcess, restartReceiver, spawnReceiver } from './process.ts'
 
 export interface SdkKillReport {
   kills: number
@@ -73,7 +73,7 @@ export async function runSdkKillCycles({
           for (const [id, number] of await ended) emitted.set(id, number)
         }),
       )
-      if (cycle % 4 === 0) receiver = await restart(flags)
+      if (cycle % 4 === 0) receiver = await restartReceiver({ flags })
       onCycle?.(cycle, emitted.size)
     }
     const last = new EventClient({ url, spoolDir, name: 'killed' })
@@ -87,18 +87,6 @@ export async function runSdkKillCycles({
     receiver.kill('SIGKILL')
     await receiver.exited
     await rm(folder, { recursive: true, force: true })
-  }
-}
-
-/** On the same port, which an outgoing connection of somebody may hold for a moment. */
-async function restart(flags: { [name: string]: string }): Promise<ReceiverProcess> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await spawnReceiver({ flags })
-    } catch (error) {
-      if (attempt === 20) throw error
-      await sleep(500)
-    }
   }
 }
 
