@@ -279,7 +279,7 @@ export function createSender(options: SenderOptions): Sender {
     const lostCount = own - queue.close()
     stats.left += stats.waiting - lostCount
     stats.waiting = 0
-    if (lostCount > 0) tally.drop('closed', lostCount, why)
+    if (lostCount > 0) tally.drop('closed', lostCount, `${lostCount} wait in memory: ${why}`)
     return lostCount
   }
 

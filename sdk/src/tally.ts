@@ -25,6 +25,11 @@ export interface Stats {
   recovered: number
   /** In the spool or the queue, or in a request that has no answer yet. */
   waiting: number
+  /**
+   * How many of these are in memory only, and would go with the process: all with `spool: false`, else those that came
+   * while the spool could not be written.
+   */
+  readonly inMemory: number
   /** Accepted by the endpoint: a receiver has stored them, a Collector has queued them. */
   exported: number
   /** Refused one by one by the receiver, in the partial success of an otherwise good answer. */
@@ -43,6 +48,8 @@ export interface Stats {
 /** Counts what happens to events, and tells each kind of trouble once through OpenTelemetry's diag. */
 export interface Tally {
   readonly stats: Stats
+  /** Who knows what is in memory only. */
+  watchMemory(count: () => number): void
   drop(reason: DropReason, count: number, why: string): void
   alter(why: string): void
   damage(text: string): void
@@ -77,10 +84,14 @@ export function createTally(): Tally {
   const logger = diag.createComponentLogger({ namespace: 'madsci-events' })
   const told = new Set<string>()
   const droppedBy = Object.fromEntries(dropReasons.map((reason) => [reason, 0])) as Stats['droppedBy']
+  let countMemory = () => 0
   const stats: Stats = {
     emitted: 0,
     recovered: 0,
     waiting: 0,
+    get inMemory() {
+      return countMemory()
+    },
     exported: 0,
     rejected: 0,
     dropped: 0,
@@ -96,6 +107,9 @@ export function createTally(): Tally {
   }
   return {
     stats,
+    watchMemory(count) {
+      countMemory = count
+    },
     drop(reason, count, why) {
       stats.dropped += count
       droppedBy[reason] += count

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto'
 import {
+  closeSync,
   existsSync,
+  fsyncSync,
   mkdirSync,
+  openSync,
   readdirSync,
   renameSync,
   rmdirSync,
@@ -9,7 +12,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { createEventId } from '../event/id.ts'
 import { isAlive, parseOwner, thisOwner, toOwnerText } from './owner.ts'
 
@@ -25,24 +28,60 @@ const free = 'free'
 export const corruptName = 'corrupt'
 const suffix = '.seg'
 
+interface Synced {
+  /** What was made is on the disk, not only in the system's memory, when the call returns. */
+  isSynced: boolean
+}
+
 /** Makes the folder of a stream, and gives its path. */
-export function openStream(spoolDir: string, name: string, url: string): string {
+export function openStream(spoolDir: string, name: string, url: string, { isSynced }: Synced): string {
   const { origin, pathname } = new URL(url)
   const endpoint = origin + pathname
   const key = createHash('sha256').update(`${name}\n${endpoint}`).digest('hex').slice(0, 8)
   const slug = name.replace(/[^A-Za-z0-9._-]+/g, '_').slice(0, 60) || '_'
-  const stream = join(spoolDir, `${slug}-${key}`)
+  const stream = resolve(spoolDir, `${slug}-${key}`)
   // Events are nobody else's business.
   mkdirSync(stream, { recursive: true, mode: 0o700 })
+  if (isSynced) syncAbove(stream)
   const about = join(stream, 'stream.json')
   if (!existsSync(about)) writeFileSync(about, `${JSON.stringify({ name, endpoint })}\n`, { mode: 0o600 })
   return stream
 }
 
-export function createHome(stream: string): string {
+export function createHome(stream: string, { isSynced }: Synced): string {
   const home = join(stream, `${createEventId()}@${toOwnerText(thisOwner())}`)
   mkdirSync(home, { mode: 0o700 })
-  return home
+  if (!isSynced) return home
+  try {
+    syncFolder(stream)
+    return home
+  } catch (error) {
+    rmdirSync(home)
+    throw error
+  }
+}
+
+// Not every system lets a folder be opened or synced; there its names are its own business.
+const unable = new Set(['EACCES', 'EBADF', 'EINVAL', 'EISDIR', 'ENOSYS', 'ENOTSUP', 'EPERM', 'EROFS'])
+
+/** Whichever of them are new: a synced file in a folder without a name would be lost. */
+function syncAbove(path: string): void {
+  const above = dirname(path)
+  syncFolder(above)
+  if (above !== path) syncAbove(above)
+}
+
+/** A file that is synced is lost all the same when its name is not. Throws when the disk fails. */
+export function syncFolder(path: string): void {
+  let fd: number | undefined
+  try {
+    fd = openSync(path, 'r')
+    fsyncSync(fd)
+  } catch (error) {
+    if (!unable.has((error as { code?: string }).code ?? '')) throw error
+  } finally {
+    if (fd !== undefined) closeSync(fd)
+  }
 }
 
 /** The sign of life. False when the home is gone: somebody took us for dead. */

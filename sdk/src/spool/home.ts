@@ -31,13 +31,13 @@ export function createHomeFolder({ spoolDir, name, url, isSynced }: HomeOptions)
   let home: string | undefined
   let number = 0
   let trouble: Error | undefined
-  const open = () => (stream ??= openStream(spoolDir, name, url))
+  const open = () => (stream ??= openStream(spoolDir, name, url, { isSynced }))
   return {
     get trouble() {
       return trouble
     },
     createStore() {
-      home ??= createHome(open())
+      home ??= createHome(open(), { isSynced })
       return createFileStore(join(home, segmentName(++number)), { isSynced })
     },
     fail(error) {

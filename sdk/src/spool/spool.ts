@@ -64,6 +64,8 @@ export function createSpool(options: SpoolOptions): Queue {
     isRead: (segment) => segment === reading,
   })
 
+  tally.watchMemory(() => trail.memoryCount)
+
   const diskBytes = () => leftovers.reduce((bytes, leftover) => bytes + leftover.bytes, trail.fileBytes)
 
   // One record that is larger than everything still passes when it is alone.
@@ -205,7 +207,10 @@ export function createSpool(options: SpoolOptions): Queue {
       expire()
       if (isNew) listener.onWork()
     } catch (error) {
-      tally.tell('spool', `the spool cannot be used: ${error}`)
+      tally.tell(
+        'spool',
+        `the spool cannot be used, events that it does not take wait in memory: ${(error as Error).message}`,
+      )
     }
   }
 
@@ -233,6 +238,7 @@ export function createSpool(options: SpoolOptions): Queue {
 
   function claim(): boolean {
     const homes = home!.claim()
+    if (home!.trouble === undefined) tally.clear('spool', 'the spool can be used again')
     const onFind = (count: number) => listener.onFind(count)
     for (const path of homes) leftovers.push(openLeftover(path, { onFind, onDamage: tally.damage }))
     foundCount += homes.length

@@ -1,15 +1,7 @@
-import {
-  closeSync,
-  fdatasyncSync,
-  fsyncSync,
-  ftruncateSync,
-  openSync,
-  read,
-  rmSync,
-  writeSync,
-} from 'node:fs'
+import { closeSync, fdatasyncSync, ftruncateSync, openSync, read, rmSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { promisify } from 'node:util'
+import { syncFolder } from './folder.ts'
 import { encodeDone, headerBytes } from './frame.ts'
 
 const readAt = promisify(read)
@@ -110,17 +102,6 @@ export function createFileStore(path: string, { isSynced }: FileStoreOptions): S
       close()
       rmSync(path, { force: true })
     },
-  }
-}
-
-function syncFolder(path: string): void {
-  const fd = openSync(path, 'r')
-  try {
-    fsyncSync(fd)
-  } catch {
-    // Not every system can.
-  } finally {
-    closeSync(fd)
   }
 }
 
