@@ -198,7 +198,7 @@ export function createSender(options: SenderOptions): Sender {
   function backOff(outcome: Extract<Outcome, { kind: 'retry' }>): void {
     failures++
     lastError = outcome.error
-    tally.tell('unreachable', `cannot deliver, ${queue.count} events wait: ${outcome.error.message}`)
+    tally.tell('unreachable', `cannot deliver, ${stats.waiting} events wait: ${outcome.error.message}`)
     const nowMs = performance.now()
     const retryAfterMs = Math.max(outcome.retryAfterMs ?? 0, 0)
     const backoffMs =

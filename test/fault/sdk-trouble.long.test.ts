@@ -1,4 +1,3 @@
-import { execFileSync } from 'node:child_process'
 import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -10,6 +9,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { startOtlpEndpoint } from '../support/otlp-endpoint.ts'
 import { findFreePort } from '../support/process.ts'
 import { startTestReceiver } from '../support/receiver.ts'
+import { mountSmallDisk } from '../support/small-disk.ts'
 import { startTroubleProxy, type Trouble, troubles } from '../support/trouble-proxy.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -116,86 +116,79 @@ describe('through a proxy that makes trouble, to a real receiver', () => {
   })
 })
 
-it('an outage of three days: nothing is lost, order is kept, memory stays flat', async () => {
-  vi.useFakeTimers({
-    toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'],
-  })
-  const port = await findFreePort()
-  const events = new EventClient({ url: `http://127.0.0.1:${port}`, spoolDir, maxBatchEvents: 512 })
-  const inputOutput = () => new Promise((resolve) => setImmediate(resolve))
-  setFlagsFromString('--expose-gc')
-  const collectGarbage = runInNewContext('gc') as () => void
-  const used = () => {
-    collectGarbage()
-    const { heapUsed, external } = process.memoryUsage()
-    return heapUsed + external
-  }
-  const stepSeconds = 20
-  const steps = (3 * 24 * 3600) / stepSeconds
-  let usedBefore = 0
-  let emitted = 0
-  for (let step = 0; step < steps; step++) {
-    for (let i = 0; i < 10; i++)
-      events.info('reading', { number: emitted++, unit: 'm'.repeat(emitted % 300) })
-    await vi.advanceTimersByTimeAsync(stepSeconds * 1000)
-    await inputOutput()
-    if (step === 500) usedBefore = used()
-  }
-  expect(emitted).toBeGreaterThan(129_000)
-  expect(events.stats).toMatchObject({ emitted, waiting: emitted, dropped: 0 })
-  // 50 MB of events wait by now.
-  expect(used() - usedBefore).toBeLessThan(32 * 1024 * 1024)
-  expect(warnings.filter((line) => line.includes('cannot deliver'))).toHaveLength(1)
-  const endpoint = await startOtlpEndpoint({ port })
-  cleanups.push(() => endpoint.close())
-  const deadline = process.hrtime.bigint() + 60_000_000_000n
-  while (events.stats.waiting > 0 && process.hrtime.bigint() < deadline) {
-    await vi.advanceTimersByTimeAsync(100)
-    await inputOutput()
-  }
-  const numbers = endpoint.events.map((event) => (event.event_data as { number: number }).number)
-  expect(numbers).toHaveLength(emitted)
-  expect(numbers.every((number, i) => number === i)).toBe(true)
-  vi.useRealTimers()
-  await events.close()
-}, 240_000)
+const outages: [length: string, seconds: number, stepSeconds: number][] = [
+  ['five minutes', 5 * 60, 1],
+  ['three days', 3 * 24 * 3600, 20],
+]
 
-/** A file system of 8 MB; undefined where we may not mount one. */
-function mountSmallDisk(): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'madsci-disk-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { stdio: 'ignore' })
-  } catch {
-    rmSync(folder, { recursive: true })
-    return undefined
-  }
-  cleanups.push(() => {
-    execFileSync('umount', ['-l', folder])
-    rmSync(folder, { recursive: true, force: true })
-  })
-  return folder
-}
+it.each(outages)(
+  'an outage of %s: nothing is lost, order is kept, memory stays flat',
+  async (_, seconds, stepSeconds) => {
+    vi.useFakeTimers({
+      toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'Date', 'performance'],
+    })
+    const port = await findFreePort()
+    const events = new EventClient({ url: `http://127.0.0.1:${port}`, spoolDir, maxBatchEvents: 512 })
+    const inputOutput = () => new Promise((resolve) => setImmediate(resolve))
+    setFlagsFromString('--expose-gc')
+    const collectGarbage = runInNewContext('gc') as () => void
+    const used = () => {
+      collectGarbage()
+      const { heapUsed, external } = process.memoryUsage()
+      return heapUsed + external
+    }
+    const steps = seconds / stepSeconds
+    let usedBefore = 0
+    let emitted = 0
+    for (let step = 0; step < steps; step++) {
+      for (let i = 0; i < 10; i++)
+        events.info('reading', { number: emitted++, unit: 'm'.repeat(emitted % 300) })
+      await vi.advanceTimersByTimeAsync(stepSeconds * 1000)
+      await inputOutput()
+      if (step === Math.round(steps / 25)) usedBefore = used()
+    }
+    expect(emitted).toBe(steps * 10)
+    expect(events.stats).toMatchObject({ emitted, waiting: emitted, dropped: 0 })
+    // After three days 50 MB of events wait.
+    expect(used() - usedBefore).toBeLessThan(32 * 1024 * 1024)
+    expect(warnings.filter((line) => line.includes('cannot deliver'))).toHaveLength(1)
+    const endpoint = await startOtlpEndpoint({ port })
+    cleanups.push(() => endpoint.close())
+    const deadline = process.hrtime.bigint() + 60_000_000_000n
+    while (events.stats.waiting > 0 && process.hrtime.bigint() < deadline) {
+      await vi.advanceTimersByTimeAsync(100)
+      await inputOutput()
+    }
+    const numbers = endpoint.events.map((event) => (event.event_data as { number: number }).number)
+    expect(numbers).toHaveLength(emitted)
+    expect(numbers.every((number, i) => number === i)).toBe(true)
+    vi.useRealTimers()
+    await events.close()
+  },
+  240_000,
+)
 
 it('a disk that is full, and freed: nothing is lost, order is kept, two warnings', async (context) => {
   const disk = mountSmallDisk()
   if (!disk) return context.skip('no right to mount a small file system')
+  cleanups.push(disk.remove)
   const port = await findFreePort()
-  const events = new EventClient({ url: `http://127.0.0.1:${port}`, spoolDir: disk })
+  const events = new EventClient({ url: `http://127.0.0.1:${port}`, spoolDir: disk.path })
   const ids: string[] = []
   const emit = (count: number) => {
     for (let i = 0; i < count; i++) ids.push(events.info('x'.repeat(5000), { i }))
   }
   emit(100)
-  const { bavail, bsize } = statfsSync(disk)
+  const { bavail, bsize } = statfsSync(disk.path)
   // Less than all: the disk fills up in the middle of a record.
-  writeFileSync(join(disk, 'ballast'), Buffer.alloc(bavail * bsize - 30_000))
+  writeFileSync(join(disk.path, 'ballast'), Buffer.alloc(bavail * bsize - 30_000))
   emit(300)
   expect(events.stats).toMatchObject({ waiting: 400, dropped: 0 })
   // Two looks at a disk that is still full change nothing, and are not worth a word.
   await new Promise((resolve) => setTimeout(resolve, 11_000))
   emit(10)
   expect(warnings.filter((line) => line.includes('spool'))).toEqual([expect.stringContaining('ENOSPC')])
-  rmSync(join(disk, 'ballast'))
+  rmSync(join(disk.path, 'ballast'))
   await expect.poll(() => warnings.at(-1), { timeout: 12_000 }).toBe('the spool can be written again')
   emit(50)
   const endpoint = await startOtlpEndpoint({ port })

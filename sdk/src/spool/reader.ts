@@ -45,6 +45,16 @@ export interface BatchLimit {
   isOwn: boolean
 }
 
+/**
+ * Whether reading on gives more for a request of so many records: a rest that is sent alone costs a round trip as a full
+ * request does.
+ */
+export function isRest({ segment, base, records, next, isDamaged }: Window, maxCount: number): boolean {
+  if (next === 0 || isDamaged || records.length - next >= maxCount) return false
+  const { end } = records.at(-1)!
+  return base + end < segment.store.size && end - records[next - 1]!.end < readBytes / 2
+}
+
 /** The records from `next` on that fit: at least one. */
 export function toBatch(
   { bytes, records, next }: { bytes: Buffer; records: readonly Found[]; next: number },

@@ -4,7 +4,7 @@ import { setAside } from './folder.ts'
 import type { Home } from './home.ts'
 import { type Leftover, openLeftover } from './leftover.ts'
 import { heartbeatMs } from './owner.ts'
-import { readWindow, toBatch, type Window } from './reader.ts'
+import { isRest, readWindow, toBatch, type Window } from './reader.ts'
 import type { Segment } from './segment.ts'
 import { createTrail } from './trail.ts'
 
@@ -120,7 +120,7 @@ export function createSpool(options: SpoolOptions): Queue {
       const source = batchOf ?? next()
       if (source === undefined) return undefined
       const isOwn = !('home' in source)
-      const loaded = isOwn ? await loadOwn(source) : await loadFound(source)
+      const loaded = isOwn ? await loadOwn(source, maxCount) : await loadFound(source)
       batchOf = loaded && source
       if (loaded) return toBatch(loaded, { maxCount, maxBytes: maxRequestBytes, isOwn })
     }
@@ -143,8 +143,9 @@ export function createSpool(options: SpoolOptions): Queue {
     return undefined
   }
 
-  async function loadOwn(segment: Segment): Promise<Window | undefined> {
-    if (window?.segment === segment && window.next < window.records.length) return window
+  async function loadOwn(segment: Segment, maxCount: number): Promise<Window | undefined> {
+    const isLoaded = window?.segment === segment && window.next < window.records.length
+    if (isLoaded && !isRest(window!, maxCount)) return window
     reading = segment
     window = undefined
     try {
