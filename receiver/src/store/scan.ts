@@ -1,14 +1,20 @@
 import type { EventScan, ScanSource } from './event-scan.ts'
-import { openMongoScan } from './mongo/scan.ts'
-import { openSqliteScan } from './sqlite/scan.ts'
 
-/** Opens the scan in the thread that calls. Connects with the first read. */
+/** Opens the scan in the thread that calls, with what this store needs and no more. Connects with the first read. */
 export function openScan(source: ScanSource): EventScan {
+  const opened = load(source)
+  return {
+    read: async (...parameters) => (await opened).read(...parameters),
+    close: async () => (await opened).close(),
+  }
+}
+
+async function load(source: ScanSource): Promise<EventScan> {
   switch (source.kind) {
     case 'sqlite':
-      return openSqliteScan(source.path)
+      return (await import('./sqlite/scan.ts')).openSqliteScan(source.path)
     case 'mongodb':
-      return openMongoScan(source)
+      return (await import('./mongo/scan.ts')).openMongoScan(source)
     case 'none':
       return { read: async () => ({ atMs: Date.now() }), close: async () => {} }
   }

@@ -27,12 +27,21 @@ interface Call {
   wake: () => void
 }
 
-/** Reports in a thread of their own, which starts with the first, and again should it die. */
+// To start the thread takes longer than many a report: it is there before somebody asks, and what starts and ends at once
+// starts none.
+const startDelayMs = 1000
+
+/**
+ * Reports in a thread of their own, which starts soon after the receiver, or with the first report, and again should it die.
+ */
 export function createUtilization(data: UtilizationWorkerData): Utilization {
   const calls = new Map<number, Call>()
   let worker: Worker | undefined
   let lastCall = 0
   let isClosed = false
+  const early = setTimeout(() => {
+    worker ??= start()
+  }, startDelayMs).unref()
 
   function start(): Worker {
     // Sources run unbuilt too, and a path in a text is not rewritten by the compiler.
@@ -118,6 +127,7 @@ export function createUtilization(data: UtilizationWorkerData): Utilization {
     ask,
     async close() {
       isClosed = true
+      clearTimeout(early)
       const closing = worker
       stop(new EventError('EVT_CLOSING'))
       await closing?.terminate()
