@@ -49,6 +49,13 @@ export function createDay(name: string, date: string, number: number) {
       add(time, `workcell_${word}`, { workcell_id: workcell(number) }, data),
     workflow: (time: string, word: string, workflow: string, data: object = {}) =>
       add(time, `workflow_${word}`, {}, { workflow_id: workflow, ...data }),
+    /** Another order of arrival. */
+    shuffle(random: () => number) {
+      for (let i = events.length - 1; i > 0; i--) {
+        const other = Math.floor(random() * (i + 1))
+        ;[events[i], events[other]] = [events[other]!, events[i]!]
+      }
+    },
     finish: (requests: string[]): LabDay => ({ name, events, requests }),
   }
 }
