@@ -81,7 +81,7 @@ const libraryRooms: { [name: string]: RegExp } = {
   croner: /^receiver\/src\/backup\//,
   dotenv: /^receiver\/src\/config\//,
   'smol-toml': /^receiver\/src\/config\//,
-  yaml: /^receiver\/src\/config\//,
+  yaml: /^(receiver\/src\/config\/|sdk\/src\/config-file\.ts$)/,
   nodemailer: /^receiver\/src\/alert\/email\.ts$/,
   mongodb: /^receiver\/src\/store\/mongo\//,
   pino: /^receiver\/src\/(main|receiver|cli\/\w+)\.ts$/,

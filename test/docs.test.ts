@@ -55,6 +55,15 @@ describe('the READMEs say what the source says', () => {
     expect(drops).toEqual(dropReasons.map(code))
   })
 
+  it('sdk: every part of a configuration file', () => {
+    const text = tableUnder('sdk/README.md', 'A configuration file').join('\n')
+    const parts = [...read('sdk/src/config-file.ts').matchAll(/^ {2}(\w+): 'OTEL_/gm)].map(
+      (match) => match[1]!,
+    )
+    expect(parts.length).toBeGreaterThan(10)
+    for (const part of parts.filter((name) => !name.endsWith('_file'))) expect(text).toContain(code(part))
+  })
+
   it('sdk: the options of the transports and of the activities, the switches of register, every sub-path', () => {
     const optionsOf = (file: string, name: string) => {
       const text = read(file)

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Agent as HttpAgent } from 'node:http'
 import { Agent as HttpsAgent } from 'node:https'
 import { diag } from '@opentelemetry/api'
-import { getStringFromEnv } from '@opentelemetry/core'
+import type { Environment } from './environment.ts'
 
 /** The files that OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY name, read. */
 export interface Tls {
@@ -11,15 +11,15 @@ export interface Tls {
   key?: Buffer
 }
 
-export function readTls(): Tls {
+export function readTls({ get, nameOf }: Pick<Environment, 'get' | 'nameOf'>): Tls {
   const tls: Tls = {}
   const read = (member: keyof Tls, name: string) => {
-    const variable = [`OTEL_EXPORTER_OTLP_LOGS_${name}`, `OTEL_EXPORTER_OTLP_${name}`].find(getStringFromEnv)
+    const variable = [`OTEL_EXPORTER_OTLP_LOGS_${name}`, `OTEL_EXPORTER_OTLP_${name}`].find(get)
     if (variable === undefined) return
     try {
-      tls[member] = readFileSync(getStringFromEnv(variable)!.trim())
+      tls[member] = readFileSync(get(variable)!.trim())
     } catch (error) {
-      diag.warn(`${variable} names a file that cannot be read: it is not used`, error)
+      diag.warn(`${nameOf(variable)} names a file that cannot be read: it is not used`, error)
     }
   }
   read('ca', 'CERTIFICATE')

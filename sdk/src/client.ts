@@ -10,23 +10,23 @@ import {
 } from './activity.ts'
 import { runWithin } from './ambient.ts'
 import { type Auditor, createAuditor } from './audit.ts'
+import type { DestinationStats } from './destination.ts'
 import { startDiagnostics } from './diagnostic.ts'
 import type { Severity } from './emit.ts'
 import { type Emitter, emit } from './emitter.ts'
 import type { Event, Source } from './event/event.ts'
 import type { EventLevel } from './event/level.ts'
-import { onExit } from './exit.ts'
 import { type EventInput, readSource } from './input.ts'
 import { toNodeStatusEvent } from './node-status.ts'
 import type { EncodedContext } from './otlp/encode.ts'
 import { createWriter, type Writer } from './otlp/writer.ts'
 import type { NodeStatus } from './payload.ts'
-import { createClientContext, createDestination } from './pipeline.ts'
+import { createClientContext, createDelivery, type Delivery } from './pipeline.ts'
 import { type Carrier, fromHeaders, toHeaders } from './propagation.ts'
 import { createRestClient, type GetEventsOptions, type RestClient } from './rest.ts'
 import type { FlushOptions, Sender } from './sender.ts'
 import { type ClientOptions, readSettings } from './setting.ts'
-import { createLosses, createTally, type Losses, type Stats, type Tally } from './tally.ts'
+import { createLosses, type Losses, type Stats, type Tally } from './tally.ts'
 import type { ToValueOptions } from './value.ts'
 
 /** What a client and those bound to it share. */
@@ -40,27 +40,28 @@ class Shared implements Emitter {
   readonly auditor: Auditor
   readonly processIds: Source
   readonly valueOptions: ToValueOptions
-  readonly forget: () => void
+  readonly delivery: Delivery
 
   constructor(options: ClientOptions) {
     startDiagnostics()
     const settings = readSettings(options)
-    const tally = createTally()
+    this.losses = createLosses()
+    const { losses } = this
+    this.delivery = createDelivery(settings, losses)
+    const { tally, sender, first } = this.delivery
     const { context, processIds } = createClientContext(settings, tally)
     this.tally = tally
+    this.sender = sender
     this.context = context
     this.processIds = processIds
     this.writer = createWriter()
-    this.losses = createLosses()
-    this.sender = createDestination(settings, tally, this.losses)
     this.rest = createRestClient(settings)
-    const { rest, sender, losses } = this
-    this.auditor = createAuditor({ rest, sender, losses, timeoutMs: settings.flushTimeoutMs })
+    const { rest } = this
+    this.auditor = createAuditor({ rest, sender: first, losses, timeoutMs: settings.flushTimeoutMs })
     this.valueOptions = {
       onAlter: tally.alter,
       ...(settings.textLimit !== undefined && { textLimit: settings.textLimit }),
     }
-    this.forget = this.sender ? onExit(this.sender, tally) : () => {}
   }
 }
 
@@ -214,9 +215,14 @@ export class EventClient {
     return runWithin(fromHeaders(headers), run)
   }
 
-  /** A snapshot of the counters: emitted + recovered = waiting + exported + rejected + dropped + left, always. */
+  /** A snapshot of the counters, of the first destination: emitted + recovered = waiting + exported + rejected + dropped + left, always. */
   get stats(): Stats {
     return structuredClone(this.#shared.tally.stats)
+  }
+
+  /** The same for each destination: the first one, whose numbers `stats` has, and those of `destinations`. */
+  get destinations(): DestinationStats[] {
+    return this.#shared.delivery.destinations
   }
 
   /** Newest first. */
@@ -254,7 +260,7 @@ export class EventClient {
    */
   async close(options?: FlushOptions): Promise<void> {
     if (this.#isBound) return this.flush(options)
-    this.#shared.forget()
+    this.#shared.delivery.forget()
     await this.#shared.sender?.close(options)
   }
 

@@ -1,5 +1,6 @@
 import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
-import { diagLogLevelFromString, getStringFromEnv } from '@opentelemetry/core'
+import { diagLogLevelFromString } from '@opentelemetry/core'
+import { readEnvironment } from './environment.ts'
 
 /**
  * Makes the SDK's own warnings visible, unless the program has set a diag logger: at OTEL_LOG_LEVEL, or `warn`, because
@@ -7,8 +8,8 @@ import { diagLogLevelFromString, getStringFromEnv } from '@opentelemetry/core'
  */
 export function startDiagnostics(): void {
   if (hasLogger()) return
-  const text = getStringFromEnv('OTEL_LOG_LEVEL')?.trim()
   diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
+  const text = readEnvironment().get('OTEL_LOG_LEVEL')?.trim()
   const logLevel = diagLogLevelFromString(text)
   if (logLevel !== undefined) {
     diag.setLogger(new DiagConsoleLogger(), { logLevel, suppressOverrideMessage: true })

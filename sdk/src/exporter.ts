@@ -3,6 +3,7 @@ import { type ExportResult, ExportResultCode, suppressTracing } from '@opentelem
 import { OTLPLogExporter as JsonExporter } from '@opentelemetry/exporter-logs-otlp-http'
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import { createAgent } from './agent.ts'
+import { withoutVariables } from './environment.ts'
 import { decodeRuns } from './otlp/decode.ts'
 import { decodeReply, decodeStatus, encodeRequest, type Run } from './otlp/request.ts'
 import type { Settings } from './setting.ts'
@@ -62,15 +63,18 @@ function toReason(body: Buffer): string {
 
 function createJsonExporter(settings: Settings): Exporter {
   const agent = createAgent(settings.logsUrl, settings.tls)
-  const exporter = new JsonExporter({
-    url: settings.logsUrl,
-    headers: settings.headers,
-    // With its retries it ends before we cut the connection.
-    timeoutMillis: Math.min(settings.timeoutMs, settings.exportTimeoutMs),
-    userAgent: `madsci-events-sdk/${version}`,
-    httpAgentOptions: () => agent,
-    compression: settings.compression as never,
-  })
+  const exporter = withoutVariables(
+    () =>
+      new JsonExporter({
+        url: settings.logsUrl,
+        headers: settings.headers,
+        // With its retries it ends before we cut the connection.
+        timeoutMillis: Math.min(settings.timeoutMs, settings.exportTimeoutMs),
+        userAgent: `madsci-events-sdk/${version}`,
+        httpAgentOptions: () => agent,
+        compression: settings.compression as never,
+      }),
+  )
   const lastResponse = observeResponses(exporter)
   return wrapExporter(exporter, {
     read: (result) => toOutcome(result, lastResponse()),

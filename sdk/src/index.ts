@@ -1,5 +1,6 @@
 export type { ActionOptions, Activity, ActivityOptions, Settled, WorkflowOptions } from './activity.ts'
 export { EventClient } from './client.ts'
+export type { DestinationStats } from './destination.ts'
 export { type ErrorCode, EventError, errorTable } from './event/error.ts'
 export type { Event, Source, SourceKey, Value } from './event/event.ts'
 export { createEventId, isUlid } from './event/id.ts'
@@ -25,7 +26,7 @@ export { createEventProcessor, type EventProcessor, type ProcessorOptions } from
 export type { Carrier } from './propagation.ts'
 export type { GetEventsOptions } from './rest.ts'
 export type { FlushOptions } from './sender.ts'
-export type { ClientOptions, Protocol } from './setting.ts'
+export type { ClientOptions, DestinationOptions, Protocol } from './setting.ts'
 export { type DropReason, dropReasons, type Stats } from './tally.ts'
 export {
   type UtilizationAnswer,

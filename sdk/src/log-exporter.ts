@@ -1,18 +1,20 @@
 import { ExportResultCode } from '@opentelemetry/core'
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
+import type { DestinationStats } from './destination.ts'
 import { startDiagnostics } from './diagnostic.ts'
-import { onExit } from './exit.ts'
 import { createContextCache } from './otlp/context.ts'
 import { encodeRecord } from './otlp/encode.ts'
 import { createWriter } from './otlp/writer.ts'
-import { createDestination } from './pipeline.ts'
+import { createDelivery } from './pipeline.ts'
 import { type ProcessorOptions, toEventRecord, toIdAttributes } from './processor.ts'
 import { readSettings } from './setting.ts'
-import { createTally, type Stats } from './tally.ts'
+import type { Stats } from './tally.ts'
 
 export interface EventExporter extends LogRecordExporter {
   /** A snapshot of the counters; `emitted` counts the records that came by. */
   readonly stats: Stats
+  /** The same for each destination, the first one included. */
+  readonly destinations: DestinationStats[]
 }
 
 /**
@@ -26,9 +28,8 @@ export interface EventExporter extends LogRecordExporter {
 export function createEventExporter(options: ProcessorOptions = {}): EventExporter {
   startDiagnostics()
   const settings = readSettings(options)
-  const tally = createTally()
-  const sender = createDestination(settings, tally)
-  const forget = sender ? onExit(sender, tally) : () => {}
+  const delivery = createDelivery(settings)
+  const { tally, sender } = delivery
   const ids = toIdAttributes(settings.source)
   const writer = createWriter()
   const contextOf = createContextCache()
@@ -48,6 +49,9 @@ export function createEventExporter(options: ProcessorOptions = {}): EventExport
     get stats() {
       return structuredClone(tally.stats)
     },
+    get destinations() {
+      return delivery.destinations
+    },
     export(records, callback) {
       const refused = records.filter((record) => !take(record)).length
       if (refused === 0 || sender === undefined) callback({ code: ExportResultCode.SUCCESS })
@@ -57,7 +61,7 @@ export function createEventExporter(options: ProcessorOptions = {}): EventExport
       await sender?.flush()
     },
     async shutdown() {
-      forget()
+      delivery.forget()
       await sender?.close()
     },
   }

@@ -1,13 +1,10 @@
-import {
-  defaultResource,
-  detectResources,
-  type Resource,
-  resourceAttributesEnvDetector,
-  resourceFromAttributes,
-} from '@opentelemetry/resources'
+import { defaultResource, type Resource, resourceFromAttributes } from '@opentelemetry/resources'
 import { ConsoleLogRecordExporter, type LogRecordExporter } from '@opentelemetry/sdk-logs'
+import type { Attributes } from './config-file.ts'
+import { type Destination, type DestinationStats, joinDestinations } from './destination.ts'
 import { type Source, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'
+import { onExit } from './exit.ts'
 import { createOtlpExporter, wrapExporter } from './exporter.ts'
 import { decodeRuns } from './otlp/decode.ts'
 import { type EncodedContext, encodeContext } from './otlp/encode.ts'
@@ -17,16 +14,66 @@ import { createSender, type Sender } from './sender.ts'
 import type { Settings } from './setting.ts'
 import { createHomeFolder } from './spool/home.ts'
 import { createSpool } from './spool/spool.ts'
-import type { Losses, Tally } from './tally.ts'
+import { createTally, type Losses, type Tally } from './tally.ts'
 import { version } from './version.ts'
 
-/** Queue, sender and exporter, as the settings say; undefined when nothing is to be sent. */
-export function createDestination(settings: Settings, tally: Tally, losses?: Losses): Sender | undefined {
-  const [destination] = settings.destinations
-  if (settings.disabled || destination === undefined) return undefined
-  const console = settings.destinations.includes('console') ? new ConsoleLogRecordExporter() : undefined
+/** Where records go, from a client or a processor. */
+export interface Delivery {
+  /** Of the first destination. */
+  readonly tally: Tally
+  /** To all destinations; undefined when nothing is to be sent. */
+  readonly sender: Sender | undefined
+  /** To the first alone. */
+  readonly first: Sender | undefined
+  /** Snapshots. */
+  readonly destinations: DestinationStats[]
+  /** The end of the process is none of its business any more. */
+  forget(): void
+}
+
+export function createDelivery(settings: Settings, losses?: Losses): Delivery {
+  const { others, exporters } = settings
+  const create = (one: Settings) => {
+    const { origin, pathname } = new URL(one.logsUrl)
+    const url = origin + pathname
+    return { url, tally: createTally(others.length > 0 ? url : '') }
+  }
+  const head = create(settings)
+  const sender = createSenderOf(settings, { ...head, ...(losses && { losses }) })
+  if (sender === undefined) return { tally: head.tally, sender, first: sender, destinations: [], forget() {} }
+  const all: [Destination, ...Destination[]] = [{ ...head, sender }]
+  for (const one of exporters.includes('otlp') ? others : []) {
+    const part = create(one)
+    all.push({ ...part, sender: createSenderOf({ ...one, exporters: ['otlp'] }, { ...part, isCopy: true })! })
+  }
+  const forgets = all.map((one) => onExit(one.sender, one.tally))
+  return {
+    tally: head.tally,
+    sender: joinDestinations(all),
+    first: sender,
+    get destinations() {
+      return all.map(({ url, tally }) => ({ url, stats: structuredClone(tally.stats) }))
+    },
+    forget: () => forgets.forEach((forget) => void forget()),
+  }
+}
+
+interface SenderParts {
+  tally: Tally
+  losses?: Losses
+  isCopy?: boolean
+}
+
+/** Queue, sender and exporter, as the settings say. */
+function createSenderOf(
+  settings: Settings,
+  { tally, losses, isCopy = false }: SenderParts,
+): Sender | undefined {
+  const [name] = settings.exporters
+  if (settings.disabled || name === undefined) return undefined
+  const console = settings.exporters.includes('console') ? new ConsoleLogRecordExporter() : undefined
   const exporter =
-    destination === 'otlp'
+    name === 'otlp'
       ? createOtlpExporter(settings)
       : wrapExporter(console!, {
           read: () => ({ kind: 'delivered', rejected: 0, message: '' }),
@@ -35,13 +82,14 @@ export function createDestination(settings: Settings, tally: Tally, losses?: Los
           close() {},
         })
   // What goes to the console alone is not worth a disk.
-  const isSpooled = settings.spool !== false && destination === 'otlp'
+  const isSpooled = settings.spool !== false && name === 'otlp'
   const sender = createSender({
     exporter,
     tally,
     metrics: startSelfMetrics({
       stats: tally.stats,
       url: settings.logsUrl,
+      isCopy,
       maxQueueEvents: isSpooled ? undefined : settings.maxQueueEvents,
     }),
     onRefuse(runs, why) {
@@ -68,7 +116,7 @@ export function createDestination(settings: Settings, tally: Tally, losses?: Los
     maxBatchEvents: settings.maxBatchEvents,
     flushTimeoutMs: settings.flushTimeoutMs,
   })
-  return console && destination === 'otlp' ? copyTo(console, sender) : sender
+  return console && name === 'otlp' ? copyTo(console, sender) : sender
 }
 
 /** Shows each record on the console, too. */
@@ -104,12 +152,11 @@ export function createClientContext(
 
 /** Defaults, then OTEL_RESOURCE_ATTRIBUTES, then OTEL_SERVICE_NAME, then what the program says. */
 function createResource(settings: Settings, tally: Tally): Resource {
-  const fromEnv = detectResources({ detectors: [resourceAttributesEnvDetector] }).attributes
-  const attributes: { [key: string]: string | number | boolean } = {}
-  for (const [key, value] of Object.entries(fromEnv)) {
+  const attributes: Attributes = {}
+  for (const [key, value] of Object.entries(settings.environment.resource)) {
     const isWrong = key.startsWith('madsci.source.') && !isUlid(String(value))
-    if (isWrong) tally.tell(key, `OTEL_RESOURCE_ATTRIBUTES: ${key} is no ULID, it is not used`)
-    else attributes[key] = value as string
+    if (isWrong) tally.tell(key, `resource attributes: ${key} is no ULID, it is not used`)
+    else attributes[key] = value
   }
   if (settings.serviceName) attributes['service.name'] = settings.serviceName
   for (const [key, id] of Object.entries(settings.source)) attributes[`madsci.source.${key}`] = id

@@ -1,6 +1,7 @@
 import { type AnyValue, type Context, context, trace } from '@opentelemetry/api'
 import type { LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import { idsOf, resolveContext } from './ambient.ts'
+import type { DestinationStats } from './destination.ts'
 import { startDiagnostics } from './diagnostic.ts'
 import { isKept } from './emit.ts'
 import { type Source, sourceKeys, type Value } from './event/event.ts'
@@ -9,13 +10,12 @@ import { isPlain, toExactJson } from './event/json.ts'
 import { fromSeverity } from './event/level.ts'
 import { logType } from './event/record.ts'
 import { type EventType, parseEventType } from './event/type.ts'
-import { onExit } from './exit.ts'
 import { createContextCache } from './otlp/context.ts'
 import { encodeRecord } from './otlp/encode.ts'
 import { createWriter } from './otlp/writer.ts'
-import { createDestination } from './pipeline.ts'
+import { createDelivery } from './pipeline.ts'
 import { type ClientOptions, readSettings } from './setting.ts'
-import { createTally, type Stats, type Tally } from './tally.ts'
+import type { Stats, Tally } from './tally.ts'
 import { toValue } from './value.ts'
 
 /** As for a client; who speaks is said by the resource of the OpenTelemetry SDK that the processor joins. */
@@ -24,6 +24,8 @@ export type ProcessorOptions = Omit<ClientOptions, 'name' | 'resource' | 'restUr
 export interface EventProcessor extends LogRecordProcessor {
   /** A snapshot of the counters; `emitted` counts the records that came by. */
   readonly stats: Stats
+  /** The same for each destination, the first one included. */
+  readonly destinations: DestinationStats[]
 }
 
 /**
@@ -45,9 +47,8 @@ export interface EventProcessor extends LogRecordProcessor {
 export function createEventProcessor(options: ProcessorOptions = {}): EventProcessor {
   startDiagnostics()
   const settings = readSettings(options)
-  const tally = createTally()
-  const sender = createDestination(settings, tally)
-  const forget = sender ? onExit(sender, tally) : () => {}
+  const delivery = createDelivery(settings)
+  const { tally, sender } = delivery
   const processIds = toIdAttributes(settings.source)
   const idsAt = (around: Context) => {
     const ids = idsOf(around, settings.source)
@@ -58,6 +59,9 @@ export function createEventProcessor(options: ProcessorOptions = {}): EventProce
   return {
     get stats() {
       return structuredClone(tally.stats)
+    },
+    get destinations() {
+      return delivery.destinations
     },
     onEmit(record, given) {
       tally.stats.emitted++
@@ -77,7 +81,7 @@ export function createEventProcessor(options: ProcessorOptions = {}): EventProce
       await sender?.flush(timeoutMillis === undefined ? {} : { timeoutMs: timeoutMillis })
     },
     async shutdown() {
-      forget()
+      delivery.forget()
       await sender?.close()
     },
   }

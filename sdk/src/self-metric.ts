@@ -26,17 +26,22 @@ export interface SelfMetricsOptions {
   url: string
   /** Undefined when bytes, not records, bound the queue. */
   maxQueueEvents: number | undefined
+  /** Of a destination beyond the first: what it was given has been counted. */
+  isCopy: boolean
 }
 
 const processorType = 'madsci_events_log_processor'
 const exporterType = 'otlp_http_log_exporter'
 let instanceCount = 0
+// This one counts for the whole process: its name has no component.
+const created = { running: new Set<Stats>(), ended: 0 }
 
 /**
  * What the SDK tells of itself through the program's MeterProvider, if there is one. Counters are read when they are
  * collected: an event costs nothing more.
  */
-export function startSelfMetrics({ stats, url, maxQueueEvents }: SelfMetricsOptions): SelfMetrics {
+export function startSelfMetrics({ stats, url, maxQueueEvents, isCopy }: SelfMetricsOptions): SelfMetrics {
+  if (!isCopy) created.running.add(stats)
   const instance = instanceCount++
   const component = (type: string) => ({
     'otel.component.type': type,
@@ -79,7 +84,11 @@ export function startSelfMetrics({ stats, url, maxQueueEvents }: SelfMetricsOpti
 
   const early: DropReason[] = ['queue_full', 'too_large', 'closed', 'disabled', 'failed']
   const late: DropReason[] = ['refused', 'expired', 'corrupt', 'taken_over']
-  const observeCreated = (result: ObservableResult) => result.observe(stats.emitted)
+  function observeCreated(result: ObservableResult): void {
+    let sum = created.ended
+    for (const one of created.running) sum += one.emitted
+    result.observe(sum)
+  }
   function observeProcessed(result: ObservableResult): void {
     let failed = 0
     for (const reason of early) {
@@ -115,6 +124,9 @@ export function startSelfMetrics({ stats, url, maxQueueEvents }: SelfMetricsOpti
       const seconds = (performance.now() - startedMs) / 1000
       duration?.record(seconds, errorType === undefined ? exporter : { ...exporter, 'error.type': errorType })
     },
-    stop: () => stop(),
+    stop() {
+      stop()
+      if (created.running.delete(stats)) created.ended += stats.emitted
+    },
   }
 }

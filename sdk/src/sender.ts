@@ -4,7 +4,7 @@ import type { Encoded } from './otlp/encode.ts'
 import type { Run } from './otlp/request.ts'
 import type { Batch, Queue } from './queue.ts'
 import type { SelfMetrics } from './self-metric.ts'
-import { noTimeoutMs } from './setting.ts'
+import { noTimeoutMs } from './setting-source.ts'
 import type { DropReason, Tally } from './tally.ts'
 
 export interface SenderOptions {

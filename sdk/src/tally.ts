@@ -80,9 +80,11 @@ export function createLosses(): Losses {
 
 const maxTold = 200
 
-export function createTally(): Tally {
+/** `label` tells warnings of several apart. */
+export function createTally(label = ''): Tally {
   const logger = diag.createComponentLogger({ namespace: 'madsci-events' })
   const told = new Set<string>()
+  const prefix = label === '' ? '' : `${label}: `
   const droppedBy = Object.fromEntries(dropReasons.map((reason) => [reason, 0])) as Stats['droppedBy']
   let countMemory = () => 0
   const stats: Stats = {
@@ -103,7 +105,7 @@ export function createTally(): Tally {
   const tell = (topic: string, message: string) => {
     if (told.has(topic)) return
     told.add(topic)
-    logger.warn(message)
+    logger.warn(prefix + message)
   }
   return {
     stats,
@@ -128,7 +130,7 @@ export function createTally(): Tally {
     },
     tell,
     clear(topic, message) {
-      if (told.delete(topic) && message) logger.warn(message)
+      if (told.delete(topic) && message) logger.warn(prefix + message)
     },
   }
 }

@@ -287,7 +287,7 @@ describe('what is lost is counted with its reason, and told once until things ar
   })
 
   it('emitted = waiting + exported + rejected + dropped, through any weather', async () => {
-    const events = connect({ maxQueueEvents: 300, maxBatchEvents: 20, timeoutMs: 100 })
+    const events = connect({ maxQueueEvents: 300, maxBatchEvents: 20, timeoutMs: 5000 })
     const weather = [200, 200, 503, 400, 200, 'cut', 413, 200, 429] as const
     let number = 0
     endpoint.reply = (request) => {

@@ -28,7 +28,7 @@ const rows: Row[] = [
     {},
     {
       disabled: false,
-      destinations: ['otlp'],
+      exporters: ['otlp'],
       logsUrl: 'http://localhost:8001/v1/logs',
       restUrl: 'http://localhost:8001',
       serviceName: undefined,
@@ -116,9 +116,9 @@ const rows: Row[] = [
   ],
   ['switched off', { OTEL_SDK_DISABLED: 'TRUE' }, { disabled: true }],
   ['not switched off', { OTEL_SDK_DISABLED: '1' }, { disabled: false }],
-  ['no exporter', { OTEL_LOGS_EXPORTER: 'none' }, { destinations: [] }],
-  ['two exporters', { OTEL_LOGS_EXPORTER: 'console, otlp' }, { destinations: ['otlp', 'console'] }],
-  ['an unknown exporter', { OTEL_LOGS_EXPORTER: 'zipkin' }, { destinations: ['otlp'] }],
+  ['no exporter', { OTEL_LOGS_EXPORTER: 'none' }, { exporters: [] }],
+  ['two exporters', { OTEL_LOGS_EXPORTER: 'console, otlp' }, { exporters: ['otlp', 'console'] }],
+  ['an unknown exporter', { OTEL_LOGS_EXPORTER: 'zipkin' }, { exporters: ['otlp'] }],
   [
     'limits',
     { OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT: '9', OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT: '64' },

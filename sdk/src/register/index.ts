@@ -1,9 +1,9 @@
 import { basename, extname } from 'node:path'
 import { isMainThread } from 'node:worker_threads'
 import { diag } from '@opentelemetry/api'
-import { getStringFromEnv, getStringListFromEnv } from '@opentelemetry/core'
+import { getStringListFromEnv } from '@opentelemetry/core'
 import { EventClient } from '../client.ts'
-import { readIdsFromEnv } from '../environment.ts'
+import { readEnvironment, readIdsFromEnv } from '../environment.ts'
 import { captureConsole } from './console.ts'
 import { captureErrors } from './error.ts'
 import { captureLogs } from './logs.ts'
@@ -48,9 +48,7 @@ function register(): void {
 
 /** That of the script, unless the environment has one. */
 function readName(): string | undefined {
-  const isNamed =
-    getStringFromEnv('OTEL_SERVICE_NAME') !== undefined ||
-    /(^|,)\s*service\.name\s*=/.test(getStringFromEnv('OTEL_RESOURCE_ATTRIBUTES') ?? '')
+  const isNamed = readEnvironment().resource['service.name'] !== undefined
   const [, script] = process.argv
   return isNamed || script === undefined ? undefined : basename(script, extname(script))
 }

@@ -1,14 +1,9 @@
 import { type Logger, type LoggerProvider, logs } from '@opentelemetry/api'
-import { getStringFromEnv } from '@opentelemetry/core'
-import {
-  defaultResource,
-  detectResources,
-  resourceAttributesEnvDetector,
-  resourceFromAttributes,
-} from '@opentelemetry/resources'
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { LoggerProvider as Provider } from '@opentelemetry/sdk-logs'
+import { readEnvironment } from '../environment.ts'
 import { createEventProcessor } from '../processor.ts'
-import type { ClientOptions } from '../setting.ts'
+import { type ClientOptions, readSettings } from '../setting.ts'
 
 /**
  * Takes the program's OpenTelemetry logs, if nobody else does yet. What they need is made when the first logger is asked
@@ -17,12 +12,20 @@ import type { ClientOptions } from '../setting.ts'
 export function captureLogs(name: string | undefined, options: Pick<ClientOptions, 'flushTimeoutMs'>): void {
   let provider: Provider | undefined
   const create = (): Provider => {
-    const fromEnv = detectResources({ detectors: [resourceAttributesEnvDetector] })
+    const environment = readEnvironment()
     const named = (text: string | undefined) =>
       resourceFromAttributes(text === undefined ? {} : { 'service.name': text })
-    const byVariable = named(getStringFromEnv('OTEL_SERVICE_NAME'))
-    const resource = defaultResource().merge(named(name)).merge(fromEnv).merge(byVariable)
-    return new Provider({ resource, processors: [createEventProcessor(options)] })
+    const resource = defaultResource()
+      .merge(named(name))
+      .merge(resourceFromAttributes(environment.resource))
+      .merge(named(environment.get('OTEL_SERVICE_NAME')))
+    const { attributeCountLimit, textLimit } = readSettings(options)
+    const attributeValueLengthLimit = textLimit ?? Number.POSITIVE_INFINITY
+    return new Provider({
+      resource,
+      processors: [createEventProcessor(options)],
+      logRecordLimits: { attributeCountLimit, attributeValueLengthLimit },
+    })
   }
   const lazy: LoggerProvider = {
     getLogger(...args): Logger {
