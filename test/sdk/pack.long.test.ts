@@ -47,7 +47,7 @@ describe('the packed SDK, in a project of its own', () => {
     mkdirSync(join(modules, '@madsci-events'), { recursive: true })
     renameSync(join(project, 'package'), join(modules, '@madsci-events/sdk'))
     // Its dependencies, as npm would install them; they are those of this checkout.
-    for (const name of ['@opentelemetry', 'ulid', '@types', 'undici-types', 'pino', 'pino-9'])
+    for (const name of ['@opentelemetry', 'ulid', 'yaml', '@types', 'undici-types', 'pino', 'pino-9'])
       symlinkSync(join(root, 'node_modules', name), join(modules, name))
     writeFileSync(join(project, 'package.json'), '{"name":"lab"}')
   })
