@@ -19,11 +19,12 @@ export interface ScannedEvent {
   readonly micros: number
   /** A member of `source` that is not empty, such as `node_id`. */
   source(name: string): string | undefined
+  /** The same object for events of the same source, mostly: what was found out about one need not be found out again. */
+  readonly sourceKey?: object
   /** `event_data`, parsed when asked for; undefined for types that the reader did not want. */
   data(): unknown
   /**
-   * A member of `event_data`, without parsing the rest of it; undefined where `data` is no object. A text may be a slice of
-   * the whole document: who keeps it should copy it.
+   * A member of `event_data`, without parsing the rest of it; undefined where `data` is no object.
    */
   field(name: string): unknown
 }

@@ -10,83 +10,99 @@ const openBrace = 123
 const closeBrace = 125
 
 /**
- * The members of one JSON object inside a longer text, found without parsing what they hold: a report needs two fields of an
- * object of thirty. The text is JSON as JSON.stringify writes it, so without blanks between tokens.
+ * The members of one JSON object inside longer text in UTF-8, found without parsing what they hold: a report needs two
+ * fields of an object of thirty. The text is JSON as JSON.stringify writes it, so without blanks between tokens.
  */
 export interface Members {
-  /** Notes where the members of the object at this place lie; false when there is none, or a key has an escape. */
-  find(text: string, at: number): boolean
-  /** A text may be a slice that keeps all the rest alive. */
+  /** Goes to the object at this place; false when there is none. */
+  open(text: Buffer, at: number): boolean
   get(name: string): unknown
 }
 
 export function createMembers(): Members {
-  let document = ''
+  let document: Buffer = Buffer.alloc(0)
   let count = 0
+  // Where the next member begins; 0 when all were seen.
+  let next = 0
   // Triples: where the key begins, where its value begins and ends.
   const places: number[] = []
 
-  /** Behind the string that begins at a quote. */
-  function skipText(from: number): number {
-    let to = document.indexOf('"', from + 1)
-    while (to > 0) {
-      let backslashes = 0
-      while (document.charCodeAt(to - 1 - backslashes) === backslash) backslashes++
-      if (backslashes % 2 === 0) return to + 1
-      to = document.indexOf('"', to + 1)
-    }
-    return document.length
+  /** The next member that was not seen yet; its place among the triples, -1 when there is none. */
+  function step(): number {
+    const at = next
+    next = 0
+    if (at === 0 || document[at] !== quote) return -1
+    const value = skipText(document, at) + 1
+    if (document[value - 1] !== colon) return -1
+    const valueTo = skipValue(document, value)
+    places[count] = at + 1
+    places[count + 1] = value
+    places[count + 2] = valueTo
+    if (document[valueTo] === comma) next = valueTo + 1
+    count += 3
+    return count - 3
   }
 
-  function skipValue(from: number): number {
-    const first = document.charCodeAt(from)
-    if (first === quote) return skipText(from)
-    let depth = 0
-    for (let at = from; at < document.length; ) {
-      const code = document.charCodeAt(at)
-      if (code === quote) {
-        at = skipText(at)
-        continue
-      }
-      if (code === openBrace || code === openBracket) depth++
-      else if (code === closeBrace || code === closeBracket) {
-        if (depth === 0) return at
-        if (--depth === 0) return at + 1
-      } else if (code === comma && depth === 0) return at
-      at++
-    }
-    return document.length
+  function isNamed(place: number, name: string): boolean {
+    const key = places[place]!
+    if (places[place + 1]! - key - 2 !== name.length) return false
+    for (let i = 0; i < name.length; i++) if (document[key + i] !== name.charCodeAt(i)) return false
+    return true
+  }
+
+  function read(place: number): unknown {
+    const from = places[place + 1]!
+    const to = places[place + 2]!
+    // Most texts stand for themselves.
+    if (document[from] === quote && isPlainText(from + 1, to - 1)) return document.utf8Slice(from + 1, to - 1)
+    return parseJson(document.utf8Slice(from, to))
+  }
+
+  function isPlainText(from: number, to: number): boolean {
+    for (let at = from; at < to; at++) if (document[at] === backslash) return false
+    return true
   }
 
   return {
-    find(text, begin) {
+    open(text, at) {
       document = text
       count = 0
-      if (text.charCodeAt(begin) !== openBrace) return false
-      let at = begin + 1
-      while (text.charCodeAt(at) === quote) {
-        const keyTo = text.indexOf('"', at + 1)
-        if (text.charCodeAt(keyTo + 1) !== colon) return false
-        const valueTo = skipValue(keyTo + 2)
-        places[count] = at + 1
-        places[count + 1] = keyTo + 2
-        places[count + 2] = valueTo
-        count += 3
-        at = valueTo + 1
-        if (text.charCodeAt(valueTo) !== comma) break
-      }
-      return true
+      next = at + 1
+      return text[at] === openBrace
     },
     get(name) {
-      for (let place = 0; place < count; place += 3) {
-        const key = places[place]!
-        const value = places[place + 1]!
-        if (value - key - 2 !== name.length || !document.startsWith(name, key)) continue
-        const text = document.slice(value, places[place + 2]!)
-        // Most texts stand for themselves.
-        return text.charCodeAt(0) === quote && !text.includes('\\') ? text.slice(1, -1) : parseJson(text)
-      }
+      for (let place = 0; place < count; place += 3) if (isNamed(place, name)) return read(place)
+      for (let place = step(); place >= 0; place = step()) if (isNamed(place, name)) return read(place)
       return undefined
     },
   }
+}
+
+/** Behind the string that begins at a quote. */
+function skipText(text: Buffer, from: number): number {
+  for (let at = from + 1; at < text.length; at++) {
+    const code = text[at]
+    if (code === quote) return at + 1
+    if (code === backslash) at++
+  }
+  return text.length
+}
+
+function skipValue(text: Buffer, from: number): number {
+  if (text[from] === quote) return skipText(text, from)
+  let depth = 0
+  for (let at = from; at < text.length; ) {
+    const code = text[at]
+    if (code === quote) {
+      at = skipText(text, at)
+      continue
+    }
+    if (code === openBrace || code === openBracket) depth++
+    else if (code === closeBrace || code === closeBracket) {
+      if (depth === 0) return at
+      if (--depth === 0) return at + 1
+    } else if (code === comma && depth === 0) return at
+    at++
+  }
+  return text.length
 }

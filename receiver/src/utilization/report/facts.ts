@@ -95,12 +95,21 @@ function actionOf(event: ScannedEvent): string | undefined {
   return undefined
 }
 
+/** What the source of an event says, once for all events of the same source. */
+interface Origin {
+  workcell: string | undefined
+  manager: string | undefined
+  nodeId: string | undefined
+  /** Its number, once an event of the node has come; 0 before. */
+  node: number
+}
+
+const maxOrigins = 10_000
+
 /** Names are looked for in so many events, as the original does. */
 const namingStarts = { node: 5, experiment: 5, workcell: 3 }
 
-export function createFacts(
-  readWorkflow: (event: ScannedEvent, data: Data) => WorkflowEvent | undefined,
-): Facts {
+export function createFacts(readWorkflow: (event: ScannedEvent) => WorkflowEvent | undefined): Facts {
   let rows = createRows()
   let boundaries = createList<Boundary>()
   let experiments = createList<ExperimentEvent>()
@@ -110,6 +119,7 @@ export function createFacts(
   let nodes = createInterned()
   let experimentIds = createInterned()
   let workcells = new Set<string>()
+  const origins = new Map<object, Origin>()
   let nodeNames = createNames(namingStarts.node)
   let experimentNames = createNames(namingStarts.experiment)
   let workcellNames = createNames(namingStarts.workcell)
@@ -124,16 +134,41 @@ export function createFacts(
     nodes = createInterned()
     experimentIds = createInterned()
     workcells = new Set()
+    origins.clear()
     nodeNames = createNames(namingStarts.node)
     experimentNames = createNames(namingStarts.experiment)
     workcellNames = createNames(namingStarts.workcell)
   }
 
-  function add(event: ScannedEvent): void {
+  function originOf(event: ScannedEvent): Origin {
+    const { sourceKey } = event
+    const known = sourceKey && origins.get(sourceKey)
+    if (known) return known
     const workcell = event.source('workcell_id')
     const manager = event.source('manager_id')
     if (workcell !== undefined) workcells.add(workcell)
     if (manager !== undefined) workcells.add(manager)
+    const nodeId = event.source('node_id') ?? workcell
+    const origin = { workcell, manager, nodeId, node: 0 }
+    if (!sourceKey) return origin
+    if (origins.size >= maxOrigins) origins.clear()
+    origins.set(sourceKey, origin)
+    return origin
+  }
+
+  /** Number of the node that the event speaks of, 0 for none. */
+  function nodeOf(event: ScannedEvent, origin: Origin): number {
+    if (origin.node !== 0) return origin.node
+    if (origin.nodeId !== undefined) {
+      origin.node = nodes.indexOf(origin.nodeId)
+      return origin.node
+    }
+    const id = firstText(event.field('node_id'), event.field('node_name'), event.field('node'))
+    return id === undefined ? 0 : nodes.indexOf(id)
+  }
+
+  function add(event: ScannedEvent): void {
+    const origin = originOf(event)
     const { micros, type } = event
     if (Number.isNaN(micros)) return
     if (!span) span = { from: micros, to: micros }
@@ -143,29 +178,25 @@ export function createFacts(
     if (!fresh) fresh = { from: micros, to: micros }
     else if (micros < fresh.from) fresh.from = micros
     else if (micros > fresh.to) fresh.to = micros
-    addRow(event, workcell, manager)
+    addRow(event, origin)
   }
 
-  function addRow(event: ScannedEvent, workcell: string | undefined, manager: string | undefined): void {
+  function addRow(event: ScannedEvent, origin: Origin): void {
     const { micros, type } = event
-    let nodeId = event.source('node_id') ?? workcell
-    if (type === 'node_status_update' || type === 'action_status_change') {
-      nodeId ??= firstText(event.field('node_id'), event.field('node_name'), event.field('node'))
-      if (nodeId === undefined) return
-      const node = nodes.indexOf(nodeId)
-      if (type === 'node_status_update') rows.add(micros, rowKind.known, node, 0)
-      else addAction(event, node)
-      return
-    }
-    const data = dataOf(event)
-    nodeId ??= firstText(data.node_id, data.node_name, data.node)
-    const node = nodeId === undefined ? 0 : nodes.indexOf(nodeId)
+    const node = nodeOf(event, origin)
     switch (type) {
-      case 'node_start':
-        if (node !== 0) rows.add(micros, rowKind.nodeStart, node, 0)
-        for (const id of new Set([textOf(data.node_id), event.source('node_id'), workcell]))
-          if (id !== undefined) nodeNames.look(id, data.node_name ? [data.node_name] : [])
+      case 'node_status_update':
+        break
+      case 'action_status_change':
+        if (node !== 0) addAction(event, node)
         return
+      case 'node_start': {
+        if (node !== 0) rows.add(micros, rowKind.nodeStart, node, 0)
+        const name = event.field('node_name')
+        for (const id of new Set([textOf(event.field('node_id')), event.source('node_id'), origin.workcell]))
+          if (id !== undefined) nodeNames.look(id, name ? [name] : [])
+        return
+      }
       case 'node_stop':
         if (node !== 0) rows.add(micros, rowKind.nodeStop, node, 0)
         return
@@ -173,16 +204,16 @@ export function createFacts(
       case 'lab_stop':
       case 'workcell_start':
       case 'workcell_stop':
-        addBoundary(event, data, workcell, manager)
+        addBoundary(event, origin)
         break
       case 'workflow_start':
       case 'workflow_complete': {
-        const workflow = readWorkflow(event, data)
+        const workflow = readWorkflow(event)
         if (workflow) workflows.add(workflow)
         break
       }
       default:
-        if (addExperiment(event, data, node)) return
+        if (addExperiment(event, node)) return
     }
     if (node !== 0) rows.add(micros, rowKind.known, node, 0)
   }
@@ -200,12 +231,9 @@ export function createFacts(
     else rows.add(event.micros, kind, node, hashOf(action))
   }
 
-  function addBoundary(
-    event: ScannedEvent,
-    data: Data,
-    sourceWorkcell: string | undefined,
-    sourceManager: string | undefined,
-  ): void {
+  function addBoundary(event: ScannedEvent, origin: Origin): void {
+    const { workcell: sourceWorkcell, manager: sourceManager } = origin
+    const data = dataOf(event)
     const dataWorkcell = textOf(data.workcell_id)
     if (dataWorkcell !== undefined) workcells.add(dataWorkcell)
     const isStart = event.type.endsWith('_start')
@@ -232,24 +260,26 @@ export function createFacts(
   }
 
   /** True when the row of the event was added. */
-  function addExperiment(event: ScannedEvent, data: Data, node: number): boolean {
+  function addExperiment(event: ScannedEvent, node: number): boolean {
     const { micros, type } = event
-    const nested = isRecord(data.experiment) ? data.experiment : noData
+    const experiment = event.field('experiment')
+    const nested = isRecord(experiment) ? experiment : noData
     const fromSource = event.source('experiment_id')
+    const fromData = event.field('experiment_id')
     const design = isRecord(nested.experiment_design) ? nested.experiment_design : noData
     const kind = type === 'experiment_start' ? 'start' : type === 'experiment_complete' ? 'complete' : 'end'
     if (kind === 'start') {
-      const ids = [fromSource, textOf(data.experiment_id), textOf(nested._id), textOf(nested.experiment_id)]
+      const ids = [fromSource, textOf(fromData), textOf(nested._id), textOf(nested.experiment_id)]
       const candidates = [
-        data.experiment_name,
-        data.name,
+        event.field('experiment_name'),
+        event.field('name'),
         nested.name,
         design.experiment_name,
         nested.run_name,
       ]
       for (const id of new Set(ids)) if (id !== undefined) experimentNames.look(id, candidates)
     }
-    const id = fromSource ?? firstText(data.experiment_id) ?? firstText(nested.experiment_id, nested._id)
+    const id = fromSource ?? firstText(fromData) ?? firstText(nested.experiment_id, nested._id)
     if (id === undefined) return false
     const index = experimentIds.indexOf(id)
     experiments.add({
@@ -257,7 +287,7 @@ export function createFacts(
       kind,
       id: experimentIds.textOf(index),
       designName: kind === 'start' ? textOf(design.experiment_name) : undefined,
-      status: kind === 'complete' ? data.status : undefined,
+      status: kind === 'complete' ? event.field('status') : undefined,
     })
     const rowOf = kind === 'start' ? rowKind.experimentStart : rowKind.experimentEnd
     rows.add(micros, rowOf, node, index)

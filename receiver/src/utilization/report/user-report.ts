@@ -2,33 +2,35 @@ import type { ScannedEvent } from '../../store/event-scan.ts'
 import { toMicros } from '../../store/instant.ts'
 import type { Facts, WorkflowEvent } from './facts.ts'
 import { type Num, plus, round, secondsBetween, sum, type Tree, toIsoText } from './number.ts'
-import { type Data, firstText, isRecord, isTruthy } from './value.ts'
+import { firstText, isRecord, isTruthy } from './value.ts'
 import type { Window } from './window.ts'
 
 /** A workflow_start or workflow_complete as the report reads it; undefined without event_data.workflow_id. */
-export function readWorkflow(event: ScannedEvent, data: Data): WorkflowEvent | undefined {
-  const id = firstText(data.workflow_id)
+export function readWorkflow(event: ScannedEvent): WorkflowEvent | undefined {
+  const id = firstText(event.field('workflow_id'))
   if (id === undefined) return undefined
   const isStart = event.type === 'workflow_start'
-  const flatAuthor = trimmed(data.author)
+  const flatAuthor = trimmed(event.field('author'))
   const author =
     flatAuthor ??
-    trimmed(member(data.definition_metadata)) ??
-    trimmed(member(data.workflow_definition_metadata))
-  const spanSeconds = isStart ? undefined : spanOf(data.start_time, data.end_time)
+    trimmed(member(event.field('definition_metadata'))) ??
+    trimmed(member(event.field('workflow_definition_metadata')))
+  const status = isStart ? undefined : event.field('status')
   return {
     micros: event.micros,
     isStart,
     id,
     author,
     flatAuthor,
-    name: [data.name, data.workflow_name].find((one): one is string => typeof one === 'string' && one !== ''),
-    status: isStart ? 'started' : toStatus(data.status),
-    isPlainlyCompleted: !isStart && (!('status' in data) || data.status === 'completed'),
-    durationSeconds: isStart ? undefined : toSeconds(data.duration_seconds),
-    spanSeconds,
+    name: nameOf(event.field('name')) ?? nameOf(event.field('workflow_name')),
+    status: isStart ? 'started' : toStatus(status),
+    isPlainlyCompleted: !isStart && (status === undefined || status === 'completed'),
+    durationSeconds: isStart ? undefined : toSeconds(event.field('duration_seconds')),
+    spanSeconds: isStart ? undefined : spanOf(event.field('start_time'), event.field('end_time')),
   }
 }
+
+const nameOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 
 const member = (value: unknown): unknown => (isRecord(value) ? value.author : undefined)
 
