@@ -110,6 +110,62 @@ for (const backend of ['sqlite', 'mongodb'] as const) {
       }
     })
 
+    it('reads a member of the data alone as it stands in the whole, and documents that are unlike ours', async (context) => {
+      if (skip) return context.skip(skip)
+      const { store } = await start()
+      const scan = openScan(store.scanSource)
+      cleanups.push(() => scan.close())
+      const tricky = {
+        a: '"b":{',
+        'c"d': '\\',
+        '\\': 1,
+        e: { f: ['}', { g: '"' }] },
+        h: 'ä€"',
+        i: '',
+        j: null,
+        k: -1.5,
+        l: [],
+      }
+      const odd = makeEvent({ event_type: 'say "x\\' as never, event_data: tricky })
+      const events = [
+        makeEvent({ event_type: 'test', event_data: tricky }),
+        makeEvent({ event_type: 'test', event_data: { ...tricky, bytes: NaN } }),
+        makeEvent({ event_type: 'test', event_data: tricky, log_level: 0 as never, alert: true, source: {} }),
+        odd,
+        makeEvent({ event_type: 'test', event_data: tricky, source: { node_id: '}' }, event_id: 'own "id"' }),
+        makeEvent({ event_type: 'test', event_data: tricky, event_timestamp: 'never' }),
+      ]
+      await store.write(events)
+      const fields = new Map<string, unknown>()
+      const names = [...'lkjiheahabcdefgh', 'missing']
+      await createHistory(scan, {
+        types: new Set(['test', odd.event_type]),
+        reset: () => fields.clear(),
+        add(event) {
+          const found = names.map((name) => event.field(name))
+          fields.set(event.id, {
+            type: event.type,
+            node: event.source('node_id'),
+            found,
+            micros: event.micros,
+          })
+        },
+      }).refresh()
+      for (const event of events) {
+        const data = event.event_data as { [name: string]: unknown }
+        expect(fields.get(event.event_id)).toEqual({
+          type: event.event_type,
+          node: event.source.node_id,
+          found: names.map((name) => data[name]),
+          micros:
+            event.event_timestamp === 'never'
+              ? Number.NaN
+              : Date.parse(`${event.event_timestamp.slice(0, 23)}Z`) * 1000 +
+                Number(event.event_timestamp.slice(23, 26)),
+        })
+      }
+    })
+
     it('shows data of any kind, with and without what OTel adds, naive times, and a source that is empty', async (context) => {
       if (skip) return context.skip(skip)
       const { store } = await start()

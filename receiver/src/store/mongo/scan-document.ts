@@ -1,6 +1,6 @@
 import { BSON } from 'mongodb'
 import type { ScannedEvent } from '../event-scan.ts'
-import { toMicros } from '../instant.ts'
+import { microsAt } from '../instant.ts'
 
 /** BSON types that stand before a value, by their number. */
 const text = 2
@@ -14,6 +14,7 @@ export function createMongoEvent(): ScannedEvent & {
   place(document: Uint8Array, types: ReadonlySet<string>): void
 } {
   let bytes: Buffer = Buffer.alloc(0)
+  let view = new DataView(bytes.buffer)
   let sourceAt = 0
   let dataAt = 0
   let dataType = 0
@@ -23,6 +24,13 @@ export function createMongoEvent(): ScannedEvent & {
 
   const textAt = (position: number) =>
     bytes.toString('utf8', position + 4, position + 3 + bytes.readInt32LE(position))
+
+  function microsOf(position: number): number {
+    // Documents of one answer lie in one buffer.
+    if (view.buffer !== bytes.buffer) view = new DataView(bytes.buffer)
+    const from = bytes.byteOffset + position + 4
+    return microsAt(view, from, from + bytes.readInt32LE(position) - 1)
+  }
 
   const event = {
     id: '',
@@ -51,7 +59,7 @@ export function createMongoEvent(): ScannedEvent & {
         } else if (length === 10 && bytes[position + 7] === 0x64) {
           dataAt = value
           dataType = kind
-        } else if (length === 15 && kind === text) event.micros = toMicros(textAt(value))
+        } else if (length === 15 && kind === text) event.micros = microsOf(value)
         position = value + sizeOf(kind, value)
       }
       isWanted = types.has(event.type)

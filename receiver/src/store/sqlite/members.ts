@@ -16,6 +16,7 @@ const closeBrace = 125
 export interface Members {
   /** Goes to the object at this place; false when there is none. */
   open(text: Buffer, at: number): boolean
+  /** By a name in ASCII that JSON writes as it is. */
   get(name: string): unknown
 }
 
@@ -54,8 +55,9 @@ export function createMembers(): Members {
     const from = places[place + 1]!
     const to = places[place + 2]!
     // Most texts stand for themselves.
-    if (document[from] === quote && isPlainText(from + 1, to - 1)) return document.utf8Slice(from + 1, to - 1)
-    return parseJson(document.utf8Slice(from, to))
+    if (document[from] === quote && isPlainText(from + 1, to - 1))
+      return document.toString('utf8', from + 1, to - 1)
+    return parseJson(document.toString('utf8', from, to))
   }
 
   function isPlainText(from: number, to: number): boolean {

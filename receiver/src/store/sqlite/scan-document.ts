@@ -18,6 +18,7 @@ const openBrace = 123
 const closeBrace = 125
 const ulidTypeAt = idMark.length + 28 + 1 + typeMark.length
 const usualTimeAt = `,"log_level":20,"alert":false,${timeMark}`.length
+const usualTimeLength = '2026-11-23T19:25:51.286773Z'.length
 /** Stands before the exact JSON of a document, which is read whole. */
 export const exactMark = '!'
 
@@ -37,135 +38,149 @@ interface Source {
   length: number
 }
 
+/** A document of a chunk, [from, to) of its text. */
+export interface PlacedEvent extends ScannedEvent {
+  place(text: Buffer, from: number, to: number, types: ReadonlySet<string>): void
+}
+
+export const createSqliteEvent = (): PlacedEvent => new SqliteEvent()
+
 /**
  * Reads what it needs from the bytes of a document, whose members stand in the order of sdk event/document.ts. Marks with bare
  * quotes cannot stand inside a JSON string, and all that comes before event_data is flat, so the first one is the member. What
  * is not as expected is parsed whole.
  */
-export function createSqliteEvent(): ScannedEvent & {
-  /** The document is [from, to) of the text. */
-  place(text: Buffer, from: number, to: number, types: ReadonlySet<string>): void
-} {
-  let text: Buffer = Buffer.alloc(0)
-  let begin = 0
-  let end = 0
-  let sourceEnd = 0
-  let whole: { [key: string]: Value } | undefined
-  let isWanted = false
-  let ids = noIds
-  let parsed: unknown
-  let isParsed = false
-  const members = createMembers()
-  let hasMembers: boolean | undefined
-  const types = createByteTable({ lastByte: quote, tellAt: [5, 7, 9, 12], make: toType })
-  const sources = createByteTable({ lastByte: closeBrace, tellAt: [34, 35, 36, 37], make: toSource })
+class SqliteEvent implements PlacedEvent {
+  type = ''
+  micros = Number.NaN
+  /** The members of `source`. */
+  sourceKey = noIds
+  #text: Buffer = Buffer.alloc(0)
+  #view: DataView = new DataView(new ArrayBuffer(0))
+  #begin = 0
+  #end = 0
+  #sourceEnd = 0
+  #whole: { [key: string]: Value } | undefined
+  #isWanted = false
+  #data: unknown
+  #isParsed = false
+  #hasMembers: boolean | undefined
+  readonly #members = createMembers()
+  readonly #types = createByteTable({ lastByte: quote, tellAt: [5, 7, 9, 12], make: toType })
+  readonly #sources = createByteTable({ lastByte: closeBrace, tellAt: [34, 35, 36, 37], make: toSource })
 
-  const event = {
-    type: '',
-    micros: Number.NaN,
-    place(given: Buffer, from: number, to: number, wanted: ReadonlySet<string>) {
-      text = given
-      begin = from
-      end = to
-      whole = undefined
-      isParsed = false
-      hasMembers = undefined
-      if (text[from] === exactMark.charCodeAt(0)) placeWhole(fromExactJson(text.utf8Slice(from + 1, to)))
-      else if (!placeText()) placeWhole(parseJson(text.utf8Slice(from, to)))
-      isWanted = wanted.has(event.type)
-    },
-    get id(): string {
-      if (whole) return String(whole._id)
-      const from = begin + idMark.length
-      return JSON.parse(text.utf8Slice(from, text.indexOf(idEnd, from))) as string
-    },
-    get sourceKey(): object {
-      return ids
-    },
-    source(name: string): string | undefined {
-      const id = ids[name]
-      return typeof id === 'string' && id !== '' ? id : undefined
-    },
-    data(): unknown {
-      if (!isWanted) return undefined
-      if (!isParsed) parsed = whole ? whole.event_data : readData()
-      isParsed = true
-      return parsed
-    },
-    field(name: string): unknown {
-      if (!isWanted) return undefined
-      if (!whole && !isParsed) {
-        hasMembers ??= members.open(text, dataAt())
-        if (hasMembers) return members.get(name)
-      }
-      const data = event.data()
-      return isObject(data as Value) ? (data as { [key: string]: unknown })[name] : undefined
-    },
+  place(text: Buffer, from: number, to: number, types: ReadonlySet<string>): void {
+    if (this.#text !== text) {
+      this.#text = text
+      this.#view = new DataView(text.buffer, text.byteOffset, text.byteLength)
+    }
+    this.#begin = from
+    this.#end = to
+    this.#whole = undefined
+    this.#isParsed = false
+    this.#hasMembers = undefined
+    if (text[from] === exactMark.charCodeAt(0)) this.#placeWhole(fromExactJson(this.#slice(from + 1, to)))
+    else if (!this.#placeText()) this.#placeWhole(parseJson(this.#slice(from, to)))
+    this.#isWanted = types.has(this.type)
+  }
+
+  get id(): string {
+    if (this.#whole) return String(this.#whole._id)
+    const from = this.#begin + idMark.length
+    return JSON.parse(this.#slice(from, this.#text.indexOf(idEnd, from))) as string
+  }
+
+  source(name: string): string | undefined {
+    const id = this.sourceKey[name]
+    return typeof id === 'string' && id !== '' ? id : undefined
+  }
+
+  data(): unknown {
+    if (!this.#isWanted) return undefined
+    if (!this.#isParsed) this.#data = this.#whole ? this.#whole.event_data : this.#parseData()
+    this.#isParsed = true
+    return this.#data
+  }
+
+  field(name: string): unknown {
+    if (!this.#isWanted) return undefined
+    if (!this.#whole && !this.#isParsed) {
+      this.#hasMembers ??= this.#members.open(this.#text, this.#dataAt())
+      if (this.#hasMembers) return this.#members.get(name)
+    }
+    const data = this.data() as Value
+    return isObject(data) ? data[name] : undefined
   }
 
   /** False when it is not as expected. */
-  function placeText(): boolean {
+  #placeText(): boolean {
+    const text = this.#text
+    const view = this.#view
     // Most ids have 26 characters, and what follows has one length: looked at first, searched for if it is not so. A comma
     // before a quote is told from the end of a text by the colon and the quote that must follow.
-    let typeFrom = begin + ulidTypeAt
+    let typeFrom = this.#begin + ulidTypeAt
     const isUsual =
       text[typeFrom - typeMark.length - 1] === comma &&
       text[typeFrom - typeMark.length] === quote &&
       text[typeFrom - 2] === colon &&
       text[typeFrom - 1] === quote
-    if (!isUsual) typeFrom = text.indexOf(typeMark, begin) + typeMark.length
-    const type = types.get(text, typeFrom)
+    if (!isUsual) typeFrom = text.indexOf(typeMark, this.#begin) + typeMark.length
+    const type = this.#types.get(view, typeFrom)
     if (type.name === undefined) return false
-    event.type = type.name
     let timeFrom = typeFrom + type.length + usualTimeAt
     if (text[timeFrom - 1] !== quote || text[timeFrom - 2] !== colon)
       timeFrom = text.indexOf(timeMark, typeFrom) + timeMark.length
-    let timeTo = timeFrom
-    while (timeTo < end && text[timeTo] !== quote) timeTo++
-    event.micros = microsAt(text, timeFrom, timeTo)
+    let timeTo = timeFrom + usualTimeLength
+    if (text[timeTo] !== quote) timeTo = timeFrom
+    while (timeTo < this.#end && text[timeTo] !== quote) timeTo++
     const sourceFrom = timeTo + 2 + sourceMark.length
     if (text[sourceFrom - 1] !== colon || text[sourceFrom] !== openBrace) return false
-    const source = sources.get(text, sourceFrom)
+    const source = this.#sources.get(view, sourceFrom)
     if (source.ids === undefined) return false
-    ids = source.ids
-    sourceEnd = sourceFrom + source.length
+    this.type = type.name
+    this.micros = microsAt(view, timeFrom, timeTo)
+    this.sourceKey = source.ids
+    this.#sourceEnd = sourceFrom + source.length
     return true
   }
 
-  function placeWhole(document: Value): void {
-    whole = isObject(document) ? document : {}
-    event.type = String(whole.event_type)
-    event.micros = toMicros(String(whole.event_timestamp))
-    ids = isObject(whole.source) ? whole.source : noIds
+  #placeWhole(document: Value): void {
+    const whole = isObject(document) ? document : {}
+    this.#whole = whole
+    this.type = String(whole.event_type)
+    this.micros = toMicros(String(whole.event_timestamp))
+    this.sourceKey = isObject(whole.source) ? whole.source : noIds
   }
 
-  function dataAt(): number {
-    const usual = sourceEnd + 1
-    const isUsual = text[usual] === quote && text[usual + dataMark.length - 1] === colon
-    return (isUsual ? usual : text.indexOf(dataMark, sourceEnd)) + dataMark.length
+  #dataAt(): number {
+    const usual = this.#sourceEnd + 1
+    const isUsual = this.#text[usual] === quote && this.#text[usual + dataMark.length - 1] === colon
+    return (isUsual ? usual : this.#text.indexOf(dataMark, this.#sourceEnd)) + dataMark.length
   }
 
-  function readData(): unknown {
+  #parseData(): unknown {
     // Behind event_data come the ids of the trace, and no object when there is nothing of OTel.
-    const from = dataAt()
-    const hasOtel = text[end - 2] === closeBrace
-    const to = hasOtel ? -1 : text.lastIndexOf(traceMark, end)
-    if (to > from) return parseJson(text.utf8Slice(from, to))
-    return (parseJson(text.utf8Slice(begin, end)) as { [key: string]: Value }).event_data
+    const from = this.#dataAt()
+    const hasOtel = this.#text[this.#end - 2] === closeBrace
+    const to = hasOtel ? -1 : this.#text.lastIndexOf(traceMark, this.#end)
+    if (to > from) return parseJson(this.#slice(from, to))
+    return (parseJson(this.#slice(this.#begin, this.#end)) as { [key: string]: Value }).event_data
   }
 
-  return event
+  #slice(from: number, to: number): string {
+    return this.#text.toString('utf8', from, to)
+  }
 }
 
-function toType(text: Buffer, from: number, to: number): Type {
-  const name = text.utf8Slice(from, to - 1)
-  return { name: name.includes('\\') ? undefined : name, length: to - from }
+function toType(part: string, length: number): Type {
+  const name = part.slice(0, -1)
+  return { name: name.includes('\\') ? undefined : name, length }
 }
 
-function toSource(text: Buffer, from: number, to: number): Source {
+function toSource(part: string, length: number): Source {
   try {
-    return { ids: JSON.parse(text.utf8Slice(from, to)) as Ids, length: to - from }
+    return { ids: JSON.parse(part) as Ids, length }
   } catch {
-    return { ids: undefined, length: to - from }
+    return { ids: undefined, length }
   }
 }

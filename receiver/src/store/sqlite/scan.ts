@@ -10,11 +10,12 @@ interface Position extends ScanPosition {
   deleted: number
 }
 
-const rowsSql = `SELECT iif(exact IS NULL, document, '${exactMark}' || exact) AS text
-                 FROM events WHERE seq > ? AND seq <= ? ORDER BY seq`
+const textSql = `iif(exact IS NULL, document, '${exactMark}' || exact)`
+const rowsSql = `SELECT ${textSql} AS text FROM events WHERE seq > ? AND seq <= ? ORDER BY seq`
 // Each value that leaves SQLite costs more than reading it: some documents come as one value, of which each is a line. Few
 // enough that they stay in the cache of the processor. As bytes, for a text would be decoded, of which little is read.
-const linesSql = `SELECT CAST(group_concat(text, char(10)) AS BLOB) AS bytes FROM (${rowsSql})`
+const linesSql = `SELECT CAST(group_concat(${textSql}, char(10)) AS BLOB) AS bytes
+                  FROM events WHERE seq > ? AND seq <= ?`
 const rowsAtOnce = 256
 /** Between two statements no read transaction is held, so that the log of SQLite (WAL) can be cut. */
 const rowsPerTurn = rowsAtOnce * 16
