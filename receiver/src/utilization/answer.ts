@@ -13,7 +13,7 @@ const port = parentPort!
 const { source, timeoutMs } = workerData as UtilizationWorkerData
 const scan = openScan(source)
 const original = createReportEngine(scan, { timeoutMs })
-const engines: Engine[] = [original, createTimelineEngine(scan, original)]
+const engines: Engine[] = [original, createTimelineEngine(scan, original, { timeoutMs })]
 
 const piecesAhead = 2
 const open = new Map<number, { credit: number; isCancelled: boolean; wake: () => void }>()

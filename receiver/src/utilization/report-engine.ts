@@ -2,7 +2,7 @@ import { EventError, nowMicros, parseBoolean } from '@madsci-events/sdk/event'
 import type { EventScan } from '../store/event-scan.ts'
 import type { Engine, ReportAnswer, ReportRequest } from './engine.ts'
 import { createHistory } from './history.ts'
-import { createAnalyst, createTimeCheck } from './report/analysis.ts'
+import { createAnalyst } from './report/analysis.ts'
 import { toPeriodsCsv, toSessionsCsv, toUserCsv } from './report/csv.ts'
 import { createFacts } from './report/facts.ts'
 import { type Tree, toIsoText, toReportJson } from './report/number.ts'
@@ -10,6 +10,7 @@ import { toPeriodsReport } from './report/periods-report.ts'
 import { toSessionsReport } from './report/sessions-report.ts'
 import { readWorkflow, toUserReport } from './report/user-report.ts'
 import { toWindow } from './report/window.ts'
+import { createTimeCheck } from './time-check.ts'
 
 type Report = { [key: string]: Tree }
 

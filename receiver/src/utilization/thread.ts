@@ -16,7 +16,10 @@ export interface UtilizationAnswer {
 
 /** The reports of a receiver. */
 export interface Utilization {
-  /** Throws what the engine throws before its first piece. */
+  /**
+   * Throws what the engine throws before its first piece, and EVT_STORE_UNAVAILABLE when nothing came within the time limit
+   * and a second: what is read for it meanwhile stays, so that a retry goes on from there.
+   */
   ask(request: ReportRequest): Promise<UtilizationAnswer>
   close(): Promise<void>
 }
@@ -30,6 +33,11 @@ interface Call {
 // To start the thread takes longer than many a report: it is there before somebody asks, and what starts and ends at once
 // starts none.
 const startDelayMs = 1000
+// A report that only computes ends itself at its time limit, and says so.
+const graceMs = 1000
+const late =
+  'The report is not ready yet: stored events are being read, or other reports computed. Ask again later'
+const lateRetrySeconds = 10
 
 /**
  * Reports in a thread of their own, which starts soon after the receiver, or with the first report, and again should it die.
@@ -69,7 +77,21 @@ export function createUtilization(data: UtilizationWorkerData): Utilization {
     }
   }
 
-  async function nextOf(call: Call): Promise<FromUtilizationThread> {
+  async function nextOf(call: Call, timeoutMs = 0): Promise<FromUtilizationThread> {
+    const timer =
+      timeoutMs > 0 &&
+      setTimeout(() => {
+        call.error ??= new EventError('EVT_STORE_UNAVAILABLE', late, { retryAfterSeconds: lateRetrySeconds })
+        call.wake()
+      }, timeoutMs)
+    try {
+      return await arrivalOf(call)
+    } finally {
+      if (timer) clearTimeout(timer)
+    }
+  }
+
+  async function arrivalOf(call: Call): Promise<FromUtilizationThread> {
     for (;;) {
       const message = call.arrived.shift()
       if (message) {
@@ -114,11 +136,12 @@ export function createUtilization(data: UtilizationWorkerData): Utilization {
       }
     }
     try {
-      const head = await nextOf(call)
+      const head = await nextOf(call, data.timeoutMs > 0 ? data.timeoutMs + graceMs : 0)
       if (head.kind !== 'head') throw new Error('BUG: a report began without its head')
       return { contentType: head.contentType, fileName: head.fileName, pieces: pieces() }
     } catch (error) {
       calls.delete(number)
+      post({ kind: 'cancel', call: number })
       throw error
     }
   }

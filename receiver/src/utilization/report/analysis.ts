@@ -1,4 +1,3 @@
-import { EventError } from '@madsci-events/sdk/event'
 import type { Facts } from './facts.ts'
 import { round } from './number.ts'
 import { createSessionFold, type NodeTimes, type SessionFold } from './session-fold.ts'
@@ -69,18 +68,5 @@ export function createAnalyst(facts: Facts, checkTime: () => void): Analyst {
       for (const [start, fold] of folds) if (start <= to && from <= fold.throughMicros) folds.delete(start)
     },
     clear: () => folds.clear(),
-  }
-}
-
-/** Throws EVT_QUERY_TIMEOUT when more than that time has gone since `restart`. 0 = no limit. */
-export function createTimeCheck(timeoutMs: number): { check(): void; restart(): void } {
-  let untilMs = Number.POSITIVE_INFINITY
-  return {
-    check() {
-      if (performance.now() > untilMs) throw new EventError('EVT_QUERY_TIMEOUT')
-    },
-    restart() {
-      untilMs = timeoutMs > 0 ? performance.now() + timeoutMs : Number.POSITIVE_INFINITY
-    },
   }
 }

@@ -66,7 +66,7 @@ export function compare(
   history: History,
   sessions: readonly ReportedSession[],
   window: Window,
-  filter: Filter,
+  { filter, checkTime }: { filter: Filter; checkTime: () => void },
 ): Comparison[] {
   const actionsOf = new Map<string, Mark[]>()
   const experiments: Run[] = []
@@ -105,29 +105,31 @@ export function compare(
       original.idle += toMicros(reported.get(id)?.idleSeconds ?? 0)
     }
     // Of a node that it does not know in a session the original says nothing there.
-    const tracks = sessions.map((session): Seen[] =>
-      session.nodes.has(id)
+    const tracks = sessions.map((session): Seen[] => {
+      checkTime()
+      return session.nodes.has(id)
         ? seeNode(node?.marks, actionsOf.get(id) ?? [], session)
-        : [{ start: session.start, end: session.end, state: 'none' }],
-    )
+        : [{ start: session.start, end: session.end, state: 'none' }]
+    })
     const exact = node ? intervalsOf(node.last, window) : [{ ...nothing, ...window }]
     found.push({
       kind: 'node',
       id,
       name: name ?? null,
       original,
-      ...hold(exact, tracks, sessions, original.busy, 'node'),
+      ...hold(exact, tracks, sessions, { reportedBusy: original.busy, kind: 'node', checkTime }),
     })
   }
   if (filter.nodeId === undefined && filter.workcellId === undefined) {
     const active = sessions.reduce((sum, session) => sum + toMicros(session.activeSeconds), 0)
     const length = sessions.reduce((sum, session) => sum + session.end - session.start, 0)
-    const tracks = sessions.map((session) =>
-      seeExperiments(
+    const tracks = sessions.map((session) => {
+      checkTime()
+      return seeExperiments(
         experiments.map(({ marks }) => marks),
         session,
-      ),
-    )
+      )
+    })
     const exact = uniteRuns(experiments, window)
     const original = { busy: active, idle: length - active }
     found.push({
@@ -135,7 +137,7 @@ export function compare(
       id: 'all',
       name: null,
       original,
-      ...hold(exact, tracks, sessions, active, 'experiments'),
+      ...hold(exact, tracks, sessions, { reportedBusy: active, kind: 'experiments', checkTime }),
     })
   }
   return found
@@ -164,8 +166,11 @@ function hold(
   exact: readonly Interval[],
   tracks: readonly Seen[][],
   sessions: readonly Window[],
-  reportedBusy: number,
-  kind: Comparison['kind'],
+  {
+    reportedBusy,
+    kind,
+    checkTime,
+  }: { reportedBusy: number; kind: Comparison['kind']; checkTime: () => void },
 ): Pick<Comparison, 'exact' | 'matrix' | 'differences' | 'unexplained'> {
   const matrix: { [pair: string]: number } = {}
   const differences = new Map<string, Difference>()
@@ -198,6 +203,7 @@ function hold(
   tracks.forEach((track, index) => {
     const session = sessions[index]!
     for (const seen of track) {
+      checkTime()
       if (seen.state === 'busy') rulesBusy += seen.end - seen.start
       for (const part of subtract(seen, covered))
         for (const { interval, start, end } of within(exact, part))
@@ -214,11 +220,13 @@ function hold(
     }
     covered.push(session)
   })
-  for (const interval of exact)
+  for (const interval of exact) {
+    checkTime()
     for (const { start, end } of subtract(interval, covered)) {
       const counts = interval.state !== 'unknown' && interval.state !== 'down'
       add(counts ? 'outside_sessions' : undefined, 'none', interval.state, end - start, interval.begunBy)
     }
+  }
   return {
     exact: totalsOf(exact),
     matrix,

@@ -13,9 +13,16 @@ export interface Selected {
 const rank = new Map(kinds.map((kind, index) => [kind as Kind, index]))
 
 /** The things that a report speaks of, by kind and id. */
-export function selectEntities(history: History, filter: Filter, window: Window): Selected[] {
+export function selectEntities(
+  history: History,
+  filter: Filter,
+  window: Window,
+  checkTime = () => {},
+): Selected[] {
   const found: Selected[] = []
+  let seen = 0
   for (const entity of history.entities.values()) {
+    if (seen++ % 1024 === 0) checkTime()
     if (!filter.kinds.includes(entity.kind) || !touches(entity, window)) continue
     if (isWanted(history, entity, filter)) found.push({ entity, last: entity.last })
   }

@@ -73,6 +73,7 @@ export interface SummaryOptions {
   by: Grouping
   bucket: Bucket | undefined
   zone: Zone
+  checkTime?: () => void
 }
 
 /** Figures for each node, workcell, laboratory, user, experiment or type of workflow, by name and id. */
@@ -82,7 +83,7 @@ export function summarize(
   window: Window,
   options: SummaryOptions,
 ): SummaryItem[] {
-  const { by } = options
+  const { by, checkTime = () => {} } = options
   const groups = new Map<string, Group>()
   const groupOf = (id: string, name?: string): Group => {
     const found = groups.get(id)
@@ -106,7 +107,8 @@ export function summarize(
     return made
   }
 
-  for (const { entity, last } of selectEntities(history, filter, window)) {
+  for (const { entity, last } of selectEntities(history, filter, window, checkTime)) {
+    checkTime()
     if (entity.kind === by) {
       const group = groupOf(entity.id, entity.name)
       group.thing = entity
@@ -129,7 +131,10 @@ export function summarize(
   }
   return [...groups.values()]
     .sort((a, b) => (a.name ?? '').localeCompare(b.name ?? '', 'en') || (a.id < b.id ? -1 : 1))
-    .map((group) => toItem(group, window, options))
+    .map((group) => {
+      checkTime()
+      return toItem(group, window, options)
+    })
 }
 
 function keyOf(history: History, run: Run, by: Grouping): string | undefined {

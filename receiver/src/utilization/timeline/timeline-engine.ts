@@ -2,6 +2,7 @@ import { EventError, eventTypes, nowMicros } from '@madsci-events/sdk/event'
 import type { EventScan } from '../../store/event-scan.ts'
 import type { Engine, ReportAnswer } from '../engine.ts'
 import { createHistory } from '../history.ts'
+import { createTimeCheck } from '../time-check.ts'
 import { compare, compareColumns, compareRows, type ReportedSession, reasons } from './compare.ts'
 import { createTimelineFold, type TimelineFold } from './fold.ts'
 import { type NoticeKind, noticeKinds } from './history.ts'
@@ -27,6 +28,8 @@ const maxBuckets = 1000
 /** What a report is made from. */
 export interface Sources {
   fold: TimelineFold
+  /** See TimeCheck. */
+  checkTime: () => void
   window: Window
   parameters: ReportParameters
 }
@@ -35,8 +38,13 @@ export interface Sources {
  * The exact reports: /utilization/timeline, /summary, /waits, and /compare, which asks the engine of the original's reports
  * for its sessions. Nothing is remembered beyond this process.
  */
-export function createTimelineEngine(scan: EventScan, original: Engine): Engine {
+export function createTimelineEngine(
+  scan: EventScan,
+  original: Engine,
+  { timeoutMs = 0 }: { timeoutMs?: number } = {},
+): Engine {
   const fold = createTimelineFold()
+  const time = createTimeCheck(timeoutMs)
   let keepsAll = false
   const history = createHistory(scan, {
     types: wantedTypes,
@@ -64,7 +72,9 @@ export function createTimelineEngine(scan: EventScan, original: Engine): Engine 
   function inTurn<Result>(parameters: ReportParameters, work: (sources: Sources) => Result): Promise<Result> {
     const mine = turn.then(async () => {
       await refresh()
-      return work({ fold, window: toWindow(parameters, fold.bounds, nowMicros()), parameters })
+      time.restart()
+      const window = toWindow(parameters, fold.bounds, nowMicros())
+      return work({ fold, checkTime: time.check, window, parameters })
     })
     turn = mine.catch(() => {})
     return mine
@@ -99,9 +109,9 @@ const prepare: { [report: string]: (parameters: ReportParameters) => void } = {
 }
 
 function timelineReport(sources: Sources): ReportAnswer {
-  const { fold, window, parameters } = sources
+  const { fold, checkTime, window, parameters } = sources
   const { zone, format, filter, limit, cursor } = parameters
-  const selected = selectEntities(fold.history, filter, window)
+  const selected = selectEntities(fold.history, filter, window, checkTime)
   if (format !== 'json') {
     const rows = timelineRows(selected, window, zone)
     return toTable('timeline', format, timelineColumns, limit === undefined ? rows : take(rows, limit))
@@ -109,12 +119,13 @@ function timelineReport(sources: Sources): ReportAnswer {
   const { entities, next } = timelinePage(fold.history, selected, window, zone, {
     limit: limit ?? defaultIntervals,
     cursor,
+    checkTime,
   })
   return toJson({ ...toMetadata(sources), entities, next_cursor: next ?? null })
 }
 
 function summaryReport(sources: Sources): ReportAnswer {
-  const { fold, window, parameters } = sources
+  const { fold, checkTime, window, parameters } = sources
   const { zone, format, filter } = parameters
   const by = parameters.word('by', groupings, 'node') as Grouping
   const bucket = parameters.word('bucket', buckets, undefined) as Bucket | undefined
@@ -127,16 +138,16 @@ function summaryReport(sources: Sources): ReportAnswer {
     )
     parameters.check()
   }
-  const items = summarize(fold.history, filter, window, { by, bucket, zone })
+  const items = summarize(fold.history, filter, window, { by, bucket, zone, checkTime })
   if (format === 'json') return toJson({ ...toMetadata(sources), by, items })
   const rows = [...summaryRows(items)]
   return toTable('summary', format, Object.keys(rows[0] ?? { id: null, name: null }), rows)
 }
 
 function waitReport(sources: Sources): ReportAnswer {
-  const { fold, window, parameters } = sources
+  const { fold, checkTime, window, parameters } = sources
   const { zone, format, filter, limit } = parameters
-  const waits = findWaits(fold.history, filter, window)
+  const waits = findWaits(fold.history, filter, window, checkTime)
   if (format !== 'json')
     return toTable(
       'waits',
@@ -158,9 +169,9 @@ function waitReport(sources: Sources): ReportAnswer {
 }
 
 function compareReport(sources: Sources, sessions: readonly ReportedSession[]): ReportAnswer {
-  const { fold, window, parameters } = sources
+  const { fold, checkTime, window, parameters } = sources
   const { format, filter, limit } = parameters
-  const comparisons = compare(fold.history, sessions, window, filter)
+  const comparisons = compare(fold.history, sessions, window, { filter, checkTime })
   if (format !== 'json') {
     const rows = compareRows(comparisons)
     return toTable('compare', format, compareColumns, limit === undefined ? rows : take(rows, limit))

@@ -103,12 +103,13 @@ export function timelinePage(
   selected: readonly Selected[],
   window: Window,
   zone: Zone,
-  { limit, cursor }: { limit: number; cursor: string | undefined },
+  { limit, cursor, checkTime }: { limit: number; cursor: string | undefined; checkTime: () => void },
 ): { entities: TimelineEntity[]; next: string | undefined } {
   const from = cursor === undefined ? undefined : decodeCursor(cursor)
   const entities: TimelineEntity[] = []
   let left = limit
   for (const { entity, last } of selected) {
+    checkTime()
     if (from && isBefore(entity, from)) continue
     const all = intervalsOf(last, window)
     const isContinued = from && entity.kind === from.kind && entity.id === from.id

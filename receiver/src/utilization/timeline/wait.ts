@@ -34,7 +34,7 @@ const maxHolders = 5
  *
  * What for: the node of the step or the action that came next.
  */
-export function findWaits(history: History, filter: Filter, window: Window): Wait[] {
+export function findWaits(history: History, filter: Filter, window: Window, checkTime = () => {}): Wait[] {
   const index = indexRuns(history)
   const waits: Wait[] = []
   const add = (
@@ -47,6 +47,7 @@ export function findWaits(history: History, filter: Filter, window: Window): Wai
     const start = Math.max(from, window.start)
     const end = Math.min(to ?? window.end, window.end)
     if (start >= end) return
+    checkTime()
     const node = next && index.nodeOf(next)
     if (filter.nodeId !== undefined && node?.id !== filter.nodeId) return
     const gap = { start, end }
@@ -62,7 +63,8 @@ export function findWaits(history: History, filter: Filter, window: Window): Wai
   }
 
   // The node is what is waited for, and so no property of the waiter.
-  for (const { entity } of selectEntities(history, { ...filter, nodeId: undefined }, window)) {
+  for (const { entity } of selectEntities(history, { ...filter, nodeId: undefined }, window, checkTime)) {
+    checkTime()
     if (!isRun(entity)) continue
     const { heardAt, workedAt, endedAt } = lifeOf(entity)!
     if (entity.kind === 'workflow') {
