@@ -63,6 +63,7 @@ describe('the packed SDK, in a project of its own', () => {
     stream.end()
     transport.end()
     if (!isUlid(id) || level !== 20 || moved !== 7 || registered === undefined) throw new Error('no event')
+    if (typeof readSpool !== 'function') throw new Error('no spool')
     if (typeof createTransport !== 'function' || typeof traceMixin !== 'function') throw new Error('no pino')
     startTestReceiver().then((receiver: TestReceiver) => receiver.close())
     events.close({ timeoutMs: 1 }).catch((error: { code: string }) => console.log(error.code))`
@@ -75,6 +76,7 @@ describe('the packed SDK, in a project of its own', () => {
     '/event': 'isUlid',
     '/testing': 'startTestReceiver',
     '/winston': 'createWinstonTransport',
+    '/spool': 'readSpool',
     '/pino': 'createPinoStream, traceMixin',
     '/register': 'events as registered',
   }

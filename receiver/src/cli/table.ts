@@ -5,6 +5,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { backup, query, tail } from './remote.ts'
 import { serve } from './serve.ts'
+import { spool } from './spool.ts'
 import type { Terminal } from './terminal.ts'
 import { exportEvents, importFrom, restore } from './transfer.ts'
 import { exactReports, originalReports, utilization } from './utilization.ts'
@@ -183,5 +184,13 @@ export const commands: { [name: string]: Command } = {
     examples: ['restore .madsci/backups/events/madsci_events_backup_20261123_193805_732000_manual_backup'],
     codes: { 1: 'it failed, or something of the backup is missing' },
     run: restore,
+  },
+  spool: {
+    about:
+      'what waits in a spool folder of the SDK, as OTLP/JSON, one line for many events; looks, and touches nothing',
+    arguments: ['DIR?'],
+    options: { count: { about: 'how many events wait, of whom, and no more', kind: 'flag' }, ...json },
+    examples: ['spool --count', 'spool ~/.local/state/madsci-events/spool > waiting.jsonl'],
+    run: spool,
   },
 }

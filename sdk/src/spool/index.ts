@@ -1,0 +1,1 @@
+export { readSpool, type SpoolSegment } from './inspect.ts'
