@@ -68,8 +68,9 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
           onGrow: (more) => ticket.grow(more),
         })
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
-        const decoded = decode(bytes, { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes })
-        return send(reply, encoding, encodeSuccess(encoding, await accept(decoded)))
+        const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes }
+        // No name for what is decoded: it would be held until the commit is through.
+        return send(reply, encoding, encodeSuccess(encoding, await accept(decode(bytes, options))))
       } finally {
         ticket.release()
       }

@@ -3,7 +3,10 @@ import type { WriteOutcome } from '../store/event-store.ts'
 import type { Ranges } from '../store/range.ts'
 
 export interface BatcherOptions {
-  /** `rest`: positions of events that came by REST. */
+  /**
+   * `rest`: positions of events that came by REST. The batcher lets the events go as soon as this returns: who needs
+   * them longer keeps them.
+   */
   write: (events: readonly Event[], rest: Ranges) => Promise<WriteOutcome[]>
   /** Writes under way at once. */
   concurrency: number
@@ -21,7 +24,9 @@ export interface Batcher {
 }
 
 interface Call {
+  /** None once they are being written. */
   events: readonly Event[]
+  size: number
   isRest: boolean
   resolve: (outcomes: WriteOutcome[]) => void
   reject: (error: unknown) => void
@@ -29,6 +34,10 @@ interface Call {
 
 // A commit costs as much for one event as for fifty: fewer events wait for the commit that runs, and then go together.
 const besideEvents = 50
+// So many are worth a commit at once: company would save little, and they would only lie in memory, of which V8 copies
+// what is in use twice.
+const wholeEvents = 500
+const none: readonly Event[] = []
 // Where a commit takes long, a small one waits for company, as with PostgreSQL's commit_delay.
 const slowCommitMs = 1.25
 const gatherMs = 1
@@ -87,8 +96,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
   function isWorthIt(): boolean {
     const enough = Math.min(besideEvents, options.maxEvents)
     let count = 0
-    for (const { events } of waiting) {
-      count += events.length
+    for (const { size } of waiting) {
+      count += size
       if (count >= enough) return true
     }
     return false
@@ -98,7 +107,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     let count = 0
     let end = 0
     while (end < waiting.length) {
-      const size = waiting[end]!.events.length
+      const { size } = waiting[end]!
       if (end > 0 && count + size > options.maxEvents) break
       count += size
       end++
@@ -108,15 +117,28 @@ export function createBatcher(options: BatcherOptions): Batcher {
     return calls
   }
 
-  async function writeCalls(calls: Call[]): Promise<void> {
+  function writeCalls(calls: Call[]): Promise<void> {
+    const rest = restOf(calls)
+    const events = calls.length === 1 ? calls[0]!.events : calls.flatMap((call) => call.events)
+    for (const call of calls) call.events = none
+    return settle(calls, startWrite(events, rest))
+  }
+
+  function startWrite(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
     try {
-      const single = calls.length === 1
-      const events = single ? calls[0]!.events : calls.flatMap((call) => call.events)
-      const outcomes = await options.write(events, restOf(calls))
+      return options.write(events, rest)
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  async function settle(calls: Call[], writing: Promise<WriteOutcome[]>): Promise<void> {
+    try {
+      const outcomes = await writing
       let offset = 0
       for (const call of calls) {
-        call.resolve(single ? outcomes : outcomes.slice(offset, offset + call.events.length))
-        offset += call.events.length
+        call.resolve(calls.length === 1 ? outcomes : outcomes.slice(offset, offset + call.size))
+        offset += call.size
       }
     } catch (error) {
       for (const call of calls) call.reject(error)
@@ -141,8 +163,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
     add(events, isRest = false) {
       if (events.length === 0) return Promise.resolve([])
       return new Promise((resolve, reject) => {
-        waiting.push({ events, isRest, resolve, reject })
-        schedule()
+        waiting.push({ events, size: events.length, isRest, resolve, reject })
+        if (events.length >= wholeEvents && running < options.concurrency) start()
+        else schedule()
       })
     },
     drain() {
@@ -154,7 +177,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     },
     get waitingEvents() {
       let count = 0
-      for (const { events } of waiting) count += events.length
+      for (const { size } of waiting) count += size
       return count
     },
     get runningWrites() {
@@ -167,8 +190,8 @@ export function createBatcher(options: BatcherOptions): Batcher {
 function restOf(calls: readonly Call[]): number[] {
   const ranges: number[] = []
   let place = 0
-  for (const { events, isRest } of calls) {
-    const end = place + events.length
+  for (const { size, isRest } of calls) {
+    const end = place + size
     if (isRest && ranges.at(-1) === place) ranges[ranges.length - 1] = end
     else if (isRest) ranges.push(place, end)
     place = end

@@ -37,6 +37,8 @@ export interface IngestOptions {
 export interface AcceptOptions {
   /** They came by REST, and so past any Collector: fan-out forwards these by default. */
   isRest?: boolean
+  /** Their decoder has made sure that both stores can keep each of them: `findDefect` would find nothing. */
+  isSound?: boolean
 }
 
 /** The one gate that every event passes, whatever its door. */
@@ -67,11 +69,19 @@ export function createIngest(options: IngestOptions): Ingest {
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
   let isClosing = false
 
-  async function write(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
+  function write(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
     const matches = match ? see(events, match) : none
     const startedMs = performance.now()
+    return observe(store.write(events, matches, rest), matches, startedMs)
+  }
+
+  async function observe(
+    writing: Promise<WriteOutcome[]>,
+    matches: readonly Match[],
+    startedMs: number,
+  ): Promise<WriteOutcome[]> {
     try {
-      return await store.write(events, matches, rest)
+      return await writing
     } finally {
       metric.observe('commit_duration_seconds', (performance.now() - startedMs) / 1000)
       if (matches.length > 0) onMatch?.()
@@ -102,8 +112,10 @@ export function createIngest(options: IngestOptions): Ingest {
   metric.gauge('events_waiting', () => batcher.waitingEvents)
   metric.gauge('commits_running', () => batcher.runningWrites)
 
-  async function accept(events: readonly Event[], { isRest = false }: AcceptOptions = {}): Promise<Receipt> {
+  function accept(events: readonly Event[], options: AcceptOptions = {}): Promise<Receipt> {
+    const { isRest = false, isSound = false } = options
     const receipt: Receipt = { stored: 0, duplicate: 0, rejected: [] }
+    if (isSound) return settle(receipt, batcher.add(events, isRest), undefined, isRest)
     // Most requests have no defect: only then is a second list made.
     let sound: Event[] | undefined
     let positions: number[] | undefined
@@ -121,7 +133,17 @@ export function createIngest(options: IngestOptions): Ingest {
         positions.push(i)
       }
     }
-    const outcomes = await batcher.add(sound ?? events, isRest)
+    return settle(receipt, batcher.add(sound ?? events, isRest), positions, isRest)
+  }
+
+  /** No event is in sight here: while their commit runs, nobody but the store should hold them. */
+  async function settle(
+    receipt: Receipt,
+    writing: Promise<WriteOutcome[]>,
+    positions: readonly number[] | undefined,
+    isRest: boolean,
+  ): Promise<Receipt> {
+    const outcomes = await writing
     for (let i = 0; i < outcomes.length; i++) note(receipt, outcomes[i]!, positions ? positions[i]! : i)
     options.onReceipt?.(receipt, isRest)
     return receipt

@@ -2,12 +2,18 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { PartialSuccess } from '../otlp/reply.ts'
-import type { Ingest } from './ingest.ts'
+import type { Ingest, Receipt } from './ingest.ts'
 
 export interface LogsIntakeOptions {
   ingest: Pick<Ingest, 'accept'>
   metric: Metric
   log: Log
+}
+
+interface Totals {
+  received: number
+  rejectedCount: number
+  otherSourceCount: number
 }
 
 /**
@@ -19,23 +25,36 @@ export type LogsIntake = (decoded: DecodedLogs) => Promise<PartialSuccess | unde
 export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): LogsIntake {
   const throttle = createThrottle()
 
-  return async (decoded) => {
+  return (decoded) => {
+    const { events, isSound } = decoded
     const reasons = new Map(decoded.refused)
     let rejectedCount = 0
     for (const count of reasons.values()) rejectedCount += count
-    metric.add('events_received', decoded.events.length + rejectedCount)
+    metric.add('events_received', events.length + rejectedCount)
     metric.add('attributes_duplicate', decoded.duplicateKeyCount)
     metric.add('source_ids_kept_aside', decoded.otherSourceCount)
     metric.add('records_undated', decoded.undatedCount)
 
+    const { otherSourceCount } = decoded
+    const totals = { received: events.length + rejectedCount, rejectedCount, otherSourceCount }
+    return settle(ingest.accept(events, { isSound }), reasons, totals)
+  }
+
+  /** The decoded events are not in sight here: they go as soon as the store has taken them. */
+  async function settle(
+    accepting: Promise<Receipt>,
+    reasons: Map<string, number>,
+    { received, rejectedCount, otherSourceCount }: Totals,
+  ): Promise<PartialSuccess | undefined> {
+    let rejected = rejectedCount
     try {
-      const receipt = await ingest.accept(decoded.events)
+      const receipt = await accepting
       metric.add('events_stored', receipt.stored)
       metric.add('events_duplicate', receipt.duplicate)
       for (const { reason } of receipt.rejected) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
-      rejectedCount += receipt.rejected.length
+      rejected += receipt.rejected.length
     } catch (error) {
-      metric.add('events_unavailable', decoded.events.length + rejectedCount)
+      metric.add('events_unavailable', received)
       throw error
     }
 
@@ -47,11 +66,13 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
       )
       warnings.push(`${count} rejected: ${reason}`)
     }
-    if (decoded.otherSourceCount > 0) {
-      const line = `${decoded.otherSourceCount} madsci.source ids are no ULIDs and are kept in otel.source`
+    if (otherSourceCount > 0) {
+      const line = `${otherSourceCount} madsci.source ids are no ULIDs and are kept in otel.source`
       throttle('source', (suppressed) => log.warn({ suppressed }, line))
       warnings.push(line)
     }
-    return warnings.length > 0 ? { rejectedCount, message: warnings.slice(0, 10).join('; ') } : undefined
+    return warnings.length > 0
+      ? { rejectedCount: rejected, message: warnings.slice(0, 10).join('; ') }
+      : undefined
   }
 }

@@ -1,4 +1,4 @@
-import { setKey, type Value } from '@madsci-events/sdk/event'
+import { maxDepth, setKey, type Value } from '@madsci-events/sdk/event'
 import { tooManyValues } from './decoded.ts'
 import {
   type Reader,
@@ -14,6 +14,8 @@ import {
 
 /** How deep AnyValues may lie in each other; the gate's own limit is a little less. */
 export const maxValueDepth = 200
+// Some levels less than the gate's limit, for what the record is wrapped in.
+const plainDepth = maxDepth - 10
 
 const knownOfAnyValue = 0b1111_1110
 const knownOfKeyValue = 0b110
@@ -64,6 +66,8 @@ export function readAttribute(r: Reader, end: number, keys: string[], values: Va
   }
   // An attribute takes memory also when it has no value.
   if (value === null) countValue(r)
+  // JSON in a text may say what OTLP's values cannot.
+  if (key === 'madsci.event.json') r.isPlain = false
   keys.push(key)
   values.push(value)
 }
@@ -95,6 +99,7 @@ function countValue(r: Reader): void {
 }
 
 function isTooDeep(r: Reader, end: number, depth: number): boolean {
+  if (depth >= plainDepth) r.isPlain = false
   if (depth < maxValueDepth) return false
   r.defect = `a value nested deeper than ${maxValueDepth}`
   r.pos = end

@@ -5,6 +5,7 @@ import {
   type FromRecordOptions,
   fromRecord,
   type LogRecord,
+  maxIdCharacters,
   type OtelScope,
   type Value,
 } from '@madsci-events/sdk/event'
@@ -27,6 +28,14 @@ export interface DecodedLogs {
   otherSourceCount: number
   /** Records with neither a time nor a `log.record.uid`: they cannot be told from their like in a later request. */
   undatedCount: number
+  /** Nothing in the request can make an event that a store cannot keep: no need to look at each for it. */
+  isSound: boolean
+}
+
+/** What a decoder says of a whole request when it has read it. */
+export interface Reading {
+  duplicateKeyCount: number
+  isSound: boolean
 }
 
 export interface Resource {
@@ -42,7 +51,7 @@ export interface EventSink {
   /** Takes what it needs before it returns: the caller may use the record again. */
   add(record: LogRecord): void
   refuse(reason: string): void
-  close(duplicateKeyCount: number): DecodedLogs
+  close(reading: Reading): DecodedLogs
 }
 
 // A record of two bytes on the wire still becomes an event with its own memory.
@@ -55,6 +64,7 @@ export function createEventSink(options: DecodeOptions): EventSink {
     duplicateKeyCount: 0,
     otherSourceCount: 0,
     undatedCount: 0,
+    isSound: true,
   }
   const ids = createRecordIds()
   const noteOtherSource = () => {
@@ -100,13 +110,16 @@ export function createEventSink(options: DecodeOptions): EventSink {
           'The records of the request are too many, or their resource too large',
         )
       }
-      decoded.events.push(fromRecord(record, recordOptions))
+      const event = fromRecord(record, recordOptions)
+      if (event.event_id.length > maxIdCharacters) decoded.isSound = false
+      decoded.events.push(event)
     },
     refuse(reason) {
       decoded.refused.set(reason, (decoded.refused.get(reason) ?? 0) + 1)
     },
-    close(duplicateKeyCount) {
-      decoded.duplicateKeyCount += duplicateKeyCount
+    close({ duplicateKeyCount, isSound }) {
+      decoded.duplicateKeyCount = duplicateKeyCount
+      decoded.isSound &&= isSound
       return decoded
     },
   }

@@ -48,7 +48,8 @@ export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLo
       for (const record of listIn(scopeLogs, 'logRecords')) addRecord(record, notes, sink)
     }
   }
-  return sink.close(notes.duplicateKeyCount)
+  // JSON may hold lone surrogates and integers of any length.
+  return sink.close({ duplicateKeyCount: notes.duplicateKeyCount, isSound: false })
 }
 
 const maxUint32 = 0xffff_ffff

@@ -1,4 +1,4 @@
-import type { LogRecord, OtelScope, Value } from '@madsci-events/sdk/event'
+import { type LogRecord, maxEventBytes, type OtelScope, type Value } from '@madsci-events/sdk/event'
 import { readAnyValue, readAttribute, readMember } from './any-value.ts'
 import {
   countDuplicates,
@@ -30,6 +30,9 @@ const knownOfResource = 0b110
 const knownOfScope = 0b11110
 const knownOfRecord = 0b1_1111_1110_1110
 
+// A value has two bytes at least, and counts for eight with its length: so no event of a request can be too large.
+const maxPlainBytes = maxEventBytes / 6
+
 /**
  * ExportLogsServiceRequest → events, straight from the bytes.
  *
@@ -53,7 +56,7 @@ export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): Decod
     if (tag === 0x0a) readResourceLogs(r, readFrame(r, end), sink)
     else skipField(r, tag, end, knownOfLists)
   }
-  return sink.close(r.duplicateKeyCount)
+  return sink.close({ duplicateKeyCount: r.duplicateKeyCount, isSound: r.isPlain && end <= maxPlainBytes })
 }
 
 function readResourceLogs(r: Reader, end: number, sink: EventSink): void {

@@ -14,6 +14,8 @@ export interface Reader {
   pos: number
   /** Why the record under way cannot be taken though its frame is sound, so that its neighbours can; '' when it can. */
   defect: string
+  /** So far nothing was met that a store may refuse though OTLP allows it: such events are looked at one by one. */
+  isPlain: boolean
   /** Duplicate attribute keys met so far. */
   duplicateKeyCount: number
   /** How many more values this request may hold. */
@@ -29,6 +31,7 @@ export function createReader(bytes: Uint8Array, maxValues: number): Reader {
     view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
     pos: 0,
     defect: '',
+    isPlain: true,
     duplicateKeyCount: 0,
     valuesLeft: maxValues,
   }
@@ -184,7 +187,7 @@ export function readWord(r: Reader, end: number): string {
   r.pos = stop
   const length = stop - start
   if (length === 0) return ''
-  if (length > maxKeyBytes) return sliceText(r, start, stop)
+  if (length > maxKeyBytes) return sliceKey(r, start, stop)
   const bytes = r.bytes
   let hash = length
   for (let i = start; i < stop; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0
@@ -197,11 +200,17 @@ export function readWord(r: Reader, end: number): string {
   }
   const before = r.defect
   r.defect = ''
-  const text = sliceText(r, start, stop)
-  if (r.defect === '') {
+  const text = sliceKey(r, start, stop)
+  if (r.defect === '' && !text.includes('\0')) {
     keyBytes[slot] = new Uint8Array(bytes.subarray(start, stop))
     keyTexts[slot] = text
-    r.defect = before
   }
+  if (r.defect === '') r.defect = before
+  return text
+}
+
+function sliceKey(r: Reader, start: number, stop: number): string {
+  const text = sliceText(r, start, stop)
+  if (text.includes('\0')) r.isPlain = false
   return text
 }

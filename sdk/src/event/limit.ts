@@ -3,6 +3,7 @@ import type { Event, Value } from './event.ts'
 /** What a document may be at most, in both stores, so that both refuse the same events. */
 export const maxDepth = 180
 export const maxEventBytes = 15 * 1024 * 1024
+export const maxIdCharacters = 1024
 const maxInt = 2n ** 63n - 1n
 const minInt = -(2n ** 63n)
 
@@ -12,7 +13,7 @@ const minInt = -(2n ** 63n)
  */
 export function findDefect(event: Event): string | undefined {
   const budget = { bytes: maxEventBytes }
-  if (event.event_id.length > 1024) return 'event_id is longer than 1024 characters'
+  if (event.event_id.length > maxIdCharacters) return `event_id is longer than ${maxIdCharacters} characters`
   if (!event.event_id.isWellFormed()) return 'event_id holds a lone surrogate'
   if (event.trace_id !== null && !event.trace_id.isWellFormed()) return 'trace_id holds a lone surrogate'
   if (event.span_id !== null && !event.span_id.isWellFormed()) return 'span_id holds a lone surrogate'

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { type Event, fromDocument } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
 import { createBatcher } from '../../../receiver/src/ingest/batcher.ts'
@@ -91,6 +93,35 @@ describe('batcher', () => {
     expect(held.writes.map((write) => write.ids.length)).toEqual([1, 61, 2])
     held.writes[2]!.settle(['stored', 'stored'])
     await Promise.all([...calls, ...again])
+  })
+
+  it('a call that is worth a commit is written at once, and its events are let go while that runs', async () => {
+    setFlagsFromString('--expose-gc')
+    const collect = runInNewContext('gc') as () => void
+    let finish = (_: WriteOutcome[]) => {}
+    let seen = 0
+    const batcher = createBatcher({
+      write(events) {
+        seen += events.length
+        return new Promise((resolve) => {
+          finish = resolve
+        })
+      },
+      concurrency: 1,
+      maxEvents: 1000,
+    })
+    const add = (): [Promise<WriteOutcome[]>, WeakRef<Event>] => {
+      const events = Array.from({ length: 500 }, (_, i) => event(`e${i}`))
+      return [batcher.add(events), new WeakRef(events[7]!)]
+    }
+    const [call, one] = add()
+    expect(seen).toBe(500)
+    // A weak reference holds until the turn in which it was made has ended.
+    await turn()
+    collect()
+    expect(one.deref()).toBeUndefined()
+    finish(new Array(500).fill('stored'))
+    expect(await call).toHaveLength(500)
   })
 
   it('keeps to its concurrency, and drain waits for all', async () => {

@@ -1,4 +1,4 @@
-import { EventError, type Value } from '@madsci-events/sdk/event'
+import { EventError, findDefect, type Value } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
 import protobufjs from 'protobufjs'
 import { describe, expect, it } from 'vitest'
@@ -205,7 +205,7 @@ describe('OTLP decoders', () => {
       fc.property(request, (input) => {
         const fromProtobuf = decodeProtobuf(encode(input), options)
         const fromJson = decodeJson(Buffer.from(JSON.stringify(build(input, true))), options)
-        expect(fromProtobuf).toEqual(fromJson)
+        expect({ ...fromProtobuf, isSound: false }).toEqual(fromJson)
         const sent = input.flatMap(({ scopes }) => scopes.flatMap((scope) => scope.records)).length
         const refused = [...fromProtobuf.refused.values()].reduce((a, b) => a + b, 0)
         expect(fromProtobuf.events.length + refused).toBe(sent)
@@ -214,6 +214,51 @@ describe('OTLP decoders', () => {
       { numRuns: 500 },
     )
     expect(records).toBeGreaterThan(500)
+  })
+
+  it('what is called sound has no event that a store cannot keep', () => {
+    let sound = 0
+    const defects = new Set<string>()
+    const hardKey = fc.oneof(keyArbitrary, fc.constantFrom('a\0', `${'k'.repeat(70)}\0`))
+    const members = fc.array(fc.tuple(hardKey, fc.string()), { maxLength: 3 }).map(Object.fromEntries)
+    const odd = fc.record({
+      event: eventArbitrary,
+      members,
+      resource: members,
+      depth: fc.oneof(fc.nat(3), fc.integer({ min: 160, max: 190 })),
+      idCharacters: fc.constantFrom(26, 26, 26, 1024, 1025),
+      isJson: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(odd, ({ event, members, resource, depth, idCharacters, isJson }) => {
+        let deep: Value = 1
+        for (let i = 0; i < depth; i++) deep = i % 2 === 0 ? [deep] : { deep }
+        // What an attribute cannot carry goes as JSON text, and that can say what OTLP's own values cannot.
+        const event_data = isJson ? { ...members, number: Number.NaN, text: '\ud800' } : members
+        const events = [{ ...event, event_id: 'i'.repeat(idCharacters), event_data }]
+        const decoded = decodeProtobuf(encodeLogs(events, { resource: { ...resource, deep } }), options)
+        if (decoded.isSound) sound++
+        for (const one of decoded.events) {
+          const defect = findDefect(one)
+          if (defect === undefined) continue
+          defects.add(defect.replace(/^.* (holds|is) /, ''))
+          expect(decoded.isSound, defect).toBe(false)
+        }
+      }),
+      { numRuns: 300, endOnFailure: true },
+    )
+    expect(sound).toBeGreaterThan(5)
+    expect([...defects].sort()).toEqual([
+      'a key with a NUL character',
+      'a lone surrogate',
+      'longer than 1024 characters',
+      'nested deeper than 180',
+    ])
+    const large = Buffer.alloc(3 << 20, 'x').toString()
+    const plain = fc.sample(eventArbitrary, { numRuns: 20, seed: 3 })
+    const soundOf = (events: typeof plain) => decodeProtobuf(encodeLogs(events), options).isSound
+    expect(plain.filter((event) => soundOf([event])).length).toBeGreaterThan(10)
+    expect(soundOf([{ ...plain[0]!, event_data: { large } }])).toBe(false)
   })
 
   it('events come back as they were sent, in both encodings', () => {

@@ -113,8 +113,12 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   /** Calls while the database is away fail at once; its errors become ours. */
   async function guarded<T>(call: () => Promise<T>): Promise<T> {
     connection.assertUp()
+    return translated(call())
+  }
+
+  async function translated<T>(calling: Promise<T>): Promise<T> {
     try {
-      return await call()
+      return await calling
     } catch (cause) {
       throw connection.toError(cause)
     }
@@ -124,54 +128,70 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const bounded = <T>(call: () => Promise<T>): Promise<T> =>
     guarded(() => withDeadline(call(), followTimeoutMs, 'MongoDB: no answer'))
 
-  async function write(
+  /** Most writes are one run: then their events are not held while it is under way. */
+  function write(
     events: readonly Event[],
     matches: readonly Match[] = [],
     rest: Ranges = [],
   ): Promise<WriteOutcome[]> {
     const outcomes: WriteOutcome[] = new Array(events.length)
     const encoder = encoders.pop() ?? createEventEncoder()
-    try {
-      let ids: string[] = []
-      let positions: number[] = []
-      let idCharacters = 0
-      const flush = async () => {
-        if (ids.length > 0) await writeRun({ encoder, ids, positions, matches, rest }, outcomes)
+    const run = encodeRun(encoder, events, 0, outcomes)
+    const shared = { encoder, matches, rest, outcomes }
+    const writing = run.end === events.length ? writeRun(run, shared) : writeRuns(events, run, shared)
+    return writing
+      .then(() => outcomes)
+      .finally(() => {
         encoder.reset()
-        ids = []
-        positions = []
-        idCharacters = 0
-      }
-      for (let i = 0; i < events.length; i++) {
-        const event = events[i]!
-        const { byteCount } = encoder
-        let refused = encoder.add(event, limits.maxDocumentBytes)
-        if (refused === undefined && encoder.byteCount > limits.maxRunBytes && byteCount > 0) {
-          encoder.truncate(byteCount)
-          await flush()
-          refused = encoder.add(event, limits.maxDocumentBytes)
-        }
-        if (refused !== undefined) {
-          outcomes[i] = { refused }
-          continue
-        }
-        ids.push(event.event_id)
-        positions.push(i)
-        idCharacters += event.event_id.length
-        if (ids.length >= limits.maxRunDocuments || idCharacters >= maxRunIdCharacters) await flush()
-      }
-      await flush()
-      return outcomes
-    } finally {
-      encoder.reset()
-      encoders.push(encoder)
+        encoders.push(encoder)
+      })
+  }
+
+  async function writeRuns(events: readonly Event[], first: Run, shared: Write): Promise<void> {
+    await writeRun(first, shared)
+    for (let start = first.end; start < events.length; ) {
+      shared.encoder.reset()
+      const run = encodeRun(shared.encoder, events, start, shared.outcomes)
+      await writeRun(run, shared)
+      start = run.end
     }
   }
 
-  async function writeRun(
-    { encoder, ids, positions, matches, rest }: Run,
+  /** As many events from `start` on as one command takes. */
+  function encodeRun(
+    encoder: EventEncoder,
+    events: readonly Event[],
+    start: number,
     outcomes: WriteOutcome[],
+  ): Run {
+    const ids: string[] = []
+    const positions: number[] = []
+    let idCharacters = 0
+    let i = start
+    while (i < events.length && ids.length < limits.maxRunDocuments && idCharacters < maxRunIdCharacters) {
+      const event = events[i]!
+      const { byteCount } = encoder
+      const refused = encoder.add(event, limits.maxDocumentBytes)
+      if (refused === undefined && encoder.byteCount > limits.maxRunBytes && byteCount > 0) {
+        encoder.truncate(byteCount)
+        break
+      }
+      if (refused !== undefined) outcomes[i] = { refused }
+      else {
+        ids.push(event.event_id)
+        positions.push(i)
+        idCharacters += event.event_id.length
+      }
+      i++
+    }
+    return { ids, positions, end: i }
+  }
+
+  async function writeRun(
+    { ids, positions }: Run,
+    { encoder, matches, rest, outcomes }: Write,
   ): Promise<void> {
+    if (ids.length === 0) return
     const facts = matches.length > 0 ? toRunFacts(matches, ids, positions) : []
     const restOfRun = rest.length > 0 ? toRunRanges(rest, positions) : rest
     const [begun, intent] = await beginRun(ids, restOfRun, facts)
@@ -244,7 +264,10 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     alerts: createAlertStore(db, collectionName, { intents, guard: bounded }),
     following: { isShared: true, keptMs: journalDays * 86_400_000 },
     notes: createNotes(db, collectionName, guarded),
-    write: (events, matches, rest) => guarded(() => write(events, matches, rest)),
+    async write(events, matches, rest) {
+      connection.assertUp()
+      return translated(write(events, matches, rest))
+    },
     get: (id) => guarded(() => get(id)),
     async *find(query) {
       connection.assertUp()
@@ -265,16 +288,21 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   }
 }
 
-/** Documents of one command. `ids` and `positions` name them; matches are those of the whole write. */
+/** Documents of one command: `ids` and `positions` name them, `end` is the position behind them. */
 interface Run {
-  encoder: EventEncoder
   ids: string[]
   positions: number[]
-  matches: readonly Match[]
-  rest: Ranges
+  end: number
 }
 
-/** An id that comes twice in a run is that of its first event. */
+/** What the runs of a write share; matches are those of the whole write. */
+interface Write {
+  encoder: EventEncoder
+  matches: readonly Match[]
+  rest: Ranges
+  outcomes: WriteOutcome[]
+}
+
 /** Positions among the events → places in the run. */
 function toRunRanges(rest: Ranges, positions: readonly number[]): number[] {
   const places: number[] = []
@@ -282,6 +310,7 @@ function toRunRanges(rest: Ranges, positions: readonly number[]): number[] {
   return toRanges(places)
 }
 
+/** An id that comes twice in a run is that of its first event. */
 function toRunFacts(matches: readonly Match[], ids: string[], positions: number[]): Fact[] {
   const idAt = new Map<number, string>()
   const seen = new Set<string>()

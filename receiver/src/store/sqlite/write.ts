@@ -135,11 +135,11 @@ export function createWriter(options: WriterOptions): Writer {
         note(performance.now() - startedMs)
       }
     }
-    return storeInThread(rows, isSmall)
+    return finish(send({ rows }), isSmall)
   }
 
-  async function storeInThread(rows: Rows, isSmall: boolean): Promise<Uint8Array> {
-    const done = await send({ rows })
+  async function finish(sending: Promise<Done>, isSmall: boolean): Promise<Uint8Array> {
+    const done = await sending
     if (!('isStored' in done)) throw new EventError('EVT_INTERNAL')
     commits.thread++
     commitsSinceFold = 0
@@ -152,7 +152,7 @@ export function createWriter(options: WriterOptions): Writer {
   }
 
   return {
-    async write(events, matches = [], rest = []) {
+    write(events, matches = [], rest = []) {
       const rows = createRows()
       const outcomes: WriteOutcome[] = new Array(events.length)
       for (let i = 0; i < events.length; i++) {
@@ -160,11 +160,7 @@ export function createWriter(options: WriterOptions): Writer {
         if (refused !== undefined) outcomes[i] = { refused }
       }
       if (matches.length > 0) rows.intents = toIntents(matches, outcomes)
-      const storing = store(rows)
-      const isStored = storing instanceof Promise ? await storing : storing
-      let row = 0
-      for (let i = 0; i < events.length; i++) outcomes[i] ??= isStored[row++] === 1 ? 'stored' : 'duplicate'
-      return outcomes
+      return settle(outcomes, store(rows))
     },
     async probe() {
       await send({ rows: createRows() })
@@ -193,6 +189,17 @@ export function createWriter(options: WriterOptions): Writer {
       await closing?.terminate()
     },
   }
+}
+
+/** Neither events nor rows are in sight here: while the thread commits, this one need not hold them. */
+async function settle(
+  outcomes: WriteOutcome[],
+  storing: Uint8Array | Promise<Uint8Array>,
+): Promise<WriteOutcome[]> {
+  const isStored = storing instanceof Promise ? await storing : storing
+  let row = 0
+  for (let i = 0; i < outcomes.length; i++) outcomes[i] ??= isStored[row++] === 1 ? 'stored' : 'duplicate'
+  return outcomes
 }
 
 function charactersOf({ documents, exacts }: Rows): number {
