@@ -178,5 +178,5 @@ describe('the reports beside the original itself', () => {
     console.log(
       `${reportCount} reports, ${errorCount} of them errors, of the seeds ${firstSeed} to ${seed - 1} (MADSCI_SEED repeats)`,
     )
-  }, 170_000)
+  }, 400_000)
 })
