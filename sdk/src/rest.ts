@@ -106,9 +106,10 @@ export function createRestClient(settings: Settings): RestClient {
     },
     async getUtilization(report: UtilizationReport, options: UtilizationOptions = {}): Promise<never> {
       const path = toUtilizationPath(report, options)
-      if (options.format === 'csv' || options.format === 'ndjson') return (await askText(path)) as never
-      const answer = await ask(path)
-      // The original answers 200 with {"error": …}.
+      const isText = options.format === 'csv' || options.format === 'ndjson'
+      const text = await askText(path)
+      // MADSci's own reports answer 200 with {"error": …}, whatever the form.
+      const answer = isText && !text.startsWith('{"error":') ? text : parseJson(text)
       if (isObject(answer) && typeof answer.error === 'string')
         throw new EventError('EVT_REFUSED', answer.error)
       return answer as never

@@ -36,6 +36,10 @@ export interface UtilizationOptions {
   cursor?: string
   /** periods. */
   analysisType?: 'hourly' | 'daily' | 'weekly' | 'monthly'
+  /** periods: users too (true). */
+  includeUsers?: boolean
+  /** sessions, periods, user: the receiver saves the CSV in this folder of its `report_dir`; the answer's `file_path` says where. */
+  outputPath?: string
 }
 
 /** Microseconds in each state; `wall` is their sum. */
@@ -93,7 +97,10 @@ export function toUtilizationPath(report: UtilizationReport, options: Utilizatio
   put('end_time', options.endTime)
   put(isExact ? 'zone' : 'user_timezone', options.zone)
   if (isExact) put('format', format)
-  else if (format === 'csv') put('csv_format', true)
+  else if (format === 'csv' || options.outputPath !== undefined) put('csv_format', true)
+  if (options.outputPath !== undefined) put('save_to_file', true)
+  put('output_path', options.outputPath)
+  put('include_users', options.includeUsers)
   put('node_id', options.nodeId)
   put('workcell_id', options.workcellId)
   put('user', options.user)

@@ -7,10 +7,11 @@ const order = ['busy', 'idle', 'error', 'down', 'unknown']
 export const pad = (text: string, width: number) =>
   text.length > width ? `${text.slice(0, width - 1)}…` : text.padEnd(width)
 
-/** `1h 05m`, `3m 20s`, `1.25s`. */
+/** `1h 05m`, `3m 20s`, `1.25s`, `8.5ms`. */
 export function toDuration(micros: number | null): string {
   if (micros === null) return '-'
   const seconds = micros / 1e6
+  if (seconds > 0 && seconds < 0.1) return `${Number((micros / 1000).toFixed(1))}ms`
   if (seconds < 60) return `${Number(seconds.toFixed(2))}s`
   const two = (value: number) => String(Math.floor(value)).padStart(2, '0')
   if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${two(seconds % 60)}s`

@@ -155,6 +155,10 @@ export const commands: { [name: string]: Command } = {
       bucket: { about: 'summary: for each hour, day, week or month too' },
       kind: { about: 'timeline: of these kinds, by commas (workcell,node)' },
       analysis_type: { about: 'periods: hourly, daily, weekly or monthly (daily)' },
+      include_users: { about: 'periods: true or false (true)' },
+      output_path: {
+        about: 'sessions, periods, user: saved as CSV in this folder of the report_dir of the receiver',
+      },
       node_id: { about: 'of this node alone' },
       workcell_id: { about: 'of this workcell alone' },
       user: { about: 'of this user alone' },

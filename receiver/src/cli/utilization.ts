@@ -38,13 +38,20 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
     setParameters(url, options, ['limit', 'cursor'])
     if (format !== undefined) url.searchParams.set('format', String(format))
   } else {
-    setParameters(url, options, ['analysis_type'])
+    setParameters(url, options, ['analysis_type', 'include_users', 'output_path'])
+    if (options.output_path !== undefined) return save(url, terminal, format)
     if (options.zone !== undefined) url.searchParams.set('user_timezone', String(options.zone))
     if (format === 'csv') url.searchParams.set('csv_format', 'true')
     else if (format === 'ndjson') {
       terminal.stderr.write(`${report} comes as json or csv\n`)
       return 2
     }
+  }
+  if (format !== undefined && !isExact) {
+    const text = await (await ask(url)).text()
+    if (text.startsWith('{"error":')) toTree(text, url)
+    terminal.stdout.write(format === 'json' ? `${text}\n` : text)
+    return 0
   }
   if (format !== undefined) {
     const answer = await ask(url)
@@ -60,10 +67,24 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
 
 type Tree = { [key: string]: Value }
 
+/** Has the receiver save the report, and says where. */
+async function save(url: URL, terminal: Terminal, format: Value | undefined): Promise<number> {
+  url.searchParams.set('csv_format', 'true')
+  url.searchParams.set('save_to_file', 'true')
+  const text = await (await ask(url)).text()
+  const { file_path } = toTree(text, url)
+  terminal.stdout.write(`${format === 'json' ? text : file_path}\n`)
+  return 0
+}
+
 async function askJson(url: URL): Promise<Tree> {
-  const answer = parseJson(await (await ask(url)).text())
+  return toTree(await (await ask(url)).text(), url)
+}
+
+function toTree(text: string, url: URL): Tree {
+  const answer = parseJson(text)
   if (!isObject(answer)) throw new EventError('EVT_JSON', `${url.pathname} answered no report`)
-  // The original answers 200 with {"error": …}.
+  // MADSci's own reports answer 200 with {"error": …}.
   if (typeof answer.error === 'string') throw new EventError('EVT_REFUSED', answer.error)
   return answer
 }
@@ -117,8 +138,8 @@ async function draw(report: string, url: URL): Promise<string[]> {
   switch (report) {
     case 'summary':
       return [
-        `${pad(String(answer.by), labelWidth)} ${' '.repeat(barWidth)}   busy    available  failures  MTBF      MTTR      runs`,
-        ...listOf(answer.items).flatMap(summaryLines),
+        `${pad(String(answer.by), labelWidth)} ${' '.repeat(barWidth)}   busy    available  ${isStanding(answer.by) ? 'failures  MTBF      MTTR     ' : 'queue p50  p90       run p50   p90      '} runs`,
+        ...listOf(answer.items).flatMap((item) => summaryLines(item, isStanding(answer.by))),
         legend,
       ]
     case 'waits':
@@ -152,7 +173,10 @@ async function draw(report: string, url: URL): Promise<string[]> {
 const barLine = (label: string, percent: Value | undefined) =>
   `  ${pad(label, labelWidth)} ${toBar(numberOf(percent), barWidth)} ${percentOf(percent)}`
 
-function summaryLines(item: Tree): string[] {
+/** What is always there can fail; of the others, it matters how long they waited and took. */
+const isStanding = (by: Value | undefined) => by === 'node' || by === 'workcell' || by === 'lab'
+
+function summaryLines(item: Tree, hasFailures: boolean): string[] {
   const bar = (totals: Value | undefined) =>
     toStackedBar(treeOf(totals) as { [state: string]: number }, barWidth)
   const failures = treeOf(item.failures)
@@ -161,14 +185,17 @@ function summaryLines(item: Tree): string[] {
     const number = numberOf(value)
     return toDuration(number === null ? null : number * 1e6).padEnd(9)
   }
+  const [queue, run] = [treeOf(item.queue), treeOf(item.run)]
+  const figures = hasFailures
+    ? [`${String(failures.failures ?? '-').padEnd(8)}`, failures.mtbf_seconds, failures.mttr_seconds]
+    : [seconds(queue.p50_seconds).padEnd(10), queue.p90_seconds, run.p50_seconds, run.p90_seconds]
   const line = [
     pad(labelOf(item), labelWidth),
     bar(item.totals_us),
     percentOf(item.utilization_percent),
     ` ${percentOf(item.availability_percent)}`,
-    `  ${String(failures.failures ?? '-').padEnd(8)}`,
-    seconds(failures.mtbf_seconds),
-    seconds(failures.mttr_seconds),
+    `  ${figures[0]}`,
+    ...figures.slice(1).map((one) => seconds(one)),
     `${runs.total} (${runs.failed} failed, ${runs.open} open)`,
   ].join(' ')
   return [

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { EventClient } from '@madsci-events/sdk'
 import { createEventId, microsToTimestamp } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -100,7 +101,14 @@ describe('reports of utilization by the SDK and the command line', () => {
     expect(await client.getUtilization('sessions', { ...options, format: 'csv' })).toContain(
       '=== SESSION DETAILS ===',
     )
-    await expect(client.getUtilization('periods')).rejects.toMatchObject({ code: 'EVT_REFUSED' })
+    const saved = await client.getUtilization('sessions', { ...options, outputPath: 'nightly' })
+    expect(await readFile(String(saved.file_path), 'utf8')).toContain('=== SESSION DETAILS ===')
+    const unpeopled = await client.getUtilization('periods', { ...periods, includeUsers: false })
+    expect(unpeopled).not.toHaveProperty('user_utilization')
+    for (const format of ['json', 'csv'] as const)
+      await expect(client.getUtilization('periods', { format })).rejects.toMatchObject({
+        code: 'EVT_REFUSED',
+      })
     await expect(client.getUtilization('summary', { zone: 'Nowhere' })).rejects.toMatchObject({
       code: 'EVT_INVALID',
     })
@@ -136,7 +144,15 @@ describe('reports of utilization by the SDK and the command line', () => {
       stderr: expect.stringContaining('timeline, summary'),
     })
     expect((await run('summary', '--zone=Nowhere')).code).toBe(1)
-    expect((await run('periods')).stderr).toContain('start_time and end_time are required')
+    for (const form of [[], ['--json'], ['--format=csv']]) {
+      const refused = await run('periods', ...form)
+      expect(refused.code).toBe(1)
+      expect(refused.stdout + refused.stderr).toContain('start_time and end_time are required')
+    }
+    const types = (await run('summary', '--by=workflow_type', ...window)).stdout
+    expect(types).toMatch(/queue p50 +p90 +run p50 +p90 +runs\nassay .* 50m 00s +50m 00s +1h 05m +1h 05m +1 /)
+    const path = (await run('user', '--output_path=weekly', ...window)).stdout.trim()
+    expect(await readFile(path, 'utf8')).toContain('=== USER DETAILS ===')
   })
 
   it('bars and charts are as wide as wanted', () => {
@@ -144,8 +160,9 @@ describe('reports of utilization by the SDK and the command line', () => {
     expect(toBar(null, 4)).toBe('····')
     expect(toStackedBar({ busy: 1, idle: 1, error: 1 }, 10).length).toBe(10)
     expect(toStackedBar({}, 3)).toBe('   ')
-    expect([0, 1_250_000, 200e6, 3900e6, null].map(toDuration)).toEqual([
+    expect([0, 8500, 1_250_000, 200e6, 3900e6, null].map(toDuration)).toEqual([
       '0s',
+      '8.5ms',
       '1.25s',
       '3m 20s',
       '1h 05m',
