@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEventExporter, EventClient } from '@madsci-events/sdk'
+import { createEventExporter, createEventId, EventClient } from '@madsci-events/sdk'
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { startOtlpEndpoint } from '../support/otlp-endpoint.ts'
@@ -77,6 +77,37 @@ describe('audit', () => {
     const alone = new EventClient({ url: `http://127.0.0.1:${await findFreePort()}`, spoolDir })
     await expect(alone.audit(alone.info('x'), { timeoutMs: 100 })).rejects.toThrow('ECONNREFUSED')
     await alone.close({ timeoutMs: 1 }).catch(() => {})
+  })
+})
+
+describe('an event refused by the queue fails its audit, at once', () => {
+  const calls: { [name: string]: (events: EventClient) => string } = {
+    'a text': (events) => events.info('x'),
+    'a text with data': (events) => events.info('x', { a: 1 }),
+    'a whole event': (events) => events.log({ event_type: 'action_start', event_data: { action: 'move' } }),
+    'an event with an id': (events) => events.log({ event_id: createEventId(), event_data: 'x' }),
+    'an error': (events) => events.error(new Error('jam')),
+    'data that is not plain': (events) => events.info('x', { at: new Date(), n: 2n ** 70n }),
+    'an alert of a bound client': (events) => events.bind({ node_id: createEventId() }).alert('x'),
+    'too late': (events) => {
+      events.close({ timeoutMs: 0 }).catch(() => {})
+      return events.log({ event_data: { x: 1 } })
+    },
+  }
+  it.each(Object.entries(calls))('%s', async (_, call) => {
+    const receiver = await startReceiver()
+    const url = `http://127.0.0.1:${await findFreePort()}`
+    const events = new EventClient({ url, restUrl: receiver.url, spool: false, maxQueueEvents: 1 })
+    const first = events.info('the one that there is room for')
+    const id = call(events)
+    const start = performance.now()
+    await expect(events.audit(id, { timeoutMs: 20_000 })).rejects.toMatchObject({
+      code: 'EVT_REFUSED',
+      message: `event ${id} was not delivered: it was not taken; events.stats says why`,
+    })
+    expect(performance.now() - start).toBeLessThan(5000)
+    await expect(events.audit(first, { timeoutMs: 100 })).rejects.toMatchObject({ code: 'EVT_UNREACHABLE' })
+    await events.close({ timeoutMs: 1 }).catch(() => {})
   })
 })
 
