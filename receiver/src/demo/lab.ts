@@ -1,8 +1,8 @@
-import { EventClient } from '@madsci-events/sdk'
+import { EventClient, type Source } from '@madsci-events/sdk'
 import { createEventId } from '@madsci-events/sdk/event'
 
 export interface LabFigures {
-  emitted: number
+  readonly emitted: number
   workflowsRunning: number
   workflowsComplete: number
   workflowsFailed: number
@@ -38,79 +38,60 @@ const authors = ['ada', 'grace', 'rosalind'] as const
  * A simulated laboratory: one workcell, five nodes, workflows of five steps, now and then an error.
  * Every event goes through the SDK over OTLP/HTTP, as in a real one.
  */
-export function startLab(options: LabOptions): Lab {
-  const figures: LabFigures = { emitted: 0, workflowsRunning: 0, workflowsComplete: 0, workflowsFailed: 0 }
-  const lab_id = createEventId()
-  const workcell_id = createEventId()
+export function startLab({ url, spoolDir, speed }: LabOptions): Lab {
+  const ids = { lab_id: createEventId(), workcell_id: createEventId() }
+  const connect = (name: string, more: Source = {}) =>
+    new EventClient({ url, name, spoolDir, source: { ...ids, ...more } })
+  const workcell = connect('workcell')
+  const nodes = new Map(
+    nodeNames.map((name) => [name, { client: connect(name, { node_id: createEventId() }), busy: 0 }]),
+  )
+  const clients = [workcell, ...[...nodes.values()].map(({ client }) => client)]
+  const figures: LabFigures = {
+    get emitted() {
+      return clients.reduce((count, client) => count + client.stats.emitted, 0)
+    },
+    workflowsRunning: 0,
+    workflowsComplete: 0,
+    workflowsFailed: 0,
+  }
   const stopping = new AbortController()
 
-  const connect = (name: string, ids: { [key: string]: string }) => {
-    const { url, spoolDir } = options
-    const client = new EventClient({ url, name, spoolDir, source: { lab_id, workcell_id, ...ids } })
-    return {
-      client,
-      say(type: string, data: { [key: string]: unknown }, ids: { [key: string]: string } = {}, level = 20) {
-        figures.emitted++
-        client.log({ event_type: type, log_level: level, event_data: data, source: ids })
-      },
-    }
-  }
-  const workcell = connect('workcell', {})
-  const nodes = new Map(
-    nodeNames.map((name) => [name as string, connect(name, { node_id: createEventId() })]),
-  )
-
-  workcell.say('lab_start', { name: 'Demo lab' })
-  workcell.say('workcell_start', { name: 'Demo workcell' })
-  for (const [node_name, node] of nodes) node.say('node_start', { node_name })
+  workcell.log({ event_type: 'lab_start', event_data: { name: 'Demo lab' } })
+  workcell.log({ event_type: 'workcell_start', event_data: { name: 'Demo workcell' } })
+  for (const [node_name, { client }] of nodes)
+    client.log({ event_type: 'node_start', event_data: { node_name } })
 
   async function runWorkflow(number: number): Promise<void> {
-    const ids = { workflow_id: createEventId(), experiment_id: createEventId() }
-    const about = {
-      workflow_id: ids.workflow_id,
-      name: `assay ${number}`,
-      author: authors[number % authors.length],
-    }
+    const about = { experiment_id: createEventId(), author: authors[number % authors.length]! }
     figures.workflowsRunning++
-    workcell.say('workflow_start', about, ids)
-    let failed = false
-    for (const step of recipe) {
-      failed = !(await runStep(step, ids))
-      if (failed || stopping.signal.aborted) break
+    try {
+      await workcell.workflow(`assay ${number}`, about, async () => {
+        for (const step of recipe) {
+          stopping.signal.throwIfAborted()
+          await workcell.step(step.action, { data: { node: step.node } }, () => runAction(step))
+        }
+      })
+      figures.workflowsComplete++
+    } catch {
+      // Its events have said why.
+      if (stopping.signal.aborted) figures.workflowsComplete++
+      else figures.workflowsFailed++
     }
-    const status = failed ? 'failed' : stopping.signal.aborted ? 'cancelled' : 'completed'
-    workcell.say('workflow_complete', { ...about, status }, ids)
     figures.workflowsRunning--
-    if (failed) figures.workflowsFailed++
-    else figures.workflowsComplete++
   }
 
-  async function runStep(step: (typeof recipe)[number], ids: { [key: string]: string }): Promise<boolean> {
-    const node = nodes.get(step.node)!
-    const stepIds = { ...ids, step_id: createEventId() }
-    const action = { action: step.action, action_id: createEventId() }
-    workcell.say('workflow_step_start', { step: step.action, node: step.node }, stepIds)
-    node.say('action_start', action, stepIds)
-    node.say('action_status_change', { ...action, status: 'running' }, stepIds)
-    const startedMs = performance.now()
-    await sleep((step.seconds * 1000 * (0.5 + Math.random())) / options.speed)
-    const duration_seconds = (performance.now() - startedMs) / 1000
-    if (Math.random() < failureRate) {
-      node.say(
-        'node_error',
-        { ...action, message: `${step.node}: ${step.action} did not finish` },
-        stepIds,
-        40,
-      )
-      node.say('action_failed', { ...action, duration_seconds, status: 'failed' }, stepIds, 40)
-      node.say('action_status_change', { ...action, status: 'failed' }, stepIds)
-      workcell.say('workflow_step_failed', { step: step.action, node: step.node }, stepIds, 40)
-      return false
-    }
-    node.say('action_status_change', { ...action, status: 'completed' }, stepIds)
-    node.say('action_complete', { ...action, duration_seconds, status: 'completed' }, stepIds)
-    workcell.say('workflow_step_complete', { step: step.action, node: step.node, duration_seconds }, stepIds)
-    return true
+  function runAction({ node: name, action, seconds }: (typeof recipe)[number]): Promise<void> {
+    const node = nodes.get(name)!
+    return node.client.action(action, async () => {
+      node.busy++
+      await sleep((seconds * 1000 * (0.5 + Math.random())) / speed)
+      node.busy--
+      if (Math.random() >= failureRate) return
+      const message = `${name}: ${action} did not finish`
+      node.client.error({ event_type: 'node_error', event_data: { message, action } })
+      throw new Error(message)
+    })
   }
 
   function sleep(ms: number): Promise<void> {
@@ -129,14 +110,14 @@ export function startLab(options: LabOptions): Lab {
   async function runLane(lane: number): Promise<void> {
     for (let number = lane; !stopping.signal.aborted; number += laneCount) {
       await runWorkflow(number)
-      await sleep(1000 / options.speed)
+      await sleep(1000 / speed)
     }
   }
   const laneCount = 3
   const lanes = Array.from({ length: laneCount }, (_, lane) => runLane(lane))
   const pulse = setInterval(() => {
-    for (const [node_name, node] of nodes) node.say('node_status_update', { node_name, status: 'ok' })
-  }, 5000 / options.speed)
+    for (const [node_name, { client, busy }] of nodes) client.nodeStatus({ busy: busy > 0 }, { node_name })
+  }, 5000 / speed)
 
   return {
     figures,
@@ -144,10 +125,11 @@ export function startLab(options: LabOptions): Lab {
       clearInterval(pulse)
       stopping.abort()
       await Promise.all(lanes)
-      for (const [node_name, node] of nodes) node.say('node_stop', { node_name })
-      workcell.say('workcell_stop', {})
-      workcell.say('lab_stop', {})
-      await Promise.all([workcell, ...nodes.values()].map(({ client }) => client.close()))
+      for (const [node_name, { client }] of nodes)
+        client.log({ event_type: 'node_stop', event_data: { node_name } })
+      workcell.log({ event_type: 'workcell_stop' })
+      workcell.log({ event_type: 'lab_stop' })
+      await Promise.all(clients.map((client) => client.close()))
     },
   }
 }
