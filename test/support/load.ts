@@ -19,6 +19,10 @@ export function prepareRequest(body: Uint8Array | string, options: PrepareOption
   return Buffer.concat([Buffer.from(head, 'latin1'), bytes])
 }
 
+export function prepareGet(path: string): PreparedRequest {
+  return Buffer.from(`GET ${path} HTTP/1.1\r\nhost: localhost\r\n\r\n`, 'latin1')
+}
+
 export interface LoadOptions {
   port: number
   requests: readonly PreparedRequest[]
@@ -73,7 +77,8 @@ export async function sendAll(options: LoadOptions): Promise<LoadResult> {
   return { elapsedMs: performance.now() - startedMs, statuses, latenciesMs }
 }
 
-interface Connection {
+export interface Connection {
+  /** Settles when the answer has come whole. Rejects when the connection breaks or is closed meanwhile. */
   send(request: PreparedRequest): Promise<{ status: number; closes: boolean }>
   close(): void
 }
@@ -81,7 +86,7 @@ interface Connection {
 const answerBytes = 64 * 1024
 
 /** One reused buffer and no stream of Node between: the answers of both sides are only counted, never kept. */
-async function openConnection(port: number): Promise<Connection> {
+export async function openConnection(port: number): Promise<Connection> {
   let settle:
     | { resolve: (answer: { status: number; closes: boolean }) => void; reject: (error: Error) => void }
     | undefined

@@ -9,6 +9,7 @@ import {
 import type { AddressInfo } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import { noDestination, type PassedSignal, type PassOn } from '../fanout/pass-on.ts'
+import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { createThrottle, type Log } from '../log.ts'
@@ -51,7 +52,7 @@ const windowBytes = 256 * 1024
 /**
  * OTLP/gRPC, unary calls over HTTP/2 without TLS: the same gate and the same receipts as OTLP/HTTP.
  *
- *     headers ▶ gate (UNAVAILABLE: before a byte is read) ▶ length ▶ message, inflated ▶ decode ▶ accept ══ commit ▶ OK
+ *     headers ▶ gate (UNAVAILABLE: before a byte is read) ▶ length ▶ message, inflated ▶ turn ▶ decode ▶ accept ══ commit ▶ OK
  *
  * Written on node:http2: a gRPC library gives a call to its server when the message is in memory, which is too late to ask
  * the gate, and a unary call is no more than a frame of five bytes and two trailers.
@@ -105,9 +106,9 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       if (use)
         send(
           stream,
-          await withMessage(stream, headers, (bytes) => {
+          await withMessage(stream, headers, (bytes, ticket) => {
             clearTimeout(timer)
-            return use(bytes)
+            return use(bytes, ticket)
           }),
         )
       else end(stream, refuse(path))
@@ -134,23 +135,24 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   async function withMessage(
     stream: ServerHttp2Stream,
     headers: IncomingHttpHeaders,
-    use: (bytes: Uint8Array) => Promise<Uint8Array>,
+    use: (bytes: Uint8Array, ticket: Ticket) => Promise<Uint8Array>,
   ): Promise<Uint8Array> {
     const ticket = ingest.enter(0)
     try {
-      return await use(
-        await readMessage(stream, {
-          encoding: headers['grpc-encoding']?.toString(),
-          maxBodyBytes,
-          onGrow: (more) => ticket.grow(more),
-        }),
-      )
+      const bytes = await readMessage(stream, {
+        encoding: headers['grpc-encoding']?.toString(),
+        maxBodyBytes,
+        onGrow: (more) => ticket.grow(more),
+      })
+      return await use(bytes, ticket)
     } finally {
       ticket.release()
     }
   }
 
-  async function takeLogs(bytes: Uint8Array): Promise<Uint8Array> {
+  async function takeLogs(bytes: Uint8Array, ticket: Ticket): Promise<Uint8Array> {
+    const turn = ticket.turn()
+    if (turn) await turn
     const receivedUnixNano = BigInt(nowMicros()) * 1000n
     return encodeSuccess('protobuf', await accept(decodeProtobuf(bytes, { receivedUnixNano, maxBodyBytes })))
   }

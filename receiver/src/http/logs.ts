@@ -21,7 +21,7 @@ export interface LogsDoorOptions extends TelemetryDoorOptions {
 /**
  * POST /v1/logs: OTLP/HTTP 1.x logs. The order matters:
  *
- *     content type ▶ gate (429, 503: before a byte is read) ▶ read, inflate ▶ decode ▶ accept ══ commit ▶ 200
+ *     content type ▶ gate (429, 503: before a byte is read) ▶ read, inflate ▶ turn ▶ decode ▶ accept ══ commit ▶ 200
  *
  * Every answer is in the encoding of the request; protobuf when it named neither.
  */
@@ -67,6 +67,8 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
           maxBodyBytes,
           onGrow: (more) => ticket.grow(more),
         })
+        const turn = ticket.turn()
+        if (turn) await turn
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
         const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes }
         // No name for what is decoded: it would be held until the commit is through.

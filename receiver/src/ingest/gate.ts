@@ -2,13 +2,17 @@ import { EventError } from '@madsci-events/sdk/event'
 
 export interface GateOptions {
   maxBytes: number
+  /** Of bodies that are unpacked at once; 8 MiB if not given. */
+  maxUnpackedBytes?: number
 }
 
 /** A place in the receiver for one body. */
 export interface Ticket {
   /** More bytes than announced: a body without length, or one that inflates. Throws EVT_OVERLOAD when they do not fit. */
   grow(bytes: number): void
-  /** Gives the place back; a second call does nothing. */
+  /** Ask before unpacking a body that has come whole: undefined for at once, else settles when its turn has come. */
+  turn(): Promise<void> | undefined
+  /** Gives the place and the turn back; a second call does nothing. */
   release(): void
 }
 
@@ -18,17 +22,39 @@ export interface Gate {
   close(): void
 }
 
+// Many times what a store writes at once, and little beside a heap.
+const unpackedBytes = 8 * 1024 * 1024
+
 /**
- * Overload gate: counts the bytes of bodies under way.
+ * Overload gate: counts the bytes of bodies under way. Events take ten times the memory of their bytes, so a body that
+ * must wait for the store waits as bytes:
+ *
+ *     enter ▶ read, inflate ▶ turn ─┬▶ decode ▶ accept ══ commit ▶ release
+ *                                   └ waits in line
  *
  * Promises:
  *  1. A body is refused before it is read: a refused one costs its headers, not its memory.
  *  2. One body always gets in when nothing else is under way, however large.
  *  3. Every byte that entered leaves, also on failure.
+ *  4. Bodies are unpacked in the order in which they came whole, so many at once as fit; one always is, however large.
  */
-export function createGate({ maxBytes }: GateOptions): Gate {
+export function createGate({ maxBytes, maxUnpackedBytes = unpackedBytes }: GateOptions): Gate {
   let inFlightBytes = 0
   let closed = false
+  let unpackedNowBytes = 0
+  let line: { bytes: number; begin: () => void }[] = []
+
+  const fits = (bytes: number) => unpackedNowBytes === 0 || unpackedNowBytes + bytes <= maxUnpackedBytes
+  function callNext(): void {
+    let count = 0
+    for (const { bytes, begin } of line) {
+      if (!fits(bytes)) break
+      unpackedNowBytes += bytes
+      count++
+      begin()
+    }
+    if (count > 0) line = line.slice(count)
+  }
 
   const check = (bytes: number, ownBytes: number) => {
     if (closed) throw new EventError('EVT_CLOSING', undefined, { retryAfterSeconds: 2 })
@@ -39,6 +65,7 @@ export function createGate({ maxBytes }: GateOptions): Gate {
     enter(bytes) {
       check(bytes, 0)
       let held = bytes
+      let unpacked = 0
       inFlightBytes += bytes
       return {
         grow(more) {
@@ -46,9 +73,18 @@ export function createGate({ maxBytes }: GateOptions): Gate {
           held += more
           inFlightBytes += more
         },
+        turn() {
+          unpacked = held
+          if (line.length > 0 || !fits(held))
+            return new Promise((begin) => void line.push({ bytes: unpacked, begin }))
+          unpackedNowBytes += unpacked
+          return undefined
+        },
         release() {
           inFlightBytes -= held
-          held = 0
+          unpackedNowBytes -= unpacked
+          held = unpacked = 0
+          if (line.length > 0) callNext()
         },
       }
     },

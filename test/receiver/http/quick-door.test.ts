@@ -83,6 +83,7 @@ describe('the quick door', () => {
         held += bytes
         return {
           grow: () => {},
+          turn: () => undefined,
           release: () => {
             held -= bytes
           },

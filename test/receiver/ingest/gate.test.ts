@@ -32,6 +32,50 @@ describe('gate', () => {
     expect(gate.inFlightBytes).toBe(0)
   })
 
+  it('Bodies are unpacked in the order in which they came whole, so many at once as fit; one always is', async () => {
+    const gate = createGate({ maxBytes: 1000, maxUnpackedBytes: 100 })
+    const begun: string[] = []
+    const enter = (name: string, bytes: number) => {
+      const ticket = gate.enter(bytes)
+      const turn = ticket.turn()
+      if (turn) void turn.then(() => begun.push(name))
+      else begun.push(name)
+      return ticket
+    }
+    const large = enter('large', 300)
+    const first = enter('first', 60)
+    const second = enter('second', 60)
+    const small = enter('small', 10)
+    await Promise.resolve()
+    expect(begun).toEqual(['large'])
+    large.release()
+    await Promise.resolve()
+    // The small one would fit beside the first, and yet waits for the second.
+    expect(begun).toEqual(['large', 'first'])
+    first.release()
+    first.release()
+    await Promise.resolve()
+    expect(begun).toEqual(['large', 'first', 'second', 'small'])
+    second.release()
+    small.release()
+    enter('again', 100)
+    expect(begun.at(-1)).toBe('again')
+  })
+
+  it('A body that grew on its way has its turn with every byte, and closing leaves nobody in line', async () => {
+    const gate = createGate({ maxBytes: 1000, maxUnpackedBytes: 100 })
+    const one = gate.enter(10)
+    one.grow(80)
+    expect(one.turn()).toBeUndefined()
+    const two = gate.enter(20)
+    const turn = two.turn()
+    gate.close()
+    one.release()
+    await turn
+    two.release()
+    expect(gate.inFlightBytes).toBe(0)
+  })
+
   it('answers EVT_CLOSING once closed, and lets those inside finish', () => {
     const gate = createGate({ maxBytes: 100 })
     const ticket = gate.enter(10)

@@ -119,10 +119,13 @@ async function run(query: number, command: FindCommand): Promise<void> {
 
 function createCursor({ filter, sort, limit, offset, timeoutMs }: FindCommand): FindCursor<Uint8Array> {
   // promoteValues false: 64-bit integers and bytes of the filter keep their types on the way.
+  const selector = BSON.deserialize(filter, { promoteValues: false })
   const cursor = client
     .db(databaseName)
     .collection(collectionName)
-    .find(BSON.deserialize(filter, { promoteValues: false }), { raw: true, batchSize: chunkLimit.events * 4 })
+    // One chunk: mongod and this thread work in turns of a millisecond, and a lone request slips in between. With four
+    // chunks the query is no faster, and the slowest such requests wait twice as long.
+    .find(selector, { raw: true, batchSize: chunkLimit.events })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   if (offset > 0) cursor.skip(offset)
   if (limit > 0) cursor.limit(limit)
