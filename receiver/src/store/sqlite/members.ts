@@ -1,4 +1,5 @@
 import { parseJson } from '@madsci-events/sdk/event'
+import { createByteTable } from '../byte-table.ts'
 
 const quote = 34
 const comma = 44
@@ -9,19 +10,26 @@ const closeBracket = 93
 const openBrace = 123
 const closeBrace = 125
 
+// `utf8Slice` is what Buffer.toString('utf8') comes to after looking at its arguments.
+type Slicer = { utf8Slice(from: number, to: number): string }
+// States, names and the like: few, and each comes a thousand times.
+const wordLength = 16
+
 /**
  * The members of one JSON object inside longer text in UTF-8, found without parsing what they hold: a report needs two
  * fields of an object of thirty. The text is JSON as JSON.stringify writes it, so without blanks between tokens.
  */
 export interface Members {
   /** Goes to the object at this place; false when there is none. */
-  open(text: Buffer, at: number): boolean
+  open(text: Buffer, view: DataView, at: number): boolean
   /** By a name in ASCII that JSON writes as it is. */
   get(name: string): unknown
 }
 
 export function createMembers(): Members {
   let document: Buffer = Buffer.alloc(0)
+  let bytes: DataView
+  const words = createByteTable({ lastByte: quote, tellAt: [0, 1, 2, 3], make: (part) => part.slice(0, -1) })
   let count = 0
   // Where the next member begins; 0 when all were seen.
   let next = 0
@@ -55,9 +63,10 @@ export function createMembers(): Members {
     const from = places[place + 1]!
     const to = places[place + 2]!
     // Most texts stand for themselves.
-    if (document[from] === quote && isPlainText(from + 1, to - 1))
-      return document.toString('utf8', from + 1, to - 1)
-    return parseJson(document.toString('utf8', from, to))
+    if (document[from] !== quote || !isPlainText(from + 1, to - 1))
+      return parseJson((document as unknown as Slicer).utf8Slice(from, to))
+    if (to - from <= wordLength) return words.get(bytes, from + 1)
+    return (document as unknown as Slicer).utf8Slice(from + 1, to - 1)
   }
 
   function isPlainText(from: number, to: number): boolean {
@@ -66,8 +75,9 @@ export function createMembers(): Members {
   }
 
   return {
-    open(text, at) {
+    open(text, view, at) {
       document = text
+      bytes = view
       count = 0
       next = at + 1
       return text[at] === openBrace

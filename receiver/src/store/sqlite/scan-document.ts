@@ -30,6 +30,9 @@ interface Type {
   name: string | undefined
   /** Of the quote behind it, too. */
   length: number
+  /** The last who asked whether it is among them. */
+  wantedBy: ReadonlySet<string> | undefined
+  isWanted: boolean
 }
 
 interface Source {
@@ -80,7 +83,8 @@ class SqliteEvent implements PlacedEvent {
     this.#isParsed = false
     this.#hasMembers = undefined
     if (text[from] === exactMark.charCodeAt(0)) this.#placeWhole(fromExactJson(this.#slice(from + 1, to)))
-    else if (!this.#placeText()) this.#placeWhole(parseJson(this.#slice(from, to)))
+    else if (this.#placeText(types)) return
+    else this.#placeWhole(parseJson(this.#slice(from, to)))
     this.#isWanted = types.has(this.type)
   }
 
@@ -105,7 +109,7 @@ class SqliteEvent implements PlacedEvent {
   field(name: string): unknown {
     if (!this.#isWanted) return undefined
     if (!this.#whole && !this.#isParsed) {
-      this.#hasMembers ??= this.#members.open(this.#text, this.#dataAt())
+      this.#hasMembers ??= this.#members.open(this.#text, this.#view, this.#dataAt())
       if (this.#hasMembers) return this.#members.get(name)
     }
     const data = this.data() as Value
@@ -113,7 +117,7 @@ class SqliteEvent implements PlacedEvent {
   }
 
   /** False when it is not as expected. */
-  #placeText(): boolean {
+  #placeText(types: ReadonlySet<string>): boolean {
     const text = this.#text
     const view = this.#view
     // Most ids have 26 characters, and what follows has one length: looked at first, searched for if it is not so. A comma
@@ -137,6 +141,11 @@ class SqliteEvent implements PlacedEvent {
     if (text[sourceFrom - 1] !== colon || text[sourceFrom] !== openBrace) return false
     const source = this.#sources.get(view, sourceFrom)
     if (source.ids === undefined) return false
+    if (type.wantedBy !== types) {
+      type.wantedBy = types
+      type.isWanted = types.has(type.name)
+    }
+    this.#isWanted = type.isWanted
     this.type = type.name
     this.micros = microsAt(view, timeFrom, timeTo)
     this.sourceKey = source.ids
@@ -174,7 +183,7 @@ class SqliteEvent implements PlacedEvent {
 
 function toType(part: string, length: number): Type {
   const name = part.slice(0, -1)
-  return { name: name.includes('\\') ? undefined : name, length }
+  return { name: name.includes('\\') ? undefined : name, length, wantedBy: undefined, isWanted: false }
 }
 
 function toSource(part: string, length: number): Source {

@@ -50,7 +50,11 @@ export function openSqliteScan(path: string): EventScan {
       for (const row of rows.iterate(from, to)) yield Buffer.from(row.text as string)
       return
     }
-    if (bytes !== null) yield Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    if (bytes === null) return
+    const { buffer, byteOffset, byteLength } = bytes
+    yield Buffer.from(buffer, byteOffset, byteLength)
+    // At once: megabytes that wait for the collector make it run all the time. An event is valid during its call only.
+    if (buffer instanceof ArrayBuffer) buffer.transfer(0)
   }
 
   return {

@@ -2,7 +2,17 @@ import type { ScannedEvent } from '../../store/event-scan.ts'
 import type { EventFold } from '../history.ts'
 import { createInterned, createList, createNames } from './collection.ts'
 import { createRows, type Rows, rowKind } from './row.ts'
-import { type Data, dataOf, firstText, hashOf, isRecord, noData, textOf, toPythonText } from './value.ts'
+import {
+  type Data,
+  dataOf,
+  firstText,
+  hashOf,
+  isRecord,
+  isTruthy,
+  noData,
+  textOf,
+  toPythonText,
+} from './value.ts'
 
 /** A lab or workcell began or ended. */
 export interface Boundary {
@@ -262,12 +272,14 @@ export function createFacts(readWorkflow: (event: ScannedEvent) => WorkflowEvent
   /** True when the row of the event was added. */
   function addExperiment(event: ScannedEvent, node: number): boolean {
     const { micros, type } = event
-    const experiment = event.field('experiment')
-    const nested = isRecord(experiment) ? experiment : noData
     const fromSource = event.source('experiment_id')
-    const fromData = event.field('experiment_id')
-    const design = isRecord(nested.experiment_design) ? nested.experiment_design : noData
     const kind = type === 'experiment_start' ? 'start' : type === 'experiment_complete' ? 'complete' : 'end'
+    const fromData = kind !== 'start' && fromSource !== undefined ? undefined : event.field('experiment_id')
+    // What an end says beside its id is not asked for: most of the cost of an event is parsing it.
+    const isNeeded = kind === 'start' || (fromSource === undefined && !isTruthy(fromData))
+    const experiment = isNeeded ? event.field('experiment') : undefined
+    const nested = isRecord(experiment) ? experiment : noData
+    const design = isRecord(nested.experiment_design) ? nested.experiment_design : noData
     if (kind === 'start') {
       const ids = [fromSource, textOf(fromData), textOf(nested._id), textOf(nested.experiment_id)]
       const candidates = [
