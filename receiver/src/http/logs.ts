@@ -4,7 +4,8 @@ import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
-import { readBody } from '../otlp/body.ts'
+import { createBodyPool, readBody } from '../otlp/body.ts'
+import type { DecodedLogs } from '../otlp/decoded.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { contentTypes, encodeStatus, encodeSuccess, encodingOf, type OtlpEncoding } from '../otlp/reply.ts'
@@ -29,6 +30,7 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
   const { ingest, metric, log, maxBodyBytes } = options
   const throttle = createThrottle()
   const accept = createLogsIntake(options)
+  const pool = createBodyPool()
 
   app.register(async (scope) => {
     scope.setErrorHandler((thrown: unknown, request, reply) => {
@@ -66,17 +68,26 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
           announcedBytes,
           maxBodyBytes,
           onGrow: (more) => ticket.grow(more),
+          pool,
         })
         const turn = ticket.turn()
         if (turn) await turn
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
         const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes }
-        // No name for what is decoded: it would be held until the commit is through.
-        return send(reply, encoding, encodeSuccess(encoding, await accept(decode(bytes, options))))
+        return send(reply, encoding, encodeSuccess(encoding, await take(() => decode(bytes, options), bytes)))
       } finally {
         ticket.release()
       }
     })
+
+    /** What is decoded has no name where the answer is waited for: it would be held until the commit is through. */
+    function take(read: () => DecodedLogs, bytes: Uint8Array): ReturnType<typeof accept> {
+      try {
+        return accept(read())
+      } finally {
+        pool.giveBack(bytes)
+      }
+    }
 
     registerTelemetry(scope, options)
 
