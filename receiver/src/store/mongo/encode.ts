@@ -8,7 +8,7 @@ import { toDateMs } from '../time-text.ts'
 export interface EventEncoder {
   /** Appends one document. Undefined, or the reason why no document can hold the event; then nothing was appended. */
   add(event: Event, maxBytes: number): string | undefined
-  /** All documents so far; valid until the next `add` or `reset`. */
+  /** All documents so far; valid until the next `add` or `reset`. Before them, `room` bytes of the same memory are free. */
   bytes(): Buffer
   readonly byteCount: number
   reset(): void
@@ -49,16 +49,18 @@ const indexKeys = Array.from({ length: 256 }, (_, index) => String(index))
 // Below this length a loop is quicker than the call into native code.
 const loopLength = 40
 const maxKeptBytes = 64 * 1024 * 1024
+/** For what a command writes before its documents. */
+export const room = 32
 
 /** Why a value cannot be stored; never leaves this file. */
 class Defect extends Error {}
 
 class Writer {
   buffer: Buffer
-  position = 0
+  position = room
 
   constructor(bytes: number) {
-    this.buffer = Buffer.allocUnsafeSlow(bytes)
+    this.buffer = Buffer.allocUnsafeSlow(room + bytes)
   }
 
   reserve(bytes: number): void {
@@ -280,17 +282,17 @@ export function createEventEncoder(startBytes = 1024 * 1024): EventEncoder {
       writer.position = start
       return `the event is larger than ${maxBytes} bytes`
     },
-    bytes: () => writer.buffer.subarray(0, writer.position),
+    bytes: () => writer.buffer.subarray(room, writer.position),
     get byteCount() {
-      return writer.position
+      return writer.position - room
     },
     reset() {
       // One huge write should not hold its memory for ever.
       if (writer.buffer.length > maxKeptBytes) writer = new Writer(startBytes)
-      writer.position = 0
+      writer.position = room
     },
     truncate(byteCount) {
-      writer.position = byteCount
+      writer.position = room + byteCount
     },
   }
 }

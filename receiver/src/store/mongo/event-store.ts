@@ -10,7 +10,7 @@ import { createIntentLog } from './alert-intent.ts'
 import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
 import { copyCollection } from './copy.ts'
 import { decodeStoredEvent } from './decode.ts'
-import { createEventEncoder, type EventEncoder } from './encode.ts'
+import { createEventEncoder, type EventEncoder, room } from './encode.ts'
 import { createFinder } from './find.ts'
 import { createFollower } from './follow.ts'
 import { createInserter, type Inserter, type InsertReply } from './insert.ts'
@@ -195,7 +195,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     const facts = matches.length > 0 ? toRunFacts(matches, ids, positions) : []
     const restOfRun = rest.length > 0 ? toRunRanges(rest, positions) : rest
     const [begun, intent] = await beginRun(ids, restOfRun, facts)
-    const run = { bytes: encoder.bytes(), count: ids.length }
+    const run = { bytes: encoder.bytes(), count: ids.length, room }
     const reply: InsertReply = await inserter.insert(db, run).catch((error) => {
       journal.doubt(begun)
       throw error

@@ -17,6 +17,8 @@ export const durable = { w: 'majority', j: true, wtimeout: 8000 } as const
 export interface DocumentRun {
   bytes: Buffer
   count: number
+  /** Bytes before `bytes` in the same memory that may be written. */
+  room?: number
 }
 
 export interface InsertReply {
@@ -48,14 +50,16 @@ export function loadSequenceClass(): SequenceClass | undefined {
     const sequence = new DocumentSequence('documents')
     const document = Buffer.from([5, 0, 0, 0, 0])
     sequence.push({}, document)
-    const length = Buffer.alloc(4)
-    length.writeInt32LE(4 + 'documents\0'.length + document.length)
-    const expected = Buffer.concat([Buffer.from([1]), length, Buffer.from('documents\0'), document])
+    const expected = Buffer.concat([sectionHead, document])
+    expected.writeInt32LE(expected.length - 1, 1)
     return expected.equals(sequence.toBin()) ? DocumentSequence : undefined
   } catch {
     return undefined
   }
 }
+
+/** A section of OP_MSG of kind 1: kind, length (behind the kind), name; then the documents. */
+const sectionHead = Buffer.from('\x01\0\0\0\0documents\0', 'latin1')
 
 export interface Inserter {
   /** True when documents go the short way. */
@@ -77,6 +81,18 @@ export function createInserter(
       return splitDocuments(run.bytes).map((bytes) => BSON.deserialize(bytes, { promoteValues: false }))
     const sequence = new sequenceClass('documents')
     sequence.push({}, run.bytes)
+    const { bytes, room = 0 } = run
+    if (room >= sectionHead.length) {
+      const section = Buffer.from(
+        bytes.buffer,
+        bytes.byteOffset - sectionHead.length,
+        sectionHead.length + bytes.length,
+      )
+      section.set(sectionHead)
+      section.writeInt32LE(section.length - 1, 1)
+      // The driver's own copies all documents once more.
+      sequence.toBin = () => section
+    }
     return sequence
   }
 

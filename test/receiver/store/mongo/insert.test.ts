@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import { fromDocument } from '@madsci-events/sdk/event'
 import { BSON, MongoClient } from 'mongodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createEventEncoder } from '../../../../receiver/src/store/mongo/encode.ts'
+import { createEventEncoder, room } from '../../../../receiver/src/store/mongo/encode.ts'
 import { createInserter, loadSequenceClass } from '../../../../receiver/src/store/mongo/insert.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
 
@@ -12,7 +12,7 @@ const reason = 'skip' in source ? source.skip : ''
 function toRun(ids: string[]) {
   const encoder = createEventEncoder()
   for (const _id of ids) encoder.add(fromDocument({ _id, event_data: { n: 2 ** 40, $x: [1.5, null] } }), 1e6)
-  return { bytes: encoder.bytes(), count: ids.length }
+  return { bytes: encoder.bytes(), count: ids.length, room }
 }
 
 describe('insert', () => {
