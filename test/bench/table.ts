@@ -6,6 +6,8 @@ import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
 import { postEventBench } from './post-event.ts'
+import { reportIntakeBench } from './report-intake.ts'
+import { reportPeerBench } from './report-peer.ts'
 import { sqliteBench } from './sqlite.ts'
 import { timelineBench } from './timeline.ts'
 import { utilizationBench } from './utilization.ts'
@@ -21,6 +23,8 @@ export const benches = {
   'alert-storm': alertStormBench,
   timeline: timelineBench,
   utilization: utilizationBench,
+  'report-intake': reportIntakeBench,
+  'report-peer': reportPeerBench,
   history: historyBench,
   fanout: fanoutBench,
 }
