@@ -73,19 +73,25 @@ export const mongodbBench: Bench = {
       const ourRates: number[] = []
       const ourCpu: number[] = []
       const bareCpu: number[] = []
+      const mongodCpu: { bare: number[]; ours: number[] } = { bare: [], ours: [] }
+      const mongodMs = () => (mongod.pid === undefined ? Number.NaN : (cpuMsOf(mongod.pid) ?? Number.NaN))
       let before = await ours.estimatedDocumentCount()
       for (let round = 0; round < 3; round++) {
         const cpuBefore = process.cpuUsage()
+        let mongodBefore = mongodMs()
         bareRates.push(await insertBare(indexes))
+        mongodCpu.bare.push(((mongodMs() - mongodBefore) * 1000) / count)
         const used = process.cpuUsage(cpuBefore)
         bareCpu.push((used.user + used.system) / count)
 
         const requests = toRequests(makeEvents(count))
         const receiverCpu = cpuMsOf(receiver.pid)
+        mongodBefore = mongodMs()
         const { elapsedMs, statuses } = await sendAll({ port, requests, connections: 4 })
         if (statuses.get(200) !== requests.length)
           throw new Error(`answers: ${JSON.stringify([...statuses])}`)
         ourRates.push((count / elapsedMs) * 1000)
+        mongodCpu.ours.push(((mongodMs() - mongodBefore) * 1000) / count)
         if (receiverCpu !== undefined) ourCpu.push(((cpuMsOf(receiver.pid)! - receiverCpu) * 1000) / count)
         const after = await ours.estimatedDocumentCount()
         if (after - before !== count) throw new Error(`the receiver stored ${after - before} of ${count}`)
@@ -95,6 +101,10 @@ export const mongodbBench: Bench = {
       report.note('OTLP into the receiver, requests of 1,000, 4 in flight', median(ourRates), 'events/s')
       report.note('client CPU of insertMany (with making the documents)', median(bareCpu), 'µs an event')
       if (ourCpu.length > 0) report.note('CPU of the receiver', median(ourCpu), 'µs an event')
+      if (mongod.pid !== undefined) {
+        report.note('CPU of mongod, insertMany', median(mongodCpu.bare), 'µs an event')
+        report.note('CPU of mongod, receiver', median(mongodCpu.ours), 'µs an event')
+      }
       report.judge({
         what: 'OTLP into MongoDB / insertMany',
         ratio: median(ourRates.map((rate, round) => rate / bareRates[round]!)),
