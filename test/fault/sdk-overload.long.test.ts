@@ -55,7 +55,7 @@ interface Overload {
   resident: number[]
 }
 
-const seconds = 12
+const seconds = 8
 // A reply takes 150 ms and something: 1,300 events a second at most, and half of what is emitted.
 const batch = { maxBatchEvents: 200, scheduleDelayMs: 20 }
 

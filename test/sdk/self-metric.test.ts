@@ -51,3 +51,35 @@ it('the SDK counts by the names of the semantic conventions, also for a provider
   await provider.shutdown()
   await endpoint.close()
 })
+
+it('what was created counts once for the process, however many clients and destinations there are', async () => {
+  const [near, far] = [await startOtlpEndpoint(), await startOtlpEndpoint()]
+  const exporter = new InMemoryMetricExporter(AggregationTemporality.CUMULATIVE)
+  const reader = new PeriodicExportingMetricReader({ exporter, exportIntervalMillis: 100_000 })
+  const provider = new MeterProvider({ readers: [reader] })
+  metrics.setGlobalMeterProvider(provider)
+  const connect = () => new EventClient({ url: near.url, spool: false, destinations: [{ url: far.url }] })
+  const readCreated = async () => {
+    exporter.reset()
+    await provider.forceFlush()
+    const all = exporter
+      .getMetrics()
+      .flatMap(({ scopeMetrics }) => scopeMetrics.flatMap((scope) => scope.metrics))
+    const points = all.find(({ descriptor }) => descriptor.name === metricNames.created)!.dataPoints
+    expect(points).toHaveLength(1)
+    return points[0]!.value as number
+  }
+  const [first, second] = [connect(), connect()]
+  const before = await readCreated()
+  for (let i = 0; i < 3; i++) first.info('x')
+  for (let i = 0; i < 4; i++) second.info('x')
+  expect(await readCreated()).toBe(before + 7)
+  await first.close()
+  second.info('x')
+  expect(await readCreated()).toBe(before + 8)
+  expect(far.events).toHaveLength(3)
+  await second.close()
+  await provider.shutdown()
+  await near.close()
+  await far.close()
+})
