@@ -4,10 +4,13 @@ import { runAlertKills } from '../support/alert-kill.ts'
 import { runKillCycles } from '../support/kill-cycle.ts'
 import { findMongo } from '../support/mongod.ts'
 import { runSdkKillCycles } from '../support/sdk-kill-cycle.ts'
+import { warmCompileCache } from './compile-cache.ts'
 
 const cycles = Number(process.argv[2] ?? 1000)
 const only = process.argv[3]
 let failed = false
+const dropCache = await warmCompileCache()
+const startedMs = performance.now()
 for (const store of ['sqlite', 'mongodb'] as const) {
   if (only !== undefined && only !== store) continue
   const mongo = await findMongo()
@@ -72,4 +75,6 @@ if (only === undefined || only === 'sdk') {
       `${lost.length} lost, ${altered.length} altered, ${totalEvents - stored} doubled, ${left.length} left behind`,
   )
 }
+console.log(`${((performance.now() - startedMs) / 1000).toFixed(0)} s`)
+await dropCache()
 process.exit(failed ? 1 : 0)

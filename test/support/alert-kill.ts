@@ -109,7 +109,7 @@ export async function runAlertKills(options: AlertKillOptions): Promise<AlertKil
       } catch {
         // It was killed; it comes back.
       }
-      await sleep(20)
+      await sleep(30 + Math.random() * 60)
     }
     acknowledged.add(id)
   }

@@ -88,7 +88,8 @@ export function startOracle(options: OracleOptions): Oracle {
       }
       retryCount++
       if (stopping && retryCount > 1_000_000) return false
-      await sleep(20)
+      // Clients without pause would take the processor from the start that they wait for.
+      await sleep(30 + Math.random() * 60)
     }
   }
 

@@ -37,7 +37,7 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
   const child: ChildProcess = spawn(
     process.execPath,
     ['--conditions=madsci-events-source', ...nodeFlags, main, command, ...args],
-    { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd, env: { ...ownEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let stdout = ''
   let stderr = ''
@@ -72,6 +72,12 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
     exited,
     kill: (signal) => void child.kill(signal),
   }
+}
+
+/** What the programs of the tests get of our environment: nothing that could set them up, and compiled code, if we keep some. */
+export function ownEnv(): NodeJS.ProcessEnv {
+  const { PATH, NODE_COMPILE_CACHE } = process.env
+  return NODE_COMPILE_CACHE === undefined ? { PATH } : { PATH, NODE_COMPILE_CACHE }
 }
 
 /** On the port that it had, which an outgoing connection of somebody may hold for a moment. */

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EventClient } from '@madsci-events/sdk'
 import { textOf } from './emitted.ts'
-import { findFreePort, type ReceiverProcess, restartReceiver, spawnReceiver } from './process.ts'
+import { findFreePort, ownEnv, type ReceiverProcess, restartReceiver, spawnReceiver } from './process.ts'
 
 export interface SdkKillReport {
   kills: number
@@ -90,11 +90,11 @@ export async function runSdkKillCycles({
   }
 }
 
-function startEmitter(args: string[]) {
+export function startEmitter(args: string[]) {
   const child: ChildProcess = spawn(
     process.execPath,
     ['--conditions=madsci-events-source', join(import.meta.dirname, 'emitter.ts'), ...args],
-    { env: { PATH: process.env.PATH }, stdio: ['ignore', 'pipe', 'ignore'] },
+    { env: ownEnv(), stdio: ['ignore', 'pipe', 'ignore'] },
   )
   let text = ''
   child.stdout!.setEncoding('utf8').on('data', (chunk: string) => {
