@@ -10,6 +10,7 @@ import { openMongoStore } from '../../receiver/src/store/mongo/event-store.ts'
 import { openScan } from '../../receiver/src/store/scan.ts'
 import { openSqliteStore } from '../../receiver/src/store/sqlite/event-store.ts'
 import { createReportEngine } from '../../receiver/src/utilization/report-engine.ts'
+import { createTimelineEngine } from '../../receiver/src/utilization/timeline/timeline-engine.ts'
 import { historyMix, makeLabHistory } from '../support/lab-history.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { makeEvents } from '../support/workload.ts'
@@ -22,7 +23,7 @@ const days = 20
 interface Place {
   name: string
   open(): Promise<EventStore>
-  /** Reads every document as the driver gives it; their number. */
+  /** Reads every document as the driver gives it: texts of JSON by node:sqlite, objects by mongodb; their number. */
   scanBare(): Promise<number>
 }
 
@@ -75,9 +76,22 @@ async function measureReads(sheet: Sheet, place: Place, store: EventStore, count
   sheet.note(`${name}: sessions, cold`, median(cold), 'ms')
   sheet.note(`${name}: sessions, warm`, median(warm), 'ms')
   sheet.note(`${name}: sessions, warm, after 500 new events`, median(grown), 'ms')
+  sheet.note(`${name}: timeline, cold`, await measureTimeline(store), 'ms')
   const ratio = median(cold.map((ms, round) => ms / bare[round]!))
   sheet.judge({ what: `${name}: cold / bare scan`, ratio, kind: 'most', bound: 1.5 })
   sheet.judge({ what: `${name}: warm / cold`, ratio: median(warm) / median(cold), kind: 'most', bound: 0.01 })
+}
+
+/** The exact engine; once, for nothing is promised of it. */
+async function measureTimeline(store: EventStore): Promise<number> {
+  const scan = openScan(store.scanSource)
+  const engine = createTimelineEngine(scan, createReportEngine(scan, { timeoutMs: 0 }))
+  const [ms, text] = await timed(async () =>
+    readAll((await engine.answer({ report: 'timeline', parameters: {} })).pieces),
+  )
+  await scan.close()
+  if (JSON.parse(text).entities.length === 0) throw new Error('a timeline of nothing')
+  return ms
 }
 
 function check(text: string): void {
@@ -111,7 +125,7 @@ async function runSqlite(sheet: Sheet, count: number): Promise<void> {
     async scanBare() {
       const database = new DatabaseSync(path, { readOnly: true })
       let seen = 0
-      for (const row of database.prepare('SELECT id, document FROM events').iterate())
+      for (const row of database.prepare('SELECT document FROM events').iterate())
         if ((row.document as string).length > 0) seen++
       database.close()
       return seen

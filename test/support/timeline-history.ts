@@ -221,5 +221,13 @@ export const historyArbitrary: fc.Arbitrary<PlainEvent[]> = fc
 
 /** As the reader takes it. */
 export function toTimelineEvent({ id, type, at, source, data }: PlainEvent): TimelineEvent {
-  return { id, type, micros: at, source: (name) => source[name], data: () => data }
+  const members = data as { [name: string]: unknown } | null
+  return {
+    id,
+    type,
+    micros: at,
+    source: (name) => source[name],
+    data: () => data,
+    field: (name) => members?.[name],
+  }
 }

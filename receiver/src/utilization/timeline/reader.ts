@@ -19,6 +19,8 @@ export interface TimelineEvent {
   readonly micros: number
   source(name: string): string | undefined
   data(): unknown
+  /** A member of `data`, where that is an object. */
+  field(name: string): unknown
 }
 
 const placeKeys = ['node_id', 'workcell_id', 'lab_id'] as const
@@ -31,11 +33,15 @@ export function toSignal(event: TimelineEvent, intern: (id: string) => string): 
   let type: string = event.type
   const isLog = type === 'log' || type.startsWith('log_')
   if (!isLog && kindOf(type) === undefined) return undefined
-  const raw = event.data()
-  const data: Data = isObject(raw) ? raw : {}
-  if (isLog) type = (typeof data.event_type === 'string' && parseEventType(data.event_type)) || ''
+  if (isLog) {
+    // Most logs say nothing more, and are not parsed.
+    const inner = event.field('event_type')
+    type = (typeof inner === 'string' && parseEventType(inner)) || ''
+  }
   const kind = kindOf(type)
   if (kind === undefined) return undefined
+  const raw = event.data()
+  const data: Data = isObject(raw) ? raw : {}
 
   const links: Source = {}
   const isStanding = kind.kind === 'node' || kind.kind === 'workcell' || kind.kind === 'lab'

@@ -12,10 +12,7 @@ import { labDays } from '../../../support/lab-day.ts'
 import { historyArbitrary, historyStart, toTimelineEvent } from '../../../support/timeline-history.ts'
 import type { PlainEvent } from '../../../support/timeline-reference.ts'
 
-function toScannedEvent(event: PlainEvent): ScannedEvent {
-  const one = toTimelineEvent(event) as Omit<ScannedEvent, 'field'>
-  return { ...one, field: (name) => (one.data() as { [key: string]: unknown } | null)?.[name] }
-}
+const toScannedEvent = (event: PlainEvent): ScannedEvent => toTimelineEvent(event)
 
 /** A scan of a list that may grow. */
 function scanOf(events: readonly PlainEvent[]): EventScan {
