@@ -47,11 +47,13 @@ export function joinDestinations([first, ...others]: [Destination, ...Destinatio
   async function settleAll(call: (sender: Sender) => Promise<void>): Promise<void> {
     const results = await Promise.allSettled(all.map(({ sender }) => call(sender)))
     const failures = results.flatMap((result, i) =>
-      result.status === 'rejected' ? [{ url: all[i]!.url, error: result.reason as EventError }] : [],
+      result.status === 'rejected' ? [{ url: all[i]!.url, error: result.reason as Error }] : [],
     )
     const [failure] = failures
     if (failure === undefined) return
     const text = failures.map(({ url, error }) => `${url}: ${error.message}`).join('; ')
-    throw new EventError(failure.error.code, text, { cause: failure.error })
+    const { error } = failure
+    const code = error instanceof EventError ? error.code : 'EVT_UNREACHABLE'
+    throw new EventError(code, text, { cause: error })
   }
 }
