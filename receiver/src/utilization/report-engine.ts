@@ -2,11 +2,12 @@ import { EventError, nowMicros, parseBoolean } from '@madsci-events/sdk/event'
 import type { EventScan } from '../store/event-scan.ts'
 import type { Engine, ReportAnswer, ReportRequest } from './engine.ts'
 import { createHistory } from './history.ts'
-import { createAnalyst } from './report/analysis.ts'
+import { createAnalyst, rowsGone } from './report/analysis.ts'
 import { toPeriodsCsv, toSessionsCsv, toUserCsv } from './report/csv.ts'
 import { createFacts } from './report/facts.ts'
 import { type Tree, toIsoText, toReportJson } from './report/number.ts'
 import { toPeriodsReport } from './report/periods-report.ts'
+import { findStartedSessions } from './report/session.ts'
 import { toSessionsReport } from './report/sessions-report.ts'
 import { readWorkflow, toUserReport } from './report/user-report.ts'
 import { toWindow } from './report/window.ts'
@@ -18,21 +19,78 @@ type Report = { [key: string]: Tree }
  * The original's reports: /utilization/sessions, /periods and /user. Bad times are answered as the original answers them,
  * with a report that is an error.
  */
-export function createReportEngine(scan: EventScan, { timeoutMs }: { timeoutMs: number }): Engine {
+export function createReportEngine(
+  scan: EventScan,
+  { timeoutMs, keptRows = 2_000_000, allKeptMs = 600_000 }: ReportEngineOptions,
+): Engine {
   const facts = createFacts(readWorkflow)
-  const history = createHistory(scan, facts)
+  const history = createHistory(scan, {
+    types: facts.types,
+    reset() {
+      facts.reset()
+      analyst.clear()
+    },
+    add(event) {
+      facts.add(event)
+      if (facts.rows.count > keptRows * 2 && performance.now() >= keepsAllUntilMs) trim()
+    },
+  })
+  let keepsAllUntilMs = 0
   const time = createTimeCheck(timeoutMs)
   const analyst = createAnalyst(facts, time.check)
 
   const answers = new Map<string, Omit<ReportAnswer, 'pieces'> & { before: string; after: string }>()
 
+  function settle(): void {
+    const span = facts.settle()
+    if (span) analyst.renew(span)
+  }
+
+  /** Drops the oldest rows: of them stays what the sessions in them come to. */
+  function trim(): void {
+    settle()
+    const { rows } = facts
+    if (rows.isBeyond || rows.count <= keptRows) return
+    const throughMicros = rows.micros[rows.count - keptRows - 1]!
+    analyst.keep(findStartedSessions(facts, always), throughMicros)
+    rows.drop(throughMicros)
+  }
+
   async function refresh(): Promise<void> {
     const { isCold, taken } = await history.refresh()
     if (taken > 0 || isCold) answers.clear()
-    const span = facts.settle()
-    if (isCold) analyst.clear()
-    else if (span) analyst.renew(span)
+    settle()
     time.restart()
+  }
+
+  /** Reads everything again, and keeps it for a time: who asks once, or was told to ask again, asks again. */
+  async function withAll<Result>(work: () => Result): Promise<Result> {
+    keepsAllUntilMs = Number.POSITIVE_INFINITY
+    try {
+      history.clear()
+      await refresh()
+      return work()
+    } finally {
+      keepsAllUntilMs = performance.now() + allKeptMs
+    }
+  }
+
+  let turn: Promise<unknown> = Promise.resolve()
+
+  /** One after another, so that nobody computes on what is being read anew. */
+  function inTurn(request: ReportRequest): Promise<ReportAnswer> {
+    const mine = turn.then(async () => {
+      await refresh()
+      if (facts.rows.isBeyond) return withAll(() => answer(request))
+      try {
+        return answer(request)
+      } catch (error) {
+        if (error !== rowsGone) throw error
+        return withAll(() => answer(request))
+      }
+    })
+    turn = mine.catch(() => {})
+    return mine
   }
 
   const makers: { [report: string]: (parameters: ReportRequest['parameters']) => Report } = {
@@ -76,24 +134,22 @@ export function createReportEngine(scan: EventScan, { timeoutMs }: { timeoutMs: 
     })
   }
 
-  return {
-    reports: Object.keys(makers),
-    async answer({ report: name, parameters }): Promise<ReportAnswer> {
-      await refresh()
-      const key = JSON.stringify([name, parameters])
-      const known = answers.get(key)
-      if (known) return { ...known, pieces: [known.before, generatedAt(), known.after] }
-      const report = makers[name]!(parameters)
-      const isCsv = parameters.csv_format === 'true' && !('error' in report)
-      const { fileName, toText } = csvOf[name]!
-      const text = isCsv ? toText(report) : toReportJson(report)
-      const head = isCsv
-        ? { contentType: 'text/csv; charset=utf-8', fileName }
-        : { contentType: 'application/json' }
-      remember(key, head, text, generatedAtOf(report))
-      return { ...head, pieces: [text] }
-    },
+  function answer({ report: name, parameters }: ReportRequest): ReportAnswer {
+    const key = JSON.stringify([name, parameters])
+    const known = answers.get(key)
+    if (known) return { ...known, pieces: [known.before, generatedAt(), known.after] }
+    const report = makers[name]!(parameters)
+    const isCsv = parameters.csv_format === 'true' && !('error' in report)
+    const { fileName, toText } = csvOf[name]!
+    const text = isCsv ? toText(report) : toReportJson(report)
+    const head = isCsv
+      ? { contentType: 'text/csv; charset=utf-8', fileName }
+      : { contentType: 'application/json' }
+    remember(key, head, text, generatedAtOf(report))
+    return { ...head, pieces: [text] }
   }
+
+  return { reports: Object.keys(makers), answer: inTurn }
 
   /** As long as nothing new is stored, a report differs from the last by the time of day alone. */
   function remember(
@@ -110,6 +166,19 @@ export function createReportEngine(scan: EventScan, { timeoutMs }: { timeoutMs: 
   }
 }
 
+export interface ReportEngineOptions {
+  /** How long a report may compute, beside what it reads. 0 = no limit. */
+  timeoutMs: number
+  /**
+   * Twice as many rows of nodes and actions are kept at most; of older ones, what the sessions in them come to. A report
+   * that cuts such a session, or an event that comes that late, costs a reading of everything, which then is kept for
+   * `allKeptMs`.
+   */
+  keptRows?: number
+  allKeptMs?: number
+}
+
+const always = { startMicros: Number.NEGATIVE_INFINITY, endMicros: Number.POSITIVE_INFINITY }
 const maxAnswers = 32
 const maxAnswerCharacters = 4 * 1024 * 1024
 

@@ -185,6 +185,46 @@ describe('the sessions of generated histories', () => {
     )
   })
 
+  it('are the same when old rows are dropped, in any order of arrival, whatever the window', async () => {
+    const minutes = fc.integer({ min: -10, max: 1450 })
+    const toText = (at: number) => new Date((begin + at * minute) / 1000).toISOString()
+    const windows = fc.oneof(
+      fc.constant({}),
+      fc.constant(window),
+      fc.tuple(minutes, minutes).map(([a, b]) => ({ start_time: toText(a), end_time: toText(b) })),
+    )
+    const nearlySorted = fc
+      .tuple(histories, fc.array(fc.integer({ min: 0, max: 200 }), { minLength: 60, maxLength: 60 }))
+      .map(([events, delays]) =>
+        events
+          .map((event, index) => ({ event, at: event.micros + delays[index]! * minute }))
+          .sort((a, b) => a.at - b.at)
+          .map(({ event }) => event),
+      )
+    const questions = fc.array(fc.tuple(fc.nat(60), windows), { maxLength: 6 })
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(nearlySorted, histories),
+        questions,
+        fc.integer({ min: 1, max: 8 }),
+        async (arrival, asked, keptRows) => {
+          const arrived: Plain[] = []
+          const engine = createReportEngine(scanOf(arrived), { timeoutMs: 0, keptRows, allKeptMs: 0 })
+          const all = createReportEngine(scanOf(arrived), { timeoutMs: 0 })
+          for (const [index, event] of arrival.entries()) {
+            arrived.push(event)
+            for (const [at, parameters] of asked)
+              if (at === index) expect(await ask(engine, parameters)).toEqual(await ask(all, parameters))
+          }
+          for (const [, parameters] of asked)
+            expect(await ask(engine, parameters)).toEqual(await ask(all, parameters))
+          expect(await ask(engine, {})).toEqual(await ask(all, {}))
+        },
+      ),
+      { numRuns: 300 },
+    )
+  })
+
   it('are the same in any order of arrival, and when reports were asked for in between', async () => {
     const shuffled = histories.chain((events) =>
       fc.tuple(

@@ -52,8 +52,8 @@ export interface WorkflowEvent {
 }
 
 /**
- * What the original's reports rest on, of all stored events: 21 bytes for each event of a node or action, one object for
- * each start or end of a lab, workcell, experiment or workflow, and the ids and names. Lists are in the order of time once
+ * What the original's reports rest on, of all stored events: 21 bytes for each event of a node or action that was not
+ * dropped, one object for each start or end of a lab, workcell, experiment or workflow, and the ids and names. Lists are in the order of time once
  * `settle` was called.
  */
 export interface Facts extends EventFold {

@@ -15,7 +15,7 @@ export const rowKind = {
  *
  *     micros  8 bytes │ kind 1 │ node 4 (number, 0 = none) │ what 8 (hash of an action, number of an experiment)
  *
- * A row that is not behind all others waits in a list of late ones until `settle` merges them in.
+ * A row that is not behind all others waits in a list of late ones until `settle` merges them in. The oldest may be dropped.
  */
 export interface Rows {
   readonly count: number
@@ -23,7 +23,13 @@ export interface Rows {
   readonly kind: Uint8Array
   readonly node: Uint32Array
   readonly what: Float64Array
+  /** Time of the last row that was dropped; −Infinity when none was. */
+  readonly droppedThrough: number
+  /** A row came that belongs among the dropped ones: all must be read again. */
+  readonly isBeyond: boolean
   add(micros: number, kind: number, node: number, what: number): void
+  /** Forgets the rows up to that time, included. Only after `settle`. */
+  drop(throughMicros: number): void
   settle(): void
   /** The first row at or behind that time. */
   firstAt(micros: number): number
@@ -46,6 +52,8 @@ export function createRows(): Rows {
   let node = new Uint32Array(capacity)
   let what = new Float64Array(capacity)
   let late: Late[] = []
+  let droppedThrough = Number.NEGATIVE_INFINITY
+  let isBeyond = false
 
   function reserve(rows: number): void {
     if (rows <= capacity) return
@@ -94,7 +102,27 @@ export function createRows(): Rows {
     get what() {
       return what
     },
+    get droppedThrough() {
+      return droppedThrough
+    },
+    get isBeyond() {
+      return isBeyond
+    },
+    drop(throughMicros) {
+      const first = firstAfter(throughMicros)
+      micros = micros.slice(first, count)
+      kind = kind.slice(first, count)
+      node = node.slice(first, count)
+      what = what.slice(first, count)
+      count -= first
+      capacity = count
+      droppedThrough = Math.max(droppedThrough, throughMicros)
+    },
     add(time, kindOf, nodeOf, whatOf) {
+      if (time <= droppedThrough) {
+        isBeyond = true
+        return
+      }
       if (count > 0 && time < micros[count - 1]!) {
         late.push({ micros: time, kind: kindOf, node: nodeOf, what: whatOf })
         return

@@ -50,14 +50,33 @@ export interface SessionFold {
   /** Takes rows [from, to) of the list. */
   add(rows: Rows, from: number, to: number, throughMicros: number): void
   finish(endMicros: number): SessionTimes
+  /** Goes on by itself; from another start, before which there is no row. */
+  copy(startMicros?: number): SessionFold
 }
 
 export function createSessionFold(startMicros: number): SessionFold {
-  const nodes = new Map<number, NodeState>()
-  const started = new Map<number, number>()
-  const running = new Set<number>()
-  const periods: Period[] = []
-  let throughMicros = Number.NEGATIVE_INFINITY
+  return foldOf({
+    startMicros,
+    throughMicros: Number.NEGATIVE_INFINITY,
+    nodes: new Map(),
+    started: new Map(),
+    running: new Set(),
+    periods: [],
+  })
+}
+
+interface FoldState {
+  startMicros: number
+  throughMicros: number
+  nodes: Map<number, NodeState>
+  started: Map<number, number>
+  running: Set<number>
+  periods: Period[]
+}
+
+function foldOf(from: FoldState): SessionFold {
+  const { startMicros, nodes, started, running, periods } = from
+  let { throughMicros } = from
 
   function stateOf(node: number): NodeState {
     let state = nodes.get(node)
@@ -159,6 +178,15 @@ export function createSessionFold(startMicros: number): SessionFold {
         nodes: [...nodes].map(([node, state]) => toNodeTimes(node, state, endMicros, total)),
       }
     },
+    copy: (start = startMicros) =>
+      foldOf({
+        startMicros: start,
+        throughMicros,
+        nodes: new Map([...nodes].map(([node, one]) => [node, { ...one, actions: new Set(one.actions) }])),
+        started: new Map(started),
+        running: new Set(running),
+        periods: [...periods],
+      }),
   }
 }
 
