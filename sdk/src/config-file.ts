@@ -78,8 +78,9 @@ export function parseConfigFile(text: string): ConfigFile {
     if (!isMap(node)) return void unused.push(path)
     for (const [key, value] of Object.entries(node)) {
       const at = path === '' ? key : `${path}.${key}`
-      if (!Object.hasOwn(table, key)) unused.push(at)
-      const entry = table[key]
+      const isKnown = Object.hasOwn(table, key)
+      if (!isKnown) unused.push(at)
+      const entry = isKnown ? table[key] : undefined
       if (entry === undefined || value === null) continue
       if (typeof entry === 'function') entry(value, at)
       else if (typeof value === 'object') unused.push(at)
@@ -171,7 +172,10 @@ export function parseConfigFile(text: string): ConfigFile {
             resource[name] ??= value
         },
         attributes: (list, path) => {
-          for (const { name, value } of readPairs(list, path)) resource[name] = value as Attributes[string]
+          for (const { name, value } of readPairs(list, path)) {
+            if (isAttribute(value)) resource[name] = value
+            else unused.push(`${path}: ${name}`)
+          }
         },
       }),
     logger_provider: (node, at) =>
@@ -190,6 +194,10 @@ export function parseConfigFile(text: string): ConfigFile {
 }
 
 const none = undefined
+
+const isPlain = (value: unknown) => ['string', 'number', 'boolean'].includes(typeof value)
+const isAttribute = (value: unknown): value is Attributes[string] =>
+  isPlain(value) || (Array.isArray(value) && value.every(isPlain))
 
 const isMap = (value: unknown): value is Node =>
   typeof value === 'object' && value !== null && !Array.isArray(value)

@@ -173,7 +173,9 @@ describe('OTEL_CONFIG_FILE', () => {
     const settings = settingsUnder(`
       file_format: "1.1"
       sampling: off
-      resource: { detection/development: {}, attributes: [{ value: 1 }] }
+      constructor: 1
+      __proto__: { log_level: trace }
+      resource: { detection/development: {}, attributes: [{ value: 1 }, { name: map, value: { a: 1 } }, { name: none, value: }] }
       logger_provider:
         logger_configurator/development: {}
         processors:
@@ -188,7 +190,8 @@ describe('OTEL_CONFIG_FILE', () => {
     const at = 'logger_provider.processors[0].batch'
     expect(told).toEqual([
       'OTEL_CONFIG_FILE: these parts are unknown here, or not what they should be, and not used: ' +
-        'sampling, resource.detection/development, resource.attributes[0], logger_provider.logger_configurator/development, ' +
+        'sampling, constructor, __proto__, resource.detection/development, resource.attributes[0], ' +
+        'resource.attributes: map, resource.attributes: none, logger_provider.logger_configurator/development, ' +
         `${at}.exporter.otlp_http.retry, ${at}.exporter.otlp_http.tls.insecure, ` +
         'logger_provider.processors[1].batch.exporter.otlp_grpc, ' +
         'logger_provider.processors[1].batch.exporter.otlp_file/development, ' +
