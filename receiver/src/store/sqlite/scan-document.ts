@@ -11,12 +11,15 @@ const timeMark = '"event_timestamp":"'
 const sourceMark = '"source":'
 const dataMark = '"event_data":'
 const traceMark = ',"trace_id":'
+const usualTail = `${traceMark}null,"span_id":null,"archived":false,"archived_at":null}`.length
+const traceBytes = new DataView(new TextEncoder().encode(traceMark).buffer)
 const quote = 34
 const comma = 44
 const colon = 58
 const openBrace = 123
 const closeBrace = 125
-const ulidTypeAt = idMark.length + 28 + 1 + typeMark.length
+const ulidLength = 26
+const ulidTypeAt = idMark.length + 1 + ulidLength + 1 + 1 + typeMark.length
 const usualTimeAt = `,"log_level":20,"alert":false,${timeMark}`.length
 const usualTimeLength = '2026-11-23T19:25:51.286773Z'.length
 /** Stands before the exact JSON of a document, which is read whole. */
@@ -91,6 +94,10 @@ class SqliteEvent implements PlacedEvent {
   get id(): string {
     if (this.#whole) return String(this.#whole._id)
     const from = this.#begin + idMark.length
+    const usual = this.#text[from + ulidLength + 1] === quote && this.#text[from + ulidLength + 2] === comma
+    const id = usual ? this.#slice(from + 1, from + 1 + ulidLength) : '"'
+    // A quote, or the mark of one, that stands inside shows that it is longer.
+    if (!/["\\]/.test(id)) return id
     return JSON.parse(this.#slice(from, this.#text.indexOf(idEnd, from))) as string
   }
 
@@ -171,9 +178,17 @@ class SqliteEvent implements PlacedEvent {
     // Behind event_data come the ids of the trace, and no object when there is nothing of OTel.
     const from = this.#dataAt()
     const hasOtel = this.#text[this.#end - 2] === closeBrace
-    const to = hasOtel ? -1 : this.#text.lastIndexOf(traceMark, this.#end)
+    const to = hasOtel ? -1 : this.#traceAt()
     if (to > from) return parseJson(this.#slice(from, to))
     return (parseJson(this.#slice(this.#begin, this.#end)) as { [key: string]: Value }).event_data
+  }
+
+  #traceAt(): number {
+    const usual = this.#end - usualTail
+    for (let at = 0; at < traceMark.length; at += 4)
+      if (this.#view.getInt32(usual + at) !== traceBytes.getInt32(at))
+        return this.#text.lastIndexOf(traceMark, this.#end)
+    return usual
   }
 
   #slice(from: number, to: number): string {
