@@ -110,6 +110,21 @@ for (const backend of ['sqlite', 'mongodb'] as const) {
       }
     })
 
+    it('reads events of a megabyte among small ones', async (context) => {
+      if (skip) return context.skip(skip)
+      const { store } = await start()
+      const scan = openScan(store.scanSource)
+      cleanups.push(() => scan.close())
+      const fold = createTestFold(['test'])
+      const large = Array.from({ length: 12 }, (_, index) =>
+        makeEvent({ event_type: 'test', event_data: { text: `${index}`.repeat(1_000_000) } }),
+      )
+      await store.write([...makeEvents(700), ...large, ...makeEvents(700, 2)])
+      await createHistory(scan, fold).refresh()
+      expect(fold.seen.size).toBe(1412)
+      for (const { event_id, event_data } of large) expect(fold.seen.get(event_id)!.data).toEqual(event_data)
+    })
+
     it('reads a member of the data alone as it stands in the whole, and documents that are unlike ours', async (context) => {
       if (skip) return context.skip(skip)
       const { store } = await start()

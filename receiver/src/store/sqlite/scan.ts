@@ -16,9 +16,12 @@ const rowsSql = `SELECT ${textSql} AS text FROM events WHERE seq > ? AND seq <= 
 // enough that they stay in the cache of the processor. As bytes, for a text would be decoded, of which little is read.
 const linesSql = `SELECT CAST(group_concat(${textSql}, char(10)) AS BLOB) AS bytes
                   FROM events WHERE seq > ? AND seq <= ?`
-const rowsAtOnce = 256
+const fewRows = 32
+const mostRows = 256
+// Large documents come in smaller numbers.
+const mostBytes = 512 * 1024
 /** Between two statements no read transaction is held, so that the log of SQLite (WAL) can be cut. */
-const rowsPerTurn = rowsAtOnce * 16
+const bytesPerTurn = 4 * mostBytes
 
 const newline = 10
 
@@ -66,8 +69,13 @@ export function openSqliteScan(path: string): EventScan {
         const { seq: begin, deleted: before } = (from as Position | undefined) ?? { seq: 0, deleted }
         if (before !== deleted) return 'lost'
         const end = numberOf(lastSeqSql)
-        for (let seq = begin; seq < end; seq += rowsAtOnce) {
-          for (const bytes of read(connected, seq, Math.min(seq + rowsAtOnce, end))) {
+        let rows = fewRows
+        let turnBytes = 0
+        for (let seq = begin; seq < end; ) {
+          const to = Math.min(seq + rows, end)
+          let chunkBytes = 0
+          for (const bytes of read(connected, seq, to)) {
+            chunkBytes += bytes.length
             for (let line = 0; line < bytes.length; ) {
               const next = bytes.indexOf(newline, line)
               const lineEnd = next < 0 ? bytes.length : next
@@ -76,7 +84,13 @@ export function openSqliteScan(path: string): EventScan {
               line = lineEnd + 1
             }
           }
-          if ((seq - begin) % rowsPerTurn === 0) await setImmediate()
+          seq = to
+          if (chunkBytes > mostBytes) rows = Math.max(1, rows >> 1)
+          else if (chunkBytes < mostBytes / 2) rows = Math.min(mostRows, rows * 2)
+          turnBytes += chunkBytes
+          if (turnBytes < bytesPerTurn) continue
+          turnBytes = 0
+          await setImmediate()
         }
         const position: Position = { atMs: Date.now(), seq: end, deleted }
         return position
