@@ -62,7 +62,7 @@ export async function runKillCycles(options: KillCycleOptions): Promise<KillRepo
       await Promise.all(down)
       if (killsMongod) await mongod.restart()
       if (killsReceiver) receiver = await restartReceiver({ flags })
-      await nextAcknowledgement(oracle)
+      await nextAcknowledgement(oracle.acknowledged)
       options.onCycle?.(cycle, oracle)
     }
     await oracle.stop()
@@ -87,10 +87,10 @@ export async function runKillCycles(options: KillCycleOptions): Promise<KillRepo
 }
 
 /** Without hands: whatever was killed, the next promise comes, or the cycle has failed. */
-async function nextAcknowledgement(oracle: Oracle): Promise<void> {
-  const before = oracle.acknowledged.size
+export async function nextAcknowledgement(acknowledged: { readonly size: number }): Promise<void> {
+  const before = acknowledged.size
   const deadline = Date.now() + 60_000
-  while (oracle.acknowledged.size === before) {
+  while (acknowledged.size === before) {
     if (Date.now() > deadline) throw new Error('no event was acknowledged for 60 s after a kill')
     await sleep(10)
   }
