@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { BSON, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
+import { BSON, type ClientSession, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
 import type { StoredEvent } from '../event-store.ts'
 import { packEvents } from '../packed-event.ts'
 import {
@@ -53,7 +53,10 @@ port.on('message', (message: ToQueryThread<FindCommand>) => {
   state.wake()
 })
 
-/** Once for each cursor: of two closes at a time, the second ends the session with which the first would kill it. */
+/**
+ * Once for each cursor. Its session is ours: the driver ends its own as soon as a batch comes for a cursor that is being
+ * closed, and may then have none left to kill it with on the server.
+ */
 function close(state: Running): Promise<void> {
   state.closing ??= state.cursor?.close().catch(() => {})
   return state.closing ?? Promise.resolve()
@@ -88,9 +91,11 @@ async function run(query: number, command: FindCommand): Promise<void> {
     state.credit--
     if (!state.isCancelled) post({ kind: 'chunk', query, events: packEvents(events) })
   }
+  let session: ClientSession | undefined
   try {
     await connect()
-    const cursor = createCursor(command)
+    session = client.startSession({ causalConsistency: false })
+    const cursor = createCursor(command, session)
     state.cursor = cursor
     let events: StoredEvent[] = []
     let characters = 0
@@ -114,10 +119,12 @@ async function run(query: number, command: FindCommand): Promise<void> {
   } finally {
     running.delete(query)
     await close(state)
+    await session?.endSession().catch(() => {})
   }
 }
 
-function createCursor({ filter, sort, limit, offset, timeoutMs }: FindCommand): FindCursor<Uint8Array> {
+function createCursor(command: FindCommand, session: ClientSession): FindCursor<Uint8Array> {
+  const { filter, sort, limit, offset, timeoutMs } = command
   // promoteValues false: 64-bit integers and bytes of the filter keep their types on the way.
   const selector = BSON.deserialize(filter, { promoteValues: false })
   const cursor = client
@@ -125,7 +132,7 @@ function createCursor({ filter, sort, limit, offset, timeoutMs }: FindCommand): 
     .collection(collectionName)
     // One chunk: mongod and this thread work in turns of a millisecond, and a lone request slips in between. With four
     // chunks the query is no faster, and the slowest such requests wait twice as long.
-    .find(selector, { raw: true, batchSize: chunkLimit.events })
+    .find(selector, { raw: true, batchSize: chunkLimit.events, session })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   if (offset > 0) cursor.skip(offset)
   if (limit > 0) cursor.limit(limit)

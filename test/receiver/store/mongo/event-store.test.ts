@@ -160,21 +160,31 @@ describe('MongoDB store', () => {
     })
   })
 
-  it('a query left early ends on the server', async () => {
-    for await (const chunk of store.find(everything)) {
-      expect(chunk.length).toBeGreaterThan(0)
-      break
-    }
-    const admin = client.db('admin')
-    await expect
-      .poll(async () => {
-        const cursors = admin.aggregate([
-          { $currentOp: { idleCursors: true } },
-          { $match: { type: 'idleCursor', ns: `${databaseName}.events` } },
-        ])
+  it('a query left early ends on the server, also the first, for whose end another connection must be made', async () => {
+    const name = freshDatabaseName()
+    const fresh = await openMongoStore({ url: mongod.url, databaseName: name, log: silentLog })
+    try {
+      await fresh.write(Array.from({ length: 1000 }, (_, i) => makeEvent(`early${i}`)))
+      for (let query = 0; query < 3; query++) {
+        for await (const chunk of fresh.find(everything)) {
+          expect(chunk.length).toBeGreaterThan(0)
+          break
+        }
+      }
+      const countIdle = async () => {
+        const cursors = client
+          .db('admin')
+          .aggregate([
+            { $currentOp: { idleCursors: true } },
+            { $match: { type: 'idleCursor', ns: `${name}.events` } },
+          ])
         return (await cursors.toArray()).length
-      })
-      .toBe(0)
+      }
+      await expect.poll(countIdle, { timeout: 10_000 }).toBe(0)
+    } finally {
+      await fresh.close()
+      await client.db(name).dropDatabase()
+    }
   })
 
   it('makes the indexes it needs beside those of the original', async () => {
