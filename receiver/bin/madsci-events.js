@@ -28,7 +28,12 @@ function findNode() {
   process.exit(1)
 }
 
-const child = spawn(findNode(), [...entry, ...process.argv.slice(2)], { stdio: 'inherit' })
+// V8 guards its machine code with memory protection keys where the processor has them, and loses count of its pages when
+// several threads come and go: the process then ends with `Check failed: jit_page.has_value()`.
+const node = findNode()
+const isNewer = node === process.execPath && Number(process.versions.node.split('.')[0]) > 24
+const flags = isNewer ? [] : ['--no-memory-protection-keys']
+const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], { stdio: 'inherit' })
 // The terminal sends ctrl-C to both processes; a supervisor signals only this one. Either way the child decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {

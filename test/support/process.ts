@@ -36,7 +36,14 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
   )
   const child: ChildProcess = spawn(
     process.execPath,
-    ['--conditions=madsci-events-source', ...nodeFlags, main, command, ...args],
+    [
+      '--no-memory-protection-keys',
+      '--conditions=madsci-events-source',
+      ...nodeFlags,
+      main,
+      command,
+      ...args,
+    ],
     { cwd, env: { ...ownEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let stdout = ''
