@@ -57,7 +57,9 @@ async function save(report: (path: string) => Promise<string>, request: string, 
   for (const key of ['csv_format', 'save_to_file']) parameters.set(key, 'true')
   parameters.set('output_path', folder)
   const answer = JSON.parse(await report(`${name}?${parameters}`))
-  const path: string = answer.file_path
+  const path: string | undefined = answer.file_path
+  // A report that fails is not saved: its error is the answer.
+  if (path === undefined) return answer
   return {
     ...answer,
     file_path: path.replace(folder, ''),
