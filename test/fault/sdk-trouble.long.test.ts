@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setFlagsFromString } from 'node:v8'
@@ -179,16 +179,15 @@ it('a disk that is full, and freed: nothing is lost, order is kept, two warnings
     for (let i = 0; i < count; i++) ids.push(events.info('x'.repeat(5000), { i }))
   }
   emit(100)
-  const { bavail, bsize } = statfsSync(disk.path)
   // Less than all: the disk fills up in the middle of a record.
-  writeFileSync(join(disk.path, 'ballast'), Buffer.alloc(bavail * bsize - 30_000))
+  const free = disk.fill(30_000)
   emit(300)
   expect(events.stats).toMatchObject({ waiting: 400, dropped: 0 })
   // Two looks at a disk that is still full change nothing, and are not worth a word.
   await new Promise((resolve) => setTimeout(resolve, 11_000))
   emit(10)
   expect(warnings.filter((line) => line.includes('spool'))).toEqual([expect.stringContaining('ENOSPC')])
-  rmSync(join(disk.path, 'ballast'))
+  free()
   await expect.poll(() => warnings.at(-1), { timeout: 12_000 }).toBe('the spool can be written again')
   emit(50)
   const endpoint = await startOtlpEndpoint({ port })

@@ -1,12 +1,10 @@
-import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, statfsSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterEach, describe, expect, it, type TestContext } from 'vitest'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../support/mongod.ts'
 import { type ReceiverProcess, spawnReceiver } from '../support/process.ts'
+import { mountSmallDisk } from '../support/small-disk.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -45,37 +43,6 @@ async function postUntil(receiver: ReceiverProcess, status: number, event: () =>
   }
 }
 
-/** A file system of 24 MB; undefined where we may not mount one. */
-function mountSmallDisk(): string | undefined {
-  const folder = mkdtempSync(join(tmpdir(), 'madsci-disk-'))
-  try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=24m', 'tmpfs', folder], { stdio: 'ignore' })
-  } catch {
-    rmSync(folder, { recursive: true })
-    return undefined
-  }
-  cleanups.push(() => {
-    execFileSync('umount', ['-l', folder])
-    rmSync(folder, { recursive: true, force: true })
-  })
-  return folder
-}
-
-function fill(folder: string): () => void {
-  const path = join(folder, 'ballast')
-  const { bavail, bsize } = statfsSync(folder)
-  let bytes = bavail * bsize
-  for (; bytes > 0; bytes -= bsize) {
-    try {
-      writeFileSync(path, Buffer.alloc(bytes))
-      break
-    } catch {
-      rmSync(path, { force: true })
-    }
-  }
-  return () => rmSync(path)
-}
-
 /** A mongod that the test may kill and stop; without one the test is skipped. */
 async function startOwnMongod(context: TestContext): Promise<Mongod> {
   const mongo = await findMongo()
@@ -88,12 +55,13 @@ async function startOwnMongod(context: TestContext): Promise<Mongod> {
 
 describe('trouble below the receiver is 503, and heals without hands', () => {
   it('SQLite: a disk that is full, and freed', async (context) => {
-    const disk = mountSmallDisk()
+    const disk = mountSmallDisk(24)
     if (!disk) return context.skip('no right to mount a small file system')
-    const receiver = await start({ document_db_url: `sqlite:${join(disk, 'events.db')}` })
+    cleanups.push(disk.remove)
+    const receiver = await start({ document_db_url: `sqlite:${join(disk.path, 'events.db')}` })
     const big = () => ({ event_id: createEventId(), event_data: { text: 'x'.repeat(20_000) } })
     const before = await postUntil(receiver, 200, big)
-    const free = fill(disk)
+    const free = disk.fill()
     const full = await postUntil(receiver, 503, big)
     expect(Number(full.answer.headers.get('retry-after'))).toBeGreaterThan(0)
     // Reading goes on, and so does saying what is wrong.

@@ -1,27 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { Channel, SendOutcome } from '../../../receiver/src/alert/channel.ts'
-import type { Notice } from '../../../receiver/src/alert/group.ts'
 import { createSender, giveUpMs, retryDelayMs } from '../../../receiver/src/alert/sender.ts'
 import { silentLog } from '../../../receiver/src/log.ts'
 import { createMetric } from '../../../receiver/src/metric.ts'
 import type { AlertStore, Delivery, DeliveryOutcome } from '../../../receiver/src/store/alert-store.ts'
-
-const notice: Notice = {
-  id: 'a.1',
-  alertId: 'a',
-  rule: 'r',
-  kind: 'firing',
-  atMs: 1000,
-  notBeforeMs: 1000,
-  channels: undefined,
-  key: '[]',
-  labels: {},
-  level: 40,
-  why: 'w',
-  count: 1,
-  ids: ['e'],
-  total: 1,
-}
+import { notice } from '../../support/notice.ts'
 
 /** One delivery, a channel that answers what it is told, and a clock. */
 function createRig(outcome: SendOutcome | Error) {

@@ -3,30 +3,9 @@ import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Channel, Message } from '../../../receiver/src/alert/channel.ts'
 import { createWebhookChannel } from '../../../receiver/src/alert/webhook.ts'
+import { notice } from '../../support/notice.ts'
 
-const message: Message = {
-  id: 'd',
-  notice: {
-    id: 'a.1',
-    alertId: 'a',
-    rule: 'r',
-    kind: 'firing',
-    atMs: 1000,
-    notBeforeMs: 1000,
-    channels: undefined,
-    key: '[]',
-    labels: {},
-    level: 40,
-    why: 'w',
-    count: 1,
-    ids: ['e'],
-    total: 1,
-  },
-  subject: '',
-  text: '',
-  html: '',
-  events: [],
-}
+const message: Message = { id: 'd', notice, subject: '', text: '', html: '', events: [] }
 
 describe('the answer to a webhook', () => {
   const closes: (() => void)[] = []
