@@ -153,8 +153,9 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   async function takeLogs(bytes: Uint8Array, ticket: Ticket): Promise<Uint8Array> {
     const turn = ticket.turn()
     if (turn) await turn
-    const receivedUnixNano = BigInt(nowMicros()) * 1000n
-    return encodeSuccess('protobuf', await accept(decodeProtobuf(bytes, { receivedUnixNano, maxBodyBytes })))
+    const { documents } = ingest
+    const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes, documents }
+    return encodeSuccess('protobuf', await accept(decodeProtobuf(bytes, options)))
   }
 
   function tell(error: EventError): void {

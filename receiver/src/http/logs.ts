@@ -1,10 +1,11 @@
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createMemoryPool } from '../document/memory-pool.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
-import { createBodyPool, readBody } from '../otlp/body.ts'
+import { readBody } from '../otlp/body.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
@@ -30,7 +31,7 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
   const { ingest, metric, log, maxBodyBytes } = options
   const throttle = createThrottle()
   const accept = createLogsIntake(options)
-  const pool = createBodyPool()
+  const pool = createMemoryPool()
 
   app.register(async (scope) => {
     scope.setErrorHandler((thrown: unknown, request, reply) => {
@@ -73,7 +74,8 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         const turn = ticket.turn()
         if (turn) await turn
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
-        const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes }
+        const { documents } = ingest
+        const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes, documents }
         return send(reply, encoding, encodeSuccess(encoding, await take(() => decode(bytes, options), bytes)))
       } finally {
         ticket.release()

@@ -1,4 +1,6 @@
 import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
+import type { DocumentWriter } from '../document/document-writer.ts'
+import { runsOf } from '../document/encoded-event.ts'
 import type { Metric } from '../metric.ts'
 import type { Match } from '../store/alert-store.ts'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
@@ -52,6 +54,8 @@ export interface Ingest {
   accept(events: readonly Event[], options?: AcceptOptions): Promise<Receipt>
   /** The same for events that raise no alert: those that tell of alerts. */
   acceptQuietly(events: readonly Event[]): Promise<Receipt>
+  /** For doors that can make the store's documents at once. */
+  readonly documents: DocumentWriter | undefined
   readonly inFlightBytes: number
   readonly isClosing: boolean
   /** Says that it will close soon; calls are still taken. */
@@ -72,17 +76,21 @@ export function createIngest(options: IngestOptions): Ingest {
   function write(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
     const matches = match ? see(events, match) : none
     const startedMs = performance.now()
-    return observe(store.write(events, matches, rest), matches, startedMs)
+    return observe(store.write(events, matches, rest), { matches, startedMs, runs: runsOf(events) })
   }
 
   async function observe(
     writing: Promise<WriteOutcome[]>,
-    matches: readonly Match[],
-    startedMs: number,
+    {
+      matches,
+      startedMs,
+      runs,
+    }: { matches: readonly Match[]; startedMs: number; runs: ReturnType<typeof runsOf> },
   ): Promise<WriteOutcome[]> {
     try {
       return await writing
     } finally {
+      for (const { run, count } of runs) run.release(count)
       metric.observe('commit_duration_seconds', (performance.now() - startedMs) / 1000)
       if (matches.length > 0) onMatch?.()
     }
@@ -157,6 +165,7 @@ export function createIngest(options: IngestOptions): Ingest {
       for (const event of events) quiet.add(event)
       return accept(events)
     },
+    documents: store.documents,
     get inFlightBytes() {
       return gate.inFlightBytes
     },

@@ -2,6 +2,7 @@ import type { Readable, Transform } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { EventError } from '@madsci-events/sdk/event'
+import type { MemoryPool } from '../document/memory-pool.ts'
 
 export interface ReadBodyOptions {
   /** Content-Encoding as sent; undefined is identity. */
@@ -13,43 +14,11 @@ export interface ReadBodyOptions {
   /** Called for bytes beyond the announced ones, before they are kept; may throw. */
   onGrow: (bytes: number) => void
   /** Gives the memory of a plain body that was announced; who uses one gives the body back when it is read out. */
-  pool?: BodyPool
+  pool?: MemoryPool
 }
 
-/** Memory for bodies, used again: a fresh megabyte costs the kernel's pages and V8's collector more than its bytes. */
-export interface BodyPool {
-  take(bytes: number): Buffer
-  /** Nobody may look at the body or a part of it any more. */
-  giveBack(body: Uint8Array): void
-}
-
-const maxPooledBytes = 16 * 1024 * 1024
-const leastPooledBytes = 64 * 1024
 // A larger one takes memory as it comes: what is announced may never arrive.
 const maxPooledBody = 4 * 1024 * 1024
-
-export function createBodyPool(): BodyPool {
-  const free: ArrayBuffer[] = []
-  const given = new WeakSet<ArrayBufferLike>()
-  let freeBytes = 0
-  return {
-    take(bytes) {
-      // The largest that lies here; one that is too small for today's bodies makes room for one that is not.
-      const found = free.pop()
-      if (found) freeBytes -= found.byteLength
-      const isFit = found !== undefined && found.byteLength >= bytes
-      const memory = isFit ? found : new ArrayBuffer(Math.max(leastPooledBytes, bytes + (bytes >> 2)))
-      given.add(memory)
-      return Buffer.from(memory, 0, bytes)
-    },
-    giveBack({ buffer }) {
-      if (!given.delete(buffer) || freeBytes + buffer.byteLength > maxPooledBytes) return
-      freeBytes += buffer.byteLength
-      free.push(buffer as ArrayBuffer)
-      free.sort((one, other) => one.byteLength - other.byteLength)
-    },
-  }
-}
 
 const inflaters: { [encoding: string]: () => Transform } = {
   gzip: createGunzip,
@@ -93,7 +62,7 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
 }
 
 /** Node's parser gives no byte more than were announced, and an error when fewer come. */
-async function readInto(stream: Readable, announcedBytes: number, pool: BodyPool): Promise<Uint8Array> {
+async function readInto(stream: Readable, announcedBytes: number, pool: MemoryPool): Promise<Uint8Array> {
   const body = pool.take(announcedBytes)
   let size = 0
   try {

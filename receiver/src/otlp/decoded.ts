@@ -9,12 +9,16 @@ import {
   type OtelScope,
   type Value,
 } from '@madsci-events/sdk/event'
+import type { DocumentWriter } from '../document/document-writer.ts'
+import type { RecordCopier } from './copy-record.ts'
 import { type ContextText, canonicalText, createRecordIds } from './record-id.ts'
 
 export interface DecodeOptions {
   /** Time for records that have none, nanoseconds since 1970. */
   receivedUnixNano: bigint
   maxBodyBytes: number
+  /** Makes documents of events at once, where that is possible. */
+  documents?: DocumentWriter | undefined
 }
 
 /** What a request came to. events.length + the counts in `refused` = the records in it. */
@@ -46,6 +50,9 @@ export interface Resource {
 
 /** Where both decoders, protobuf and JSON, bring what they read, so that both end in the same events. */
 export interface EventSink {
+  /** Knows a short way for many records; its events go to `take`. */
+  readonly copier: RecordCopier | undefined
+  take(event: Event): void
   openResource(resource: Resource): void
   openScope(scope: OtelScope): void
   /** Takes what it needs before it returns: the caller may use the record again. */
@@ -57,7 +64,7 @@ export interface EventSink {
 // A record of two bytes on the wire still becomes an event with its own memory.
 const eventBytes = 512
 
-export function createEventSink(options: DecodeOptions): EventSink {
+export function createEventSink(options: DecodeOptions, copier?: RecordCopier): EventSink {
   const decoded: DecodedLogs = {
     events: [],
     refused: new Map(),
@@ -85,7 +92,22 @@ export function createEventSink(options: DecodeOptions): EventSink {
     onOtherSource: noteOtherSource,
   }
 
+  function count(): void {
+    bytesLeft -= eventBytes + contextText.text.length
+    if (bytesLeft < 0) {
+      throw new EventError(
+        'EVT_TOO_LARGE',
+        'The records of the request are too many, or their resource too large',
+      )
+    }
+  }
+
   return {
+    copier,
+    take(event) {
+      count()
+      decoded.events.push(event)
+    },
     openResource(next) {
       resource = next
       resourceText =
@@ -100,16 +122,11 @@ export function createEventSink(options: DecodeOptions): EventSink {
       if (resource.droppedAttributesCount !== 0)
         context.resourceDroppedAttributesCount = resource.droppedAttributesCount
       recordOptions.context = context
+      copier?.open(context)
       contextText = { text: resourceText + canonicalText(scope as { [key: string]: Value }) }
     },
     add(record) {
-      bytesLeft -= eventBytes + contextText.text.length
-      if (bytesLeft < 0) {
-        throw new EventError(
-          'EVT_TOO_LARGE',
-          'The records of the request are too many, or their resource too large',
-        )
-      }
+      count()
       const event = fromRecord(record, recordOptions)
       if (event.event_id.length > maxIdCharacters) decoded.isSound = false
       decoded.events.push(event)
@@ -118,6 +135,7 @@ export function createEventSink(options: DecodeOptions): EventSink {
       decoded.refused.set(reason, (decoded.refused.get(reason) ?? 0) + 1)
     },
     close({ duplicateKeyCount, isSound }) {
+      copier?.close()
       decoded.duplicateKeyCount = duplicateKeyCount
       decoded.isSound &&= isSound
       return decoded

@@ -1,5 +1,6 @@
 import { type LogRecord, maxEventBytes, type OtelScope, type Value } from '@madsci-events/sdk/event'
 import { readAnyValue, readAttribute, readMember } from './any-value.ts'
+import { RecordCopier } from './copy-record.ts'
 import {
   countDuplicates,
   createEventSink,
@@ -32,6 +33,8 @@ const knownOfRecord = 0b1_1111_1110_1110
 
 // A value has two bytes at least, and counts for eight with its length: so no event of a request can be too large.
 const maxPlainBytes = maxEventBytes / 6
+// Of a larger body the events are made one by one: documents take more memory at once.
+const maxCopiedBytes = 4 * 1024 * 1024
 
 /**
  * ExportLogsServiceRequest → events, straight from the bytes.
@@ -49,8 +52,12 @@ const maxPlainBytes = maxEventBytes / 6
  */
 export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
   const r = createReader(bytes, maxValuesOf(options))
-  const sink = createEventSink(options)
   const end = bytes.length
+  const { documents } = options
+  const sink = createEventSink(
+    options,
+    documents && end <= maxCopiedBytes ? new RecordCopier(documents) : undefined,
+  )
   while (r.pos < end) {
     const tag = readVarint(r, end)
     if (tag === 0x0a) readResourceLogs(r, readFrame(r, end), sink)
@@ -104,7 +111,14 @@ function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
   while (r.pos < end) {
     const tag = readVarint(r, end)
     if (tag === 0x12) {
-      const record = readRecord(r, readFrame(r, end))
+      const stop = readFrame(r, end)
+      const event = sink.copier?.copy(r, stop)
+      if (event !== undefined) {
+        r.pos = stop
+        sink.take(event)
+        continue
+      }
+      const record = readRecord(r, stop)
       if (r.defect === '') sink.add(record)
       else {
         sink.refuse(r.defect)

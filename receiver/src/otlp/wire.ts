@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { EventError, type Value } from '@madsci-events/sdk/event'
+import { isEqual, Word } from '../document/word.ts'
 
 /**
  * A place in protobuf bytes. The functions of this file move `pos` and never read at or beyond the `end` they are
@@ -23,7 +24,11 @@ export interface Reader {
 }
 
 // `utf8Slice` is what Buffer.toString('utf8') comes to after looking at its arguments; a request has thousands of texts.
-type Slicer = { utf8Slice(start: number, end: number): string; hexSlice(start: number, end: number): string }
+export type Slicer = {
+  utf8Slice(start: number, end: number): string
+  hexSlice(start: number, end: number): string
+  latin1Slice(start: number, end: number): string
+}
 
 export function createReader(bytes: Uint8Array, maxValues: number): Reader {
   return {
@@ -156,7 +161,8 @@ export function skipField(r: Reader, tag: number, end: number, known: number): v
   else throw malformed(`wire type ${type} is not supported`)
 }
 
-function advance(r: Reader, count: number, end: number): number {
+/** Passes over so many bytes, and gives where they begin. */
+export function advance(r: Reader, count: number, end: number): number {
   const pos = r.pos
   if (end - pos < count) throw malformed('it ends within a field')
   r.pos = pos + count
@@ -170,43 +176,53 @@ function sliceText(r: Reader, start: number, stop: number): string {
   return text
 }
 
-const keySlots = 2048
-const maxKeyBytes = 64
-const keyBytes: (Uint8Array | undefined)[] = new Array(keySlots).fill(undefined)
-const keyTexts: string[] = new Array(keySlots).fill('')
+const wordShift = 21
+const wordSlots = 2 ** (32 - wordShift)
+const maxWordBytes = 64
+const words: (Word | undefined)[] = new Array(wordSlots).fill(undefined)
 
 /**
  * readText for words that come again in every record (attribute keys, severities, event names): each is made once and
  * found by its bytes, which also gives V8 the same string object each time, so that it is hashed once.
  *
- *     bytes ─hash─▶ slot ─ same bytes? ─▶ its string;  else decode and take the slot
+ *     bytes ─hash─▶ slot ─ same bytes? ─▶ its word;  else decode and take the slot
  */
 export function readWord(r: Reader, end: number): string {
   const stop = readFrame(r, end)
   const start = r.pos
+  if (start === stop) return ''
+  const word = findWord(r, stop)
+  if (word !== undefined) return word.text
   r.pos = stop
+  return sliceKey(r, start, stop)
+}
+
+/** The word from `pos` to `stop`, where `pos` is then; undefined, and nothing is read, for what is none: '', long, no text, with NUL. */
+export function findWord(r: Reader, stop: number): Word | undefined {
+  const start = r.pos
   const length = stop - start
-  if (length === 0) return ''
-  if (length > maxKeyBytes) return sliceKey(r, start, stop)
+  if (length === 0 || length > maxWordBytes) return undefined
   const bytes = r.bytes
+  const { view } = r
   let hash = length
-  for (let i = start; i < stop; i++) hash = (Math.imul(hash, 31) + bytes[i]!) | 0
-  const slot = (hash ^ (hash >>> 15)) & (keySlots - 1)
-  const cached = keyBytes[slot]
-  if (cached !== undefined && cached.length === length) {
-    let i = 0
-    while (i < length && cached[i] === bytes[start + i]) i++
-    if (i === length) return keyTexts[slot]!
+  if (length < 4) for (let i = start; i < stop; i++) hash = Math.imul(hash, 31) + bytes[i]!
+  else {
+    for (let i = start; i < stop - 4; i += 4) hash = Math.imul(hash, 0x01000193) ^ view.getInt32(i, true)
+    hash = Math.imul(hash, 0x01000193) ^ view.getInt32(stop - 4, true)
   }
-  const before = r.defect
-  r.defect = ''
-  const text = sliceKey(r, start, stop)
-  if (r.defect === '' && !text.includes('\0')) {
-    keyBytes[slot] = new Uint8Array(bytes.subarray(start, stop))
-    keyTexts[slot] = text
+  hash = Math.imul(hash, 0x2c1b3c6d)
+  const slot = hash >>> wordShift
+  const cached = words[slot]
+  if (cached !== undefined && cached.bytes.length === length && isEqual(cached, 0, r, start, length)) {
+    r.pos = stop
+    return cached
   }
-  if (r.defect === '') r.defect = before
-  return text
+  const text = bytes.subarray(start, stop)
+  if (!isUtf8(text) || text.includes(0)) return undefined
+  const word = new Word((bytes as unknown as Slicer).utf8Slice(start, stop), hash)
+  words[slot] = word
+  r.pos = stop
+  return word
 }
 
 function sliceKey(r: Reader, start: number, stop: number): string {

@@ -1,4 +1,5 @@
 import type { Event } from '@madsci-events/sdk/event'
+import type { DocumentWriter } from '../document/document-writer.ts'
 import type { AlertStore, Match } from './alert-store.ts'
 import type { ScanSource } from './event-scan.ts'
 import type { Selector } from './selector.ts'
@@ -149,6 +150,8 @@ export interface EventStore {
   /** Alerts beside the events; undefined where nothing is kept. */
   readonly alerts: AlertStore | undefined
   readonly notes: NoteStore
+  /** Makes the documents of this store, for doors that can do without an Event; undefined where nothing is kept. */
+  readonly documents: DocumentWriter | undefined
   /** Whether several receivers may use it at once, and how long it knows the order of commits. */
   readonly following: { isShared: boolean; keptMs: number }
   /**

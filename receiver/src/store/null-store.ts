@@ -1,4 +1,5 @@
 import type { EventStore } from './event-store.ts'
+import { JsonWriter } from './sqlite/document-writer.ts'
 
 /** Says 'stored' and keeps nothing: it shows what the doors alone cost. */
 export function createNullStore(): EventStore {
@@ -8,6 +9,8 @@ export function createNullStore(): EventStore {
     writeConcurrency: 4,
     scanSource: { kind: 'none' },
     alerts: undefined,
+    // As the default store: what a door costs is then what it costs there.
+    documents: new JsonWriter(),
     following: { isShared: false, keptMs: Number.POSITIVE_INFINITY },
     notes: { read: async () => undefined, write: async () => true },
     async write(events) {

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
-import { createBodyPool, readBody } from '../../../receiver/src/otlp/body.ts'
+import { createMemoryPool } from '../../../receiver/src/document/memory-pool.ts'
+import { readBody } from '../../../receiver/src/otlp/body.ts'
 
-const pool = createBodyPool()
+const pool = createMemoryPool()
 const read = (parts: (string | Buffer)[], announcedBytes: number) =>
   readBody(Readable.from(parts.map((part) => Buffer.from(part))), {
     encoding: undefined,

@@ -1,4 +1,5 @@
 import { type Event, findDefect, maxDepth, type Value } from '@madsci-events/sdk/event'
+import { EncodedEvent } from '../../document/encoded-event.ts'
 import { toDateMs } from '../time-text.ts'
 
 /**
@@ -16,7 +17,7 @@ export interface EventEncoder {
   truncate(byteCount: number): void
 }
 
-const bsonType = {
+export const bsonType = {
   double: 1,
   text: 2,
   object: 3,
@@ -99,6 +100,11 @@ class Writer {
     }
     buffer[position++] = 0
     this.position = position
+  }
+
+  copy(bytes: Buffer, start: number, end: number): void {
+    this.reserve(end - start)
+    this.position += bytes.copy(this.buffer, this.position, start, end)
   }
 
   int32(value: number): void {
@@ -266,11 +272,29 @@ class Writer {
   }
 }
 
+/** The elements of a document, without what is around them; undefined for what no document can hold. */
+export function encodeMembers(object: { [key: string]: Value }): Uint8Array | undefined {
+  const writer = new Writer(1024)
+  try {
+    writer.object(object, maxDepth + 1)
+  } catch (error) {
+    if (error instanceof Defect) return undefined
+    throw error
+  }
+  return writer.buffer.subarray(room + 4, writer.position - 1)
+}
+
 export function createEventEncoder(startBytes = 1024 * 1024): EventEncoder {
   let writer = new Writer(startBytes)
   return {
     add(event, maxBytes) {
       const start = writer.position
+      if (event instanceof EncodedEvent && event.run.writer.form === 'bson') {
+        const { run, start: from, end } = event
+        if (end - from > maxBytes) return `the event is larger than ${maxBytes} bytes`
+        writer.copy(run.bytes, from, end)
+        return undefined
+      }
       try {
         writer.event(event)
       } catch (error) {

@@ -10,6 +10,7 @@ import { createIntentLog } from './alert-intent.ts'
 import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
 import { copyCollection } from './copy.ts'
 import { decodeStoredEvent } from './decode.ts'
+import { BsonWriter } from './document-writer.ts'
 import { createEventEncoder, type EventEncoder, room } from './encode.ts'
 import { createFinder } from './find.ts'
 import { createFollower } from './follow.ts'
@@ -263,6 +264,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     scanSource: { kind: 'mongodb', url, databaseName, collectionName, graceMs },
     alerts: createAlertStore(db, collectionName, { intents, guard: bounded }),
     following: { isShared: true, keptMs: journalDays * 86_400_000 },
+    documents: new BsonWriter(),
     notes: createNotes(db, collectionName, guarded),
     async write(events, matches, rest) {
       connection.assertUp()

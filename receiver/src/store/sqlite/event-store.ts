@@ -12,6 +12,7 @@ import { createAlertStore } from './alert.ts'
 import { runAlertTask } from './alert-task.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import type { CopyWorkerData } from './copy-worker.ts'
+import { JsonWriter } from './document-writer.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import type { Place } from './keep.ts'
@@ -106,6 +107,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     scanSource: { kind: 'sqlite', path },
     alerts: createAlertStore(reading, (task) => writer.alert(task)),
     following: { isShared: false, keptMs: Number.POSITIVE_INFINITY },
+    documents: new JsonWriter(),
     notes: {
       read: (name) =>
         guarded(() => {

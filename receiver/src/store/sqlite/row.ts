@@ -9,6 +9,7 @@ import {
   toJson,
   type Value,
 } from '@madsci-events/sdk/event'
+import { EncodedEvent } from '../../document/encoded-event.ts'
 import type { Match } from '../alert-store.ts'
 import type { StoredEvent } from '../event-store.ts'
 import type { MatchDocument } from '../matcher.ts'
@@ -48,6 +49,8 @@ export const createRows = (): Rows => ({
 
 /** Adds the event, or says why it cannot be kept. */
 export function addRow(rows: Rows, event: Event, isRest = false): string | undefined {
+  if (event instanceof EncodedEvent && event.run.writer.form === 'json')
+    return addEncoded(rows, event, isRest)
   const date = event.archived_at === null ? undefined : toDateMs(event.archived_at)
   const archivedAt = date === undefined ? undefined : Number(date)
   const document = toDocument(event)
@@ -66,6 +69,18 @@ export function addRow(rows: Rows, event: Event, isRest = false): string | undef
   rows.rest.push(isRest)
   rows.exacts.push(plain ? undefined : toExactJson(document))
   return undefined
+}
+
+function addEncoded(rows: Rows, event: EncodedEvent, isRest: boolean): undefined {
+  const { run, start, end } = event
+  rows.ids.push(event.event_id)
+  rows.timestamps.push(event.event_timestamp)
+  rows.levels.push(event.log_level)
+  rows.archivedAt.push(undefined)
+  rows.archived.push(false)
+  rows.documents.push(run.bytes.toString('utf8', start, end))
+  rows.rest.push(isRest)
+  rows.exacts.push(undefined)
 }
 
 export function toStoredEvent(id: string, json: string, exact: string | null): StoredEvent {

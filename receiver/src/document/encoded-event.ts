@@ -1,0 +1,125 @@
+import {
+  type Event,
+  type EventLevel,
+  type EventType,
+  microsToTimestamp,
+  type Otel,
+  type Source,
+  type Value,
+} from '@madsci-events/sdk/event'
+import type { DocumentWriter } from './document-writer.ts'
+
+const noBytes = Buffer.alloc(0)
+
+/** The documents of one request, in memory that is used again when all of them are written. */
+export class EncodedRun {
+  readonly writer: DocumentWriter
+  bytes: Buffer = noBytes
+  private waiting = 0
+
+  constructor(writer: DocumentWriter) {
+    this.writer = writer
+  }
+
+  fill(bytes: Buffer, count: number): void {
+    this.bytes = bytes
+    this.waiting = count
+  }
+
+  /** So many of its events are written, or given up: nobody looks at them any more. */
+  release(count: number): void {
+    this.waiting -= count
+    if (this.waiting > 0) return
+    this.writer.giveBack(this.bytes)
+    this.bytes = noBytes
+  }
+}
+
+/** Of a list of events the runs, each with how many of its events are in the list. */
+export function runsOf(events: readonly Event[]): { run: EncodedRun; count: number }[] {
+  const runs: { run: EncodedRun; count: number }[] = []
+  for (const event of events) {
+    if (!(event instanceof EncodedEvent)) continue
+    const last = runs.at(-1)
+    if (last?.run === event.run) last.count++
+    else runs.push({ run: event.run, count: 1 })
+  }
+  return runs
+}
+
+/**
+ * An event that is a document already, in the form of the store that it goes to. What rules and counters ask of every
+ * event is at hand; the rest is read from the document when somebody asks.
+ */
+export class EncodedEvent implements Event {
+  readonly run: EncodedRun
+  /** Of the document, in the bytes of the run. */
+  readonly start: number
+  readonly end: number
+  readonly event_id: string
+  readonly event_type: EventType
+  readonly log_level: EventLevel
+  readonly alert: boolean
+  private readonly micros: number
+  private whole: Event | undefined
+
+  constructor(
+    run: EncodedRun,
+    start: number,
+    end: number,
+    {
+      event_id,
+      event_type,
+      log_level,
+      alert,
+      micros,
+    }: Pick<Event, 'event_id' | 'event_type' | 'log_level' | 'alert'> & { micros: number },
+  ) {
+    this.run = run
+    this.start = start
+    this.end = end
+    this.event_id = event_id
+    this.event_type = event_type
+    this.log_level = log_level
+    this.alert = alert
+    this.micros = micros
+    this.whole = undefined
+  }
+
+  get event_timestamp(): string {
+    return microsToTimestamp(this.micros)
+  }
+
+  get source(): Source {
+    return this.read().source
+  }
+
+  get event_data(): Value {
+    return this.read().event_data
+  }
+
+  get trace_id(): string | null {
+    return this.read().trace_id
+  }
+
+  get span_id(): string | null {
+    return this.read().span_id
+  }
+
+  get archived(): boolean {
+    return false
+  }
+
+  get archived_at(): null {
+    return null
+  }
+
+  get otel(): Otel {
+    return this.read().otel as Otel
+  }
+
+  private read(): Event {
+    this.whole ??= this.run.writer.read(this.run.bytes.subarray(this.start, this.end))
+    return this.whole
+  }
+}
