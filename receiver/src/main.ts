@@ -1,10 +1,15 @@
 import { runCommand } from './cli/command.ts'
 
 const stopping = new AbortController()
+const onceMs = 250
+let askedMs = 0
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => {
-    // The first asks, the second does not wait: what was acknowledged is committed either way.
-    if (stopping.signal.aborted) process.exit(1)
+    // The first asks, the second does not wait: what was acknowledged is committed either way. Who signals a whole group
+    // of processes reaches us twice at once, by the launcher too.
+    if (stopping.signal.aborted && performance.now() - askedMs > onceMs) process.exit(1)
+    if (stopping.signal.aborted) return
+    askedMs = performance.now()
     stopping.abort(signal)
   })
 }

@@ -50,6 +50,7 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
   }
   let loaded: (Loaded & { isDamaged: boolean }) | undefined
   let loading: Promise<Loaded | undefined> | undefined
+  let isLeft = false
 
   function finish(): void {
     const piece = pieces.shift()
@@ -70,8 +71,15 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
       let bytes: Buffer
       try {
         bytes = await readFile(piece.path)
+        if (isLeft) return undefined
       } catch (error) {
+        if (isLeft) return undefined
         listener.onDamage(`${piece.path} cannot be read: ${error}`)
+        if ((error as { code?: string }).code === 'ENOENT') {
+          // What comes to this place again is another's.
+          pieces.shift()
+          continue
+        }
         loaded = { bytes: Buffer.alloc(0), records: [], next: 0, isDamaged: true }
         finish()
         continue
@@ -123,7 +131,10 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
       }
       return count
     },
-    leave: () => leaveHome(home),
+    leave() {
+      isLeft = true
+      leaveHome(home)
+    },
   }
 }
 
