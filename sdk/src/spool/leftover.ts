@@ -132,6 +132,8 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
       return count
     },
     leave() {
+      // The place may be another's by now.
+      if (isLeft) return
       isLeft = true
       leaveHome(home)
     },
