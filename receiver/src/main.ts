@@ -1,7 +1,7 @@
 import { runCommand } from './cli/command.ts'
 
 const stopping = new AbortController()
-const onceMs = 250
+const onceMs = 100
 let askedMs = 0
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => {

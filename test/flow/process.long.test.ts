@@ -125,6 +125,16 @@ describe('madsci-events serve', () => {
     expect(await receiver.exited).toBe(1)
   })
 
+  it('takes a signal that comes twice at once for one', async () => {
+    const receiver = await start()
+    const half = await startHalfRequest(receiver.url)
+    receiver.kill('SIGINT')
+    await expect.poll(() => receiver.stderr, { interval: 2 }).toContain('closing')
+    receiver.kill('SIGINT')
+    expect(await half.finish()).toMatch(/^HTTP\/1\.1 200/)
+    expect(await receiver.exited).toBe(0)
+  })
+
   it('refuses a database that another process owns', async () => {
     const cwd = await makeFolder()
     await start({ cwd })
