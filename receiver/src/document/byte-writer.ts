@@ -75,7 +75,12 @@ export class ByteWriter {
     this.position += bytes.length
   }
 
+  /** Begins anew; gives where. One huge request does not hold its memory for ever. */
   reset(): number {
+    if (this.buffer.length > maxKeptBytes) {
+      this.buffer = Buffer.allocUnsafeSlow(startBytes)
+      this.view = viewOf(this.buffer)
+    }
     this.position = this.first
     return this.first
   }
@@ -84,11 +89,7 @@ export class ByteWriter {
     const bytes =
       this.position < leastPooledBytes ? Buffer.allocUnsafeSlow(this.position) : this.pool.take(this.position)
     this.buffer.copy(bytes, 0, 0, this.position)
-    if (this.buffer.length > maxKeptBytes) {
-      this.buffer = Buffer.allocUnsafeSlow(startBytes)
-      this.view = viewOf(this.buffer)
-    }
-    this.position = this.first
+    this.reset()
     return bytes
   }
 

@@ -1,6 +1,9 @@
 import type { Event, Value } from '@madsci-events/sdk/event'
 import type { Bytes, Word } from './word.ts'
 
+/** Of an array, so many are written one by one. */
+export const maxPlaces = 1024
+
 /**
  * Writes documents in the form of a store, member by member, from bytes to bytes:
  *
@@ -17,6 +20,7 @@ export interface DocumentWriter {
   begin(): void
   /** Where the document ends that `begin` began, among the bytes that `take` will give. */
   end(): number
+  /** Takes back what was written since `begin`. */
   drop(): void
   /** UTF-8 from `start` to `stop`. False when it is none. */
   text(key: Word, from: Bytes, start: number, stop: number): boolean

@@ -49,7 +49,7 @@ export function runsOf(events: readonly Event[]): { run: EncodedRun; count: numb
 
 /**
  * An event that is a document already, in the form of the store that it goes to. What rules and counters ask of every
- * event is at hand; the rest is read from the document when somebody asks.
+ * event is at hand; the rest is read from the document when somebody asks, until its write has settled.
  */
 export class EncodedEvent implements Event {
   readonly run: EncodedRun
@@ -119,6 +119,7 @@ export class EncodedEvent implements Event {
   }
 
   private read(): Event {
+    if (this.whole === undefined && this.run.bytes.length === 0) throw new Error('the event was let go')
     this.whole ??= this.run.writer.read(this.run.bytes.subarray(this.start, this.end))
     return this.whole
   }

@@ -1,6 +1,6 @@
 import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
-import { runsOf } from '../document/encoded-event.ts'
+import { EncodedEvent, runsOf } from '../document/encoded-event.ts'
 import type { Metric } from '../metric.ts'
 import type { Match } from '../store/alert-store.ts'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
@@ -129,7 +129,8 @@ export function createIngest(options: IngestOptions): Ingest {
     let positions: number[] | undefined
     for (let i = 0; i < events.length; i++) {
       const event = events[i]!
-      const reason = findDefect(event)
+      // What was copied into a document was looked at then.
+      const reason = event instanceof EncodedEvent ? undefined : findDefect(event)
       if (reason !== undefined) {
         if (!sound || !positions) {
           sound = events.slice(0, i)

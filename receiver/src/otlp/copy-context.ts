@@ -7,33 +7,54 @@ import {
 } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
 
-/** What the records of a scope share, as parts of documents. */
-export interface CopyContext {
-  source: Uint8Array | undefined
-  otel: Uint8Array | undefined
-  /** Bit n: sourceKeys[n] is among `source`. */
-  knownSources: number
+/** What the records of a scope share, as parts of documents; undefined for those that are empty. */
+export interface CopyContext extends CopyResource {
+  scope: Uint8Array | undefined
 }
 
-/** Undefined when a part cannot be written so: then no record of the scope can. */
-export function prepareContext(writer: DocumentWriter, context: RecordContext): CopyContext | undefined {
+/** What those of a resource share: it may be large, and have many scopes. */
+export interface CopyResource {
+  source: Uint8Array | undefined
+  /** Bit n: sourceKeys[n] is among `source`. */
+  knownSources: number
+  /** Members of `otel` before the scope's and behind it. */
+  otel: Uint8Array | undefined
+  otherSource: Uint8Array | undefined
+}
+
+/** Undefined when a part cannot be written so: then no record of the resource can. */
+export function prepareResource(writer: DocumentWriter, context: RecordContext): CopyResource | undefined {
   const otel: Otel = {}
   if (context.resource) otel.resource = context.resource
   if (context.resourceDroppedAttributesCount)
     otel.resource_dropped_attributes_count = context.resourceDroppedAttributesCount
   if (context.resourceSchemaUrl) otel.resource_schema_url = context.resourceSchemaUrl
-  if (context.scope) otel.scope = context.scope
-  if (context.otherSource) otel.source = context.otherSource
-  const prepared: CopyContext = { source: undefined, otel: undefined, knownSources: 0 }
-  if (Object.keys(otel).length > 0) {
-    prepared.otel = writer.prepare(otel as { [key: string]: Value })
-    if (!prepared.otel) return undefined
-  }
-  const ids = Object.keys(context.source) as SourceKey[]
-  if (ids.length > 0) {
-    prepared.source = writer.prepare(context.source as { [key: string]: Value })
-    if (!prepared.source) return undefined
-    for (const id of ids) prepared.knownSources |= 1 << sourceKeys.indexOf(id)
-  }
-  return prepared
+  const parts = [
+    prepare(writer, context.source),
+    prepare(writer, otel),
+    prepare(writer, context.otherSource && { source: context.otherSource }),
+  ]
+  if (parts.includes(impossible)) return undefined
+  const [source, otelPart, otherSource] = parts.map((part) => (part === nothing ? undefined : part))
+  let knownSources = 0
+  for (const id of Object.keys(context.source)) knownSources |= 1 << sourceKeys.indexOf(id as SourceKey)
+  return { source, knownSources, otel: otelPart, otherSource }
+}
+
+/** The same for a scope of that resource. */
+export function prepareScope(
+  writer: DocumentWriter,
+  resource: CopyResource,
+  { scope }: RecordContext,
+): CopyContext | undefined {
+  const part = prepare(writer, scope && { scope })
+  return part === impossible ? undefined : { ...resource, scope: part === nothing ? undefined : part }
+}
+
+const nothing = new Uint8Array(0)
+const impossible = new Uint8Array(0)
+
+function prepare(writer: DocumentWriter, object: object | undefined): Uint8Array {
+  if (object === undefined || Object.keys(object).length === 0) return nothing
+  return writer.prepare(object as { [key: string]: Value }) ?? impossible
 }

@@ -11,7 +11,7 @@ import {
 import type { DocumentWriter } from '../document/document-writer.ts'
 import { EncodedEvent, EncodedRun } from '../document/encoded-event.ts'
 import { isEqual, toBytes, Word } from '../document/word.ts'
-import { type CopyContext, prepareContext } from './copy-context.ts'
+import { type CopyContext, type CopyResource, prepareResource, prepareScope } from './copy-context.ts'
 import { tag, ValueCopier } from './copy-value.ts'
 import { advance, findWord, type Reader, readFrame, readVarint, type Slicer } from './wire.ts'
 import { role, roleOf } from './word-role.ts'
@@ -42,8 +42,10 @@ const typeOf = (word: Word) => typeOfText.get(word.text)
 const nameOf = (word: Word) => typeOfName.get(word.text)
 
 const maxIdBytes = 64
-// Each record brings its resource again: of a very large one the events stay small when they share it as objects.
-const maxRunBytes = 16 * 1024 * 1024
+// Each document brings its resource again: where that is large, events that share it as objects take less. So documents
+// take so many times the memory of the body at most, or that much.
+const maxGrowth = 4
+const leastDocumentBytes = 64 * 1024
 
 /**
  * LogRecord → document, from bytes to bytes, for records as the SDK's toRecord writes them, which are nearly all that a
@@ -53,9 +55,15 @@ const maxRunBytes = 16 * 1024 * 1024
 export class RecordCopier {
   private readonly writer: DocumentWriter
   private readonly run: EncodedRun
+  private readonly maxDocumentBytes: number
+  /** Undefined when the records of the scope cannot be copied. */
+  private contextOf: (() => RecordContext) | undefined
+  /** Prepared with the first record that wants it. */
   private context: CopyContext | undefined
+  private resource: CopyResource | undefined
+  private resourceSource: RecordContext['source'] | undefined
   /** Where the next document begins. */
-  private start: number
+  private nextStart: number
   private count = 0
   // Of the record under way: where its parts lie; −1 for those that it has not.
   private id = -1
@@ -83,16 +91,18 @@ export class RecordCopier {
   private readonly values: ValueCopier
   private readonly scratch = toBytes(new Uint8Array(32))
 
-  constructor(writer: DocumentWriter) {
+  constructor(writer: DocumentWriter, bodyBytes: number) {
     this.writer = writer
     this.run = new EncodedRun(writer)
     this.values = new ValueCopier(writer)
-    this.start = writer.start()
+    this.nextStart = writer.start()
+    this.maxDocumentBytes = Math.max(leastDocumentBytes, bodyBytes * maxGrowth)
   }
 
-  /** The records that follow are of this resource and scope. */
-  open(context: RecordContext): void {
-    this.context = prepareContext(this.writer, context)
+  /** The records that follow are of this resource and scope; undefined when these hold what a store may refuse. */
+  open(contextOf: (() => RecordContext) | undefined): void {
+    this.contextOf = contextOf
+    this.context = undefined
   }
 
   /** Gives the events their bytes. */
@@ -102,15 +112,25 @@ export class RecordCopier {
 
   /** The record from `pos` to `end`. Undefined, and then nothing was read, for one that must go the ordinary way. */
   copy(r: Reader, end: number): EncodedEvent | undefined {
-    const { context } = this
-    if (context === undefined || this.start > maxRunBytes) return undefined
+    if (this.contextOf === undefined || this.nextStart > this.maxDocumentBytes) return undefined
     const { pos, valuesLeft } = r
-    const event = this.find(r, end) ? this.write(r, context) : undefined
+    const context = this.find(r, end) ? (this.context ?? this.prepare(this.contextOf())) : undefined
+    const event = context && this.write(r, context)
     if (event === undefined) {
       r.pos = pos
       r.valuesLeft = valuesLeft
     }
     return event
+  }
+
+  private prepare(context: RecordContext): CopyContext | undefined {
+    if (context.source !== this.resourceSource) {
+      this.resourceSource = context.source
+      this.resource = prepareResource(this.writer, context)
+    }
+    this.context = this.resource && prepareScope(this.writer, this.resource, context)
+    if (this.context === undefined) this.contextOf = undefined
+    return this.context
   }
 
   private find(r: Reader, end: number): boolean {
@@ -165,12 +185,7 @@ export class RecordCopier {
     if (meaning >= role.source) {
       const name = meaning - role.source
       const bit = 1 << name
-      if (
-        kind !== tag.text ||
-        readFrame(r, stop) !== stop ||
-        ((this.seenSources | this.context!.knownSources) & bit) !== 0
-      )
-        return false
+      if (kind !== tag.text || readFrame(r, stop) !== stop || (this.seenSources & bit) !== 0) return false
       if (!isUlidAt(bytes, r.pos, stop)) return false
       this.seenSources |= bit
       this.sourceName[this.sourceCount] = name
@@ -208,6 +223,7 @@ export class RecordCopier {
   private write(r: Reader, context: CopyContext): EncodedEvent | undefined {
     const { writer } = this
     const { bytes } = r
+    if ((this.seenSources & context.knownSources) !== 0) return undefined
     const typeWord = this.typeWord!
     const type = typeOf(typeWord)
     if (type === undefined || (this.nameWord !== undefined && nameOf(this.nameWord) !== type))
@@ -240,17 +256,19 @@ export class RecordCopier {
     this.writeHex(key.spanId, bytes, this.spanId, 8)
     writer.boolean(key.archived, false)
     writer.null(key.archivedAt)
-    if (this.flags !== 0 || context.otel) {
+    if (this.flags !== 0 || context.otel || context.scope || context.otherSource) {
       const otel = writer.openObject(key.otel)
       if (this.flags !== 0) writer.number(key.flags, this.flags)
       if (context.otel) writer.members(context.otel)
+      if (context.scope) writer.members(context.scope)
+      if (context.otherSource) writer.members(context.otherSource)
       writer.closeObject(otel)
     }
-    const start = this.start
-    this.start = writer.end()
+    const start = this.nextStart
+    this.nextStart = writer.end()
     this.count++
     const event_id = (bytes as unknown as Slicer).latin1Slice(this.id, this.idStop)
-    return new EncodedEvent(this.run, start, this.start, {
+    return new EncodedEvent(this.run, start, this.nextStart, {
       event_id,
       event_type: type,
       log_level: level,
@@ -268,7 +286,6 @@ export class RecordCopier {
     } else {
       const { values } = this
       r.pos = this.data
-      r.valuesLeft--
       if (!values.copyObject(r, this.dataStop) || r.valuesLeft < 0) return false
       if (this.body >= 0) {
         const { message, messageStop } = values

@@ -1,4 +1,4 @@
-import type { DocumentWriter } from '../document/document-writer.ts'
+import { type DocumentWriter, maxPlaces } from '../document/document-writer.ts'
 import type { Word } from '../document/word.ts'
 import { findWord, type Reader, readFrame, readInt64 } from './wire.ts'
 import { role, roleOf } from './word-role.ts'
@@ -67,6 +67,8 @@ export class ValueCopier {
         continue
       }
       if (bytes[r.pos++] !== tag.value || readFrame(r, end) !== end) return false
+      // As the ordinary way counts a member that has no value.
+      if (r.pos === end) r.valuesLeft--
       if (depth === 0 && meaning === role.message && r.pos < end && bytes[r.pos] === tag.text) {
         const at = r.pos
         r.pos++
@@ -110,7 +112,7 @@ export class ValueCopier {
       if (depth === maxDepth || readFrame(r, end) !== end) return false
       const array = writer.openArray(word)
       for (let index = 0; r.pos < end; index++) {
-        if (bytes[r.pos++] !== tag.key) return false
+        if (index === maxPlaces || bytes[r.pos++] !== tag.key) return false
         if (!this.copyValue(r, readFrame(r, end), writer.placeOf(index), depth + 1)) return false
       }
       writer.closeArray(array)

@@ -7,6 +7,7 @@ import {
   type LogRecord,
   maxIdCharacters,
   type OtelScope,
+  type RecordContext,
   type Value,
 } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
@@ -52,6 +53,8 @@ export interface Resource {
 export interface EventSink {
   /** Knows a short way for many records; its events go to `take`. */
   readonly copier: RecordCopier | undefined
+  /** Of the scope that is open; made with its first record. */
+  readonly contextOf: () => RecordContext
   take(event: Event): void
   openResource(resource: Resource): void
   openScope(scope: OtelScope): void
@@ -79,6 +82,9 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
   }
   let resource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
   let resourceText = ''
+  let resourceContext: RecordContext | undefined
+  let openedScope: OtelScope | undefined
+  let context: RecordContext | undefined
   let contextText: ContextText = { text: '' }
   // The records of a request may come to more than its body: a large resource is in every event again.
   let bytesLeft = options.maxBodyBytes * 6
@@ -90,6 +96,20 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
       return ids.idOf(record, contextText)
     },
     onOtherSource: noteOtherSource,
+  }
+
+  // A resource may be large, and its scopes many and empty: nothing is made of it before there is a record.
+  function contextOf(): RecordContext {
+    if (context) return context
+    if (resourceContext === undefined) {
+      resourceContext = createRecordContext(resource.attributes, undefined, noteOtherSource)
+      if (resource.schemaUrl !== '') resourceContext.resourceSchemaUrl = resource.schemaUrl
+      if (resource.droppedAttributesCount !== 0)
+        resourceContext.resourceDroppedAttributesCount = resource.droppedAttributesCount
+    }
+    context = { ...resourceContext, scope: openedScope }
+    recordOptions.context = context
+    return context
   }
 
   function count(): void {
@@ -108,25 +128,23 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
       count()
       decoded.events.push(event)
     },
+    contextOf,
     openResource(next) {
       resource = next
+      resourceContext = undefined
       resourceText =
         canonicalText(next.attributes) +
         canonicalText(next.schemaUrl) +
         canonicalText(next.droppedAttributesCount)
     },
     openScope(scope) {
-      const used = Object.keys(scope).length > 0 ? scope : undefined
-      const context = createRecordContext(resource.attributes, used, noteOtherSource)
-      if (resource.schemaUrl !== '') context.resourceSchemaUrl = resource.schemaUrl
-      if (resource.droppedAttributesCount !== 0)
-        context.resourceDroppedAttributesCount = resource.droppedAttributesCount
-      recordOptions.context = context
-      copier?.open(context)
+      openedScope = Object.keys(scope).length > 0 ? scope : undefined
+      context = undefined
       contextText = { text: resourceText + canonicalText(scope as { [key: string]: Value }) }
     },
     add(record) {
       count()
+      contextOf()
       const event = fromRecord(record, recordOptions)
       if (event.event_id.length > maxIdCharacters) decoded.isSound = false
       decoded.events.push(event)

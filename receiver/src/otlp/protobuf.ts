@@ -33,8 +33,6 @@ const knownOfRecord = 0b1_1111_1110_1110
 
 // A value has two bytes at least, and counts for eight with its length: so no event of a request can be too large.
 const maxPlainBytes = maxEventBytes / 6
-// Of a larger body the events are made one by one: documents take more memory at once.
-const maxCopiedBytes = 4 * 1024 * 1024
 
 /**
  * ExportLogsServiceRequest → events, straight from the bytes.
@@ -56,7 +54,7 @@ export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): Decod
   const { documents } = options
   const sink = createEventSink(
     options,
-    documents && end <= maxCopiedBytes ? new RecordCopier(documents) : undefined,
+    documents && end <= maxPlainBytes ? new RecordCopier(documents, end) : undefined,
   )
   while (r.pos < end) {
     const tag = readVarint(r, end)
@@ -107,6 +105,7 @@ function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
   }
   requireSound(r, 'scope')
   sink.openScope(scope)
+  sink.copier?.open(r.isPlain ? sink.contextOf : undefined)
   r.pos = start
   while (r.pos < end) {
     const tag = readVarint(r, end)

@@ -8,7 +8,7 @@ import {
   type Value,
 } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { DocumentWriter } from '../../../receiver/src/document/document-writer.ts'
 import { EncodedEvent, runsOf } from '../../../receiver/src/document/encoded-event.ts'
 import type { DecodedLogs } from '../../../receiver/src/otlp/decoded.ts'
@@ -37,9 +37,13 @@ const forms: { writer: DocumentWriter; write: (event: Event) => string }[] = [
   { writer: new JsonWriter(), write: (event) => Buffer.from(toEventJson(event)).toString('latin1') },
 ]
 
-function tryDecode(bytes: Uint8Array, documents?: DocumentWriter): DecodedLogs | string {
+function tryDecode(
+  bytes: Uint8Array,
+  documents?: DocumentWriter,
+  maxBodyBytes = options.maxBodyBytes,
+): DecodedLogs | string {
   try {
-    return decodeProtobuf(bytes, { ...options, documents })
+    return decodeProtobuf(bytes, { ...options, documents, maxBodyBytes })
   } catch (error) {
     if (!(error instanceof EventError)) throw error
     return `${error.code} ${error.message}`
@@ -329,5 +333,69 @@ describe('records copied into documents', () => {
       compare(bytes.subarray(0, end))
       expect(compare(bytes)).toEqual([3, 3])
     }
+  })
+
+  it('a resource is prepared once, and only when there is a record', () => {
+    const writer = new JsonWriter()
+    const prepared = vi.spyOn(writer, 'prepare')
+    const resource = { attributes: toKeyValues([['text', 'x'.repeat(100_000)]], false) }
+    const send = (logRecords: object[]) => {
+      const scopeLogs = Array.from({ length: 200 }, () => ({ logRecords }))
+      const bytes = Buffer.from(requestType.encode({ resourceLogs: [{ resource, scopeLogs }] }).finish())
+      return (tryDecode(bytes, writer) as DecodedLogs).events.length
+    }
+    expect(send([])).toBe(0)
+    expect(prepared).not.toHaveBeenCalled()
+    const { keys, values, ...record } = toRecord({ ...makeEvents(1)[0]!, trace_id: null, span_id: null })
+    const attributes = toKeyValues(
+      keys.map((key, i): [string, Value] => [key, values[i]!]),
+      false,
+    )
+    const traceId = Buffer.alloc(0)
+    const times = { timeUnixNano: time(1_764_000_000_000_001_000n), observedTimeUnixNano: time(0n) }
+    const body = toAny(record.body!, false)
+    expect(send([{ ...record, ...times, attributes, body, traceId, spanId: traceId }])).toBe(200)
+    expect(prepared).toHaveBeenCalledTimes(1)
+  })
+
+  it('documents take four times the memory of their body at most, whatever their resource', () => {
+    const events = makeEvents(300)
+    const bytes = encodeLogs(events, { resource: { text: 'x'.repeat(60_000) } })
+    const [bson, json] = compare(bytes)
+    for (const copied of [bson!, json!]) {
+      expect(copied).toBeGreaterThan(5)
+      expect(copied * 60_000).toBeLessThan(bytes.length * 4 + 130_000)
+    }
+  })
+
+  it('values are counted as ever: the same requests are too large', () => {
+    const [event] = makeEvents(1)
+    for (const value of [1, null, '', {}, [null]] as Value[]) {
+      const event_data = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`k${i}`, value]))
+      const isTaken = (count: number, documents?: DocumentWriter) => {
+        const bytes = encodeLogs(Array(count).fill({ ...event!, event_data }))
+        return typeof tryDecode(bytes, documents, 1 << 20) !== 'string'
+      }
+      // So many records of it are just not too many.
+      let [least, most] = [100, 3000]
+      while (most - least > 1) {
+        const middle = (least + most) >> 1
+        if (isTaken(middle)) least = middle
+        else most = middle
+      }
+      expect(least).toBeGreaterThan(400)
+      for (const { writer } of forms)
+        expect([isTaken(least, writer), isTaken(most, writer)]).toEqual([true, false])
+    }
+  })
+
+  it('long lists, and what a store may refuse, go the ordinary way', () => {
+    const [event] = makeEvents(1)
+    const list = (length: number) => ({
+      ...event!,
+      event_data: { list: Array.from({ length }, (_, i) => i) },
+    })
+    expect(compare(encodeLogs([list(1024), list(1025), event!]))).toEqual([2, 2])
+    expect(compare(encodeLogs([event!], { resource: { 'a\0': 1 } }))).toEqual([0, 0])
   })
 })

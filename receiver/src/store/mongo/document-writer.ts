@@ -1,12 +1,12 @@
 import { isUtf8 } from 'node:buffer'
 import { fromDocument, fromExactJson, parseJson, type Value } from '@madsci-events/sdk/event'
 import { ByteWriter } from '../../document/byte-writer.ts'
-import type { DocumentWriter } from '../../document/document-writer.ts'
+import { type DocumentWriter, maxPlaces } from '../../document/document-writer.ts'
 import { type Bytes, toKey, Word } from '../../document/word.ts'
 import { decodeStoredEvent } from './decode.ts'
 import { bsonType, encodeMembers, room } from './encode.ts'
 
-const places = Array.from({ length: 256 }, (_, index) => new Word(String(index)))
+const places = Array.from({ length: maxPlaces }, (_, index) => new Word(String(index)))
 
 /** Documents as BSON, the same bytes as EventEncoder makes of the event. */
 export class BsonWriter implements DocumentWriter {
@@ -83,7 +83,7 @@ export class BsonWriter implements DocumentWriter {
   }
 
   placeOf(index: number): Word {
-    return places[index] ?? new Word(String(index))
+    return places[index]!
   }
 
   prepare(object: { [key: string]: Value }): Uint8Array | undefined {

@@ -34,6 +34,7 @@ export interface Rows {
 /** Sorts below every date. */
 export const noDate = -8_640_000_000_000_001
 export const maxDocumentChars = 16 * 1024 * 1024
+const tooLarge = `the event is larger than ${maxDocumentChars} characters`
 
 export const createRows = (): Rows => ({
   ids: [],
@@ -57,7 +58,7 @@ export function addRow(rows: Rows, event: Event, isRest = false): string | undef
   // A date, as MongoDB keeps it: milliseconds.
   if (archivedAt !== undefined) document.archived_at = toDateText(archivedAt)
   const json = toJson(document)
-  if (json.length > maxDocumentChars) return `the event is larger than ${maxDocumentChars} characters`
+  if (json.length > maxDocumentChars) return tooLarge
   const plain = isPlain(event.event_data) && (event.otel === undefined || isPlain(event.otel as Value))
   if (isRest && archivedAt === undefined) keepEventJson(event, json)
   rows.ids.push(event.event_id)
@@ -71,16 +72,19 @@ export function addRow(rows: Rows, event: Event, isRest = false): string | undef
   return undefined
 }
 
-function addEncoded(rows: Rows, event: EncodedEvent, isRest: boolean): undefined {
+function addEncoded(rows: Rows, event: EncodedEvent, isRest: boolean): string | undefined {
   const { run, start, end } = event
+  const json = run.bytes.toString('utf8', start, end)
+  if (json.length > maxDocumentChars) return tooLarge
   rows.ids.push(event.event_id)
   rows.timestamps.push(event.event_timestamp)
   rows.levels.push(event.log_level)
   rows.archivedAt.push(undefined)
   rows.archived.push(false)
-  rows.documents.push(run.bytes.toString('utf8', start, end))
+  rows.documents.push(json)
   rows.rest.push(isRest)
   rows.exacts.push(undefined)
+  return undefined
 }
 
 export function toStoredEvent(id: string, json: string, exact: string | null): StoredEvent {
