@@ -58,6 +58,13 @@ const linesOf = ({ stdout }: RunningScript) =>
 const soon = (value: () => number) => expect.poll(value, { timeout: 20_000 })
 const idsOf = (script: RunningScript) => linesOf(script).map(({ id }) => id)
 
+/** All that the program wrote down, and of the signal that ended it the last call, which may have returned unseen. */
+function expectEmitted(arrived: Set<string>, script: RunningScript): void {
+  const ids = idsOf(script)
+  expect(ids.filter((id) => !arrived.has(id))).toEqual([])
+  expect(arrived.size - ids.length).toBeLessThanOrEqual(1)
+}
+
 async function startStore() {
   const flags = {
     server_url: `http://127.0.0.1:${await findFreePort()}/`,
@@ -119,11 +126,12 @@ it('an outage of 11 seconds: a program goes on, nothing is lost, order is kept',
   await deliverLeft(again.url, { name: 'in order' })
   const { ids, total } = await store.read()
   expect(total).toBe(ids.length)
-  expect(new Set(ids)).toEqual(new Set(idsOf(toStore)))
+  expectEmitted(new Set(ids), toStore)
   expect(ids.length).toBeGreaterThan(3000)
   const arrived = [...endpoint.events, ...again.events].map((event) => event.event_id)
   // What was under way when the endpoint went is sent again.
-  expect([...new Set(arrived)]).toEqual(idsOf(inOrder))
+  expect([...new Set(arrived)].slice(0, idsOf(inOrder).length)).toEqual(idsOf(inOrder))
+  expectEmitted(new Set(arrived), inOrder)
 }, 120_000)
 
 it('replies that are lost, and programs killed in the middle of them: nothing is lost, nothing is there twice', async () => {
