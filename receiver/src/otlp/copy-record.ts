@@ -13,7 +13,7 @@ import { EncodedEvent, EncodedRun } from '../document/encoded-event.ts'
 import { isEqual, toBytes, Word } from '../document/word.ts'
 import { type CopyContext, type CopyResource, prepareResource, prepareScope } from './copy-context.ts'
 import { tag, ValueCopier } from './copy-value.ts'
-import { advance, findWord, type Reader, readFrame, readVarint, type Slicer } from './wire.ts'
+import { advance, findId, findWord, type Reader, readFrame, readVarint, type Slicer } from './wire.ts'
 import { role, roleOf } from './word-role.ts'
 
 // The documents' own keys, in their order.
@@ -164,8 +164,8 @@ export class RecordCopier {
         this.body = r.pos
         this.bodyStop = r.pos = stop
         r.valuesLeft--
-      } else if (field === 0x4a) this.traceId = findId(r, 16, end)
-      else if (field === 0x52) this.spanId = findId(r, 8, end)
+      } else if (field === 0x4a) this.traceId = findId(r, end, 16)
+      else if (field === 0x52) this.spanId = findId(r, end, 8)
       else if (field === 0x45) this.flags = r.bytes[advance(r, 4, end)]!
       else if (field !== 0x38 || readVarint(r, end) !== 0) return false
     }
@@ -351,16 +351,6 @@ const maxMicros = 2 ** 53 - 1
 const severities = eventLevels.map(toSeverity)
 let lastSecond = -1
 let secondBytes = new Uint8Array(0)
-
-/** Where the id lies; −1 for any other length and for zeros, which mean that there is none. */
-function findId(r: Reader, byteCount: number, end: number): number {
-  const stop = readFrame(r, end)
-  const start = r.pos
-  r.pos = stop
-  if (stop - start !== byteCount) return -1
-  for (let i = start; i < stop; i++) if (r.bytes[i] !== 0) return start
-  return -1
-}
 
 function isUlidAt(bytes: Uint8Array, start: number, stop: number): boolean {
   if (stop - start !== ulidBytes || bytes[start]! > 55) return false

@@ -135,14 +135,18 @@ export function readBytes(r: Reader, end: number): Uint8Array {
 
 /** An id of this many bytes as hex; '' for any other length and for zeros, which mean that there is none. */
 export function readHexId(r: Reader, end: number, byteCount: number): string {
+  const at = findId(r, end, byteCount)
+  return at < 0 ? '' : (r.bytes as unknown as Slicer).hexSlice(at, at + byteCount)
+}
+
+/** Passes over an id, and gives where it lies; −1 for what readHexId has '' for. */
+export function findId(r: Reader, end: number, byteCount: number): number {
   const stop = readFrame(r, end)
   const start = r.pos
   r.pos = stop
-  if (stop - start !== byteCount) return ''
-  for (let i = start; i < stop; i++) {
-    if (r.bytes[i] !== 0) return (r.bytes as unknown as Slicer).hexSlice(start, stop)
-  }
-  return ''
+  if (stop - start !== byteCount) return -1
+  for (let i = start; i < stop; i++) if (r.bytes[i] !== 0) return start
+  return -1
 }
 
 /**
