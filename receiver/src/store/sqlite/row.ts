@@ -34,7 +34,6 @@ export interface Rows {
 /** Sorts below every date. */
 export const noDate = -8_640_000_000_000_001
 export const maxDocumentChars = 16 * 1024 * 1024
-const tooLarge = `the event is larger than ${maxDocumentChars} characters`
 
 export const createRows = (): Rows => ({
   ids: [],
@@ -50,17 +49,32 @@ export const createRows = (): Rows => ({
 
 /** Adds the event, or says why it cannot be kept. */
 export function addRow(rows: Rows, event: Event, isRest = false): string | undefined {
-  if (event instanceof EncodedEvent && event.run.writer.form === 'json')
-    return addEncoded(rows, event, isRest)
+  if (event instanceof EncodedEvent && event.run.writer.form === 'json') {
+    const json = event.run.bytes.toString('utf8', event.start, event.end)
+    return pushRow(rows, event, { json, exact: undefined, archivedAt: undefined, isRest })
+  }
   const date = event.archived_at === null ? undefined : toDateMs(event.archived_at)
   const archivedAt = date === undefined ? undefined : Number(date)
   const document = toDocument(event)
   // A date, as MongoDB keeps it: milliseconds.
   if (archivedAt !== undefined) document.archived_at = toDateText(archivedAt)
   const json = toJson(document)
-  if (json.length > maxDocumentChars) return tooLarge
   const plain = isPlain(event.event_data) && (event.otel === undefined || isPlain(event.otel as Value))
-  if (isRest && archivedAt === undefined) keepEventJson(event, json)
+  const exact = plain ? undefined : toExactJson(document)
+  const refused = pushRow(rows, event, { json, exact, archivedAt, isRest })
+  if (refused === undefined && isRest && archivedAt === undefined) keepEventJson(event, json)
+  return refused
+}
+
+interface Written {
+  json: string
+  exact: string | undefined
+  archivedAt: number | undefined
+  isRest: boolean
+}
+
+function pushRow(rows: Rows, event: Event, { json, exact, archivedAt, isRest }: Written): string | undefined {
+  if (json.length > maxDocumentChars) return `the event is larger than ${maxDocumentChars} characters`
   rows.ids.push(event.event_id)
   rows.timestamps.push(event.event_timestamp)
   rows.levels.push(event.log_level)
@@ -68,22 +82,7 @@ export function addRow(rows: Rows, event: Event, isRest = false): string | undef
   rows.archived.push(event.archived)
   rows.documents.push(json)
   rows.rest.push(isRest)
-  rows.exacts.push(plain ? undefined : toExactJson(document))
-  return undefined
-}
-
-function addEncoded(rows: Rows, event: EncodedEvent, isRest: boolean): string | undefined {
-  const { run, start, end } = event
-  const json = run.bytes.toString('utf8', start, end)
-  if (json.length > maxDocumentChars) return tooLarge
-  rows.ids.push(event.event_id)
-  rows.timestamps.push(event.event_timestamp)
-  rows.levels.push(event.log_level)
-  rows.archivedAt.push(undefined)
-  rows.archived.push(false)
-  rows.documents.push(json)
-  rows.rest.push(isRest)
-  rows.exacts.push(undefined)
+  rows.exacts.push(exact)
   return undefined
 }
 
