@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { fromDocument, fromExactJson, parseJson, type Value } from '@madsci-events/sdk/event'
-import { ByteWriter } from '../../document/byte-writer.ts'
+import { DocumentBytes } from '../../document/document-bytes.ts'
 import { type DocumentWriter, maxPlaces } from '../../document/document-writer.ts'
 import { type Bytes, toKey, Word } from '../../document/word.ts'
 import { decodeStoredEvent } from './decode.ts'
@@ -9,13 +9,11 @@ import { bsonType, encodeMembers, room } from './encode.ts'
 const places = Array.from({ length: maxPlaces }, (_, index) => new Word(String(index)))
 
 /** Documents as BSON, the same bytes as EventEncoder makes of the event. */
-export class BsonWriter implements DocumentWriter {
+export class BsonWriter extends DocumentBytes implements DocumentWriter {
   readonly form = 'bson'
-  private readonly to = new ByteWriter(room)
-  private startOfDocument = room
 
-  start(): number {
-    return this.to.reset()
+  constructor() {
+    super(room)
   }
 
   begin(): void {
@@ -27,10 +25,6 @@ export class BsonWriter implements DocumentWriter {
   end(): number {
     this.close(this.startOfDocument)
     return this.to.position
-  }
-
-  drop(): void {
-    this.to.position = this.startOfDocument
   }
 
   text(key: Word, from: Bytes, start: number, stop: number): boolean {
@@ -93,14 +87,6 @@ export class BsonWriter implements DocumentWriter {
   members(prepared: Uint8Array): void {
     this.to.reserve(prepared.length)
     this.to.bytes(prepared)
-  }
-
-  take(): Buffer {
-    return this.to.take()
-  }
-
-  giveBack(bytes: Uint8Array): void {
-    this.to.giveBack(bytes)
   }
 
   read(document: Uint8Array) {

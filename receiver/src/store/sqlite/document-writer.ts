@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer'
 import { fromDocument, isPlain, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
-import { ByteWriter } from '../../document/byte-writer.ts'
+import { DocumentBytes } from '../../document/document-bytes.ts'
 import type { DocumentWriter } from '../../document/document-writer.ts'
 import { type Bytes, type Key, toKey, Word } from '../../document/word.ts'
 
@@ -25,13 +25,11 @@ const maxEscapeBytes = 6
 const kinds = Uint8Array.from(escapes, (escaped, byte) => (escaped ? 2 : byte > 127 ? 1 : 0))
 
 /** Documents as the JSON that REST shows, the same text as toEventJson makes of the event. */
-export class JsonWriter implements DocumentWriter {
+export class JsonWriter extends DocumentBytes implements DocumentWriter {
   readonly form = 'json'
-  private readonly to = new ByteWriter(0)
-  private startOfDocument = 0
 
-  start(): number {
-    return this.to.reset()
+  constructor() {
+    super(0)
   }
 
   begin(): void {
@@ -43,10 +41,6 @@ export class JsonWriter implements DocumentWriter {
   end(): number {
     this.byte(closeBrace)
     return this.to.position
-  }
-
-  drop(): void {
-    this.to.position = this.startOfDocument
   }
 
   text(key: Word, from: Bytes, start: number, stop: number): boolean {
@@ -129,14 +123,6 @@ export class JsonWriter implements DocumentWriter {
     this.to.reserve(prepared.length + 1)
     this.separate()
     this.to.bytes(prepared)
-  }
-
-  take(): Buffer {
-    return this.to.take()
-  }
-
-  giveBack(bytes: Uint8Array): void {
-    this.to.giveBack(bytes)
   }
 
   read(document: Uint8Array) {
