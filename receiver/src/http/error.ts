@@ -2,6 +2,7 @@ import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
+import { lingerOnUnreadBody } from './unread-body.ts'
 
 export interface ErrorDoorOptions {
   metric: Metric
@@ -45,8 +46,7 @@ export function registerErrors(
   })
 
   app.setErrorHandler((thrown: unknown, request, reply) => {
-    // A body that nobody read stays on the connection, where it would be taken for the next request.
-    if (request.method === 'POST' && !request.raw.readableEnded) reply.header('connection', 'close')
+    if (request.method === 'POST') lingerOnUnreadBody(request, reply)
     return sendError(reply, note(thrown, request.url))
   })
 

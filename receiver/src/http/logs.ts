@@ -12,6 +12,7 @@ import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { contentTypes, encodeStatus, encodeSuccess, encodingOf, type OtlpEncoding } from '../otlp/reply.ts'
 import { schemas } from './schema.ts'
 import { registerTelemetry, type TelemetryDoorOptions } from './telemetry.ts'
+import { lingerOnUnreadBody } from './unread-body.ts'
 
 export interface LogsDoorOptions extends TelemetryDoorOptions {
   ingest: Ingest
@@ -49,8 +50,7 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         else log.warn(fields, line)
       })
       if (error.retry) reply.header('retry-after', String(Math.ceil(error.retryAfterSeconds)))
-      // A body that nobody read stays on the connection, where it would be taken for the next request.
-      if (!request.raw.readableEnded) reply.header('connection', 'close')
+      lingerOnUnreadBody(request, reply)
       const encoding = encodingOf(request.headers['content-type']) ?? 'protobuf'
       return send(reply.code(error.status), encoding, encodeStatus(encoding, error))
     })
