@@ -9,7 +9,7 @@ process.env.MADSCI_SPOOL_DIR = mkdtempSync(join(tmpdir(), 'madsci-spool-'))
 process.on('exit', () => rmSync(process.env.MADSCI_SPOOL_DIR!, { recursive: true, force: true }))
 const shared = {
   pool: 'forks' as const,
-  // See receiver/bin/madsci-events.js.
+  // See receiver/bin/node-flags.js.
   execArgv: ['--no-memory-protection-keys'],
   env: { MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR },
   testTimeout: 30_000,

@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { nodeFlags } from './node-flags.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const source = join(root, 'src', 'main.ts')
@@ -28,11 +29,9 @@ function findNode() {
   process.exit(1)
 }
 
-// V8 guards its machine code with memory protection keys where the processor has them, and loses count of its pages when
-// several threads come and go: the process then ends with `Check failed: jit_page.has_value()`.
 const node = findNode()
-const isNewer = node === process.execPath && Number(process.versions.node.split('.')[0]) > 24
-const flags = isNewer ? [] : ['--no-memory-protection-keys']
+// The `node` package is of version 24.
+const flags = nodeFlags(node === process.execPath ? Number(process.versions.node.split('.')[0]) : 24)
 const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], { stdio: 'inherit' })
 // The terminal sends ctrl-C to both processes; a supervisor signals only this one. Either way the child decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { nodeFlags as launcherFlags } from '../../receiver/bin/node-flags.js'
 
 const main = join(import.meta.dirname, '../../receiver/src/main.ts')
 
@@ -36,14 +37,7 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
   )
   const child: ChildProcess = spawn(
     process.execPath,
-    [
-      '--no-memory-protection-keys',
-      '--conditions=madsci-events-source',
-      ...nodeFlags,
-      main,
-      command,
-      ...args,
-    ],
+    [...launcherFlags(24), '--conditions=madsci-events-source', ...nodeFlags, main, command, ...args],
     { cwd, env: { ...ownEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let stdout = ''

@@ -1,0 +1,11 @@
+/** What the receiver's Node of this major version is told. Who starts it without the launcher (the image, the tests) says the same. */
+export function nodeFlags(major) {
+  return [
+    // V8 guards its machine code with memory protection keys where the processor has them, and loses count of its pages
+    // when several threads come and go: the process then ends with `Check failed: jit_page.has_value()`.
+    ...(major > 24 ? [] : ['--no-memory-protection-keys']),
+    // MiB. Memory of bodies and documents is let go by collections of the young generation. In one of V8's own size it
+    // stays long enough to bring about collections of everything, and resident memory creeps up under load.
+    '--max-semi-space-size=8',
+  ]
+}
