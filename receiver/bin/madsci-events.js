@@ -32,7 +32,12 @@ function findNode() {
 const node = findNode()
 // The `node` package is of version 24.
 const flags = nodeFlags(node === process.execPath ? Number(process.versions.node.split('.')[0]) : 24)
-const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], { stdio: 'inherit' })
+// The channel ends with this process, however it dies: without it a launcher that was killed would leave a receiver that
+// owns the database file and that nobody supervises.
+const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], {
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  env: { ...process.env, MADSCI_EVENTS_LAUNCHED: '1' },
+})
 // The terminal sends ctrl-C to both processes; a supervisor signals only this one. Either way the child decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
