@@ -1,5 +1,5 @@
-import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { mkdirSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
@@ -13,10 +13,12 @@ import { runAlertTask } from './alert-task.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import type { CopyWorkerData } from './copy-worker.ts'
 import { JsonWriter } from './document-writer.ts'
+import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import type { Place } from './keep.ts'
 import { lockFile } from './lock.ts'
+import { claimDatabase, releaseDatabase } from './owner.ts'
 import { toStoredEvent } from './row.ts'
 import { deletedEventsSql, lastSeqSql, upgradeSchema } from './schema.ts'
 import { createWriter } from './write.ts'
@@ -36,17 +38,17 @@ const healthTimeoutMs = 1500
  * rows. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_STORE_UNAVAILABLE for a file that cannot be opened.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<EventStore> {
-  const { path, synchronous = 'full', log } = options
-  const lock = open(path, () => {
-    mkdirSync(dirname(path), { recursive: true })
-    return lockFile(path)
-  })
+  const { synchronous = 'full', log } = options
+  // By its own name: a link has another lock beside it, and SQLite keeps its log beside the file itself.
+  const path = open(options.path, () => toOwnName(options.path))
+  const lock = open(path, () => lockFile(path))
   let reading: DatabaseSync
   try {
     reading = open(path, () => {
       const database = openWritable(path, synchronous)
       try {
         upgradeSchema(database, path)
+        claimDatabase(database, path)
         runAlertTask(database, { kind: 'release' })
       } finally {
         database.close()
@@ -57,7 +59,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     lock.release()
     throw error
   }
-  const writer = createWriter({ path, synchronous })
   // Health may be asked every second.
   const throttle = createThrottle()
   const turn = new Int32Array(new SharedArrayBuffer(8))
@@ -78,6 +79,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   const lastSeq = reading.prepare(lastSeqSql)
   const deletedEvents = reading.prepare(deletedEventsSql)
   const readValue = (statement: StatementSync) => (statement.get() as { value: number }).value
+  // The first read makes the log, if there is none.
+  open(path, () => readValue(lastSeq))
+  const files = identifyFiles(path, options.path)
+  const writer = createWriter({ path, synchronous, files })
 
   async function guarded<T>(read: () => T): Promise<T> {
     try {
@@ -188,10 +193,26 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       await queries.close()
       await writer.close()
       reading.close()
-      // The last connection folds the log back into the file, which then stands alone.
-      openWritable(path, synchronous).close()
+      // The last connection folds the log back into the file, which then stands alone. Not one of another file.
+      if (!findFileTrouble(files)) {
+        const last = openWritable(path, synchronous)
+        releaseDatabase(last)
+        last.close()
+      }
+      closeFiles(files)
       lock.release()
     },
+  }
+}
+
+/** Makes the folder. The name of the file without symbolic links, also of one that does not exist yet. */
+function toOwnName(path: string): string {
+  mkdirSync(dirname(path), { recursive: true })
+  try {
+    return realpathSync(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
+    return join(realpathSync(dirname(path)), basename(path))
   }
 }
 
