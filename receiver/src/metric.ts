@@ -6,6 +6,8 @@ export const counters = {
   events_received: 'Events that reached the gate or were refused while decoding',
   events_stored: 'Events committed to the store',
   events_duplicate: 'Events whose id was stored already',
+  events_conflicting:
+    'Events of POST /event whose id was stored already with other content; the stored one is kept',
   events_rejected: 'Events refused for good, by reason',
   events_unavailable: 'Events answered with 503 because nothing could be told of their commit',
   requests_refused: 'Requests that ended with an error, by error code',
