@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync } from 'node:fs'
+import { mkdirSync, realpathSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
@@ -12,6 +12,7 @@ import { createAlertStore } from './alert.ts'
 import { runAlertTask } from './alert-task.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import type { CopyWorkerData } from './copy-worker.ts'
+import { adviceForDamage, createDamage, isDamage } from './damage.ts'
 import { JsonWriter } from './document-writer.ts'
 import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
@@ -32,6 +33,8 @@ export interface SqliteStoreOptions {
 }
 
 const healthTimeoutMs = 1500
+// A start and a stop at once wait for this check. Reading a larger file whole takes too long beside the lab's work: damage there is found when somebody comes across it.
+const checkedBytes = 256 * 1024 ** 2
 
 /**
  * Events in one SQLite file, owned by this process: one thread writes, one answers queries, and this one reads single
@@ -59,6 +62,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     lock.release()
     throw error
   }
+  const damage = createDamage(path, log)
+  const closing = new AbortController()
+  const checking =
+    statSync(path).size > checkedBytes
+      ? undefined
+      : runJob<{ trouble?: string }>(workerUrl('./sqlite/check-worker'), path, closing.signal).then(
+          ({ trouble }) => trouble !== undefined && damage.see(trouble),
+          () => {},
+        )
   // Health may be asked every second.
   const throttle = createThrottle()
   const turn = new Int32Array(new SharedArrayBuffer(8))
@@ -67,10 +79,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     file: workerUrl('./sqlite/find-worker'),
     workerData: data,
     turn,
-    toError: ({ message, code }) =>
-      code === timeIsUp
-        ? new EventError('EVT_QUERY_TIMEOUT')
-        : new EventError('EVT_STORE_UNAVAILABLE', `SQLite: ${message}`),
+    toError: ({ message, code }) => {
+      if (code === timeIsUp) return new EventError('EVT_QUERY_TIMEOUT')
+      damage.see(message)
+      return new EventError('EVT_STORE_UNAVAILABLE', `SQLite: ${message}`)
+    },
   })
   const byId = reading.prepare('SELECT document, exact FROM events WHERE id = ?')
   const bySeq = reading.prepare('SELECT seq, id FROM events WHERE seq > ? ORDER BY seq LIMIT ?')
@@ -82,13 +95,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   // The first read makes the log, if there is none.
   open(path, () => readValue(lastSeq))
   const files = identifyFiles(path, options.path)
-  const writer = createWriter({ path, synchronous, files })
+  const writer = createWriter({ path, synchronous, files, onTrouble: damage.see })
 
   async function guarded<T>(read: () => T): Promise<T> {
     try {
       return read()
     } catch (cause) {
-      throw toStoreError(cause)
+      const error = toStoreError(cause)
+      damage.see(error.message)
+      throw error
     }
   }
 
@@ -97,9 +112,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       // Only a commit shows that a full disk has room again.
       if (writer.trouble !== undefined)
         await withDeadline(writer.probe(), healthTimeoutMs, 'SQLite: no answer')
-      return { connected: true, totalEvents: readValue(lastSeq) - readValue(deletedEvents) }
+      const totalEvents = readValue(lastSeq) - readValue(deletedEvents)
+      return { connected: true, totalEvents, ...(damage.found !== undefined && { damage: damage.found }) }
     } catch (cause) {
       const reason = toStoreError(cause).message
+      damage.see(reason)
       throttle('health', (suppressed) => log.warn({ reason, suppressed }, 'the store is not healthy'))
       return { connected: false, totalEvents: null, reason }
     }
@@ -190,6 +207,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     },
     health,
     async close() {
+      closing.abort()
+      await checking
       await queries.close()
       await writer.close()
       reading.close()
@@ -221,11 +240,9 @@ function open<T>(path: string, make: () => T): T {
     return make()
   } catch (cause) {
     if (cause instanceof EventError) throw cause
-    throw new EventError(
-      'EVT_STORE_UNAVAILABLE',
-      `${path} cannot be opened: ${toStoreError(cause).message}`,
-      { cause },
-    )
+    const { message } = toStoreError(cause)
+    const advice = isDamage(message) ? `; ${adviceForDamage}` : ''
+    throw new EventError('EVT_STORE_UNAVAILABLE', `${path} cannot be opened: ${message}${advice}`, { cause })
   }
 }
 

@@ -46,6 +46,8 @@ export interface WriterOptions {
   synchronous: Synchronous
   /** As they were when the database was opened. */
   files: FileIdentity
+  /** Told why a commit failed. */
+  onTrouble?: (reason: string) => void
   /** Mean duration of small commits up to which the caller makes them itself. */
   quickMs?: number
 }
@@ -61,7 +63,7 @@ export interface WriterOptions {
  * the thread has the work until the disk is quick again. What fails here, the thread tries again.
  */
 export function createWriter(options: WriterOptions): Writer {
-  const { path, synchronous, files, quickMs = defaultQuickMs } = options
+  const { path, synchronous, files, quickMs = defaultQuickMs, onTrouble = () => {} } = options
   const here = createCommitter({ path, synchronous, files, isBrief: true })
   const waiting = new Map<number, Waiting>()
   const commits = { here: 0, thread: 0 }
@@ -85,6 +87,7 @@ export function createWriter(options: WriterOptions): Writer {
       waiting.delete(message.write)
       if ('failed' in message) {
         trouble = message.failed
+        onTrouble(trouble)
         troubleCharacters = Math.min(usualCharacters, Math.max(troubleCharacters, call?.characters ?? 0))
         call?.reject(new EventError('EVT_STORE_UNAVAILABLE', message.failed))
       } else {

@@ -4,6 +4,7 @@ import {
   link as hardLink,
   mkdir,
   mkdtemp,
+  open as openFile,
   readFile,
   rename,
   rm,
@@ -14,6 +15,7 @@ import {
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
@@ -149,6 +151,40 @@ describe('SQLite store', () => {
       message: expect.stringContaining('overwritten'),
     })
     expect(await opened.health()).toMatchObject({ connected: false })
+  })
+
+  it('a damaged file is told at the start, and while it runs when somebody comes across the damage', async () => {
+    const filled = await open()
+    for (let at = 0; at < 4; at++)
+      await filled.write(Array.from({ length: 500 }, (_, i) => makeEvent(`event-${at}-${i}`)))
+    await filled.close()
+    store = undefined
+    const whole = await readFile(path)
+    const leaf = Array.from({ length: whole.length / 4096 }, (_, page) => page * 4096).filter(
+      (at) => whole[at] === 0x0d,
+    )
+    const damaged = Buffer.from(whole)
+    for (const at of leaf.slice(leaf.length / 2, -8)) damaged.fill(0xff, at, at + 4096)
+    const errors: string[] = []
+    const log = { ...silentLog, error: (_: object, message: string) => void errors.push(message) }
+    await writeFile(path, damaged)
+    store = await openSqliteStore({ path, log })
+    await expect.poll(async () => (await store!.health()).damage).toContain('damaged')
+    expect(await store.write([makeEvent('after')])).toEqual(['stored'])
+    expect(await store.health()).toMatchObject({ connected: true })
+    expect(errors).toEqual([expect.stringContaining('salvage')])
+    await store.close()
+
+    await writeFile(path, whole)
+    store = await openSqliteStore({ path, log: silentLog })
+    await sleep(500)
+    expect((await store.health()).damage).toBeUndefined()
+    // As a disk damages it: in place, below SQLite.
+    const file = await openFile(path, 'r+')
+    for (const at of leaf.slice(leaf.length / 2, -8)) await file.write(damaged, at, 4096, at)
+    await file.close()
+    await expect(collect(store, { order: 'oldest' })).rejects.toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+    expect((await store.health()).damage).toContain('malformed')
   })
 
   it('a second owner is refused by any name: a symbolic link, a hard link, a lock that was removed', async () => {
