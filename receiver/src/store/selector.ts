@@ -1,7 +1,7 @@
 import { EventError, isObject, parseTimestamp, setKey, type Value } from '@madsci-events/sdk/event'
 import { type Expression, parseExpression } from './expression.ts'
 import { typeNumbers } from './order.ts'
-import { parseRegex } from './regex.ts'
+import { parseRegex, type TextPattern } from './regex.ts'
 import { toAllTexts, toHighestText, toLowestText } from './time-text.ts'
 
 type Members = { [key: string]: Value }
@@ -23,7 +23,7 @@ export type Condition =
 export type FieldTest =
   | { kind: '$eq' | '$gt' | '$gte' | '$lt' | '$lte'; value: Value }
   | { kind: '$in'; values: readonly Value[] }
-  | { kind: '$regex'; regex: RegExp }
+  | { kind: '$regex'; regex: TextPattern }
   | { kind: '$exists' }
   | { kind: '$type'; types: ReadonlySet<number> }
   | { kind: '$size'; size: number }
