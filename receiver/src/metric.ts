@@ -15,6 +15,8 @@ export const counters = {
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor log.record.uid',
   alert_events: 'Events that a rule saw, by rule; those of duplicates and failed writes too',
+  alert_timeouts:
+    'Events that a rule could not judge in time, by rule: its regular expression needs backtracking',
   alert_notices: 'Messages that the rules asked for, before channels and addresses',
   alert_events_suppressed: 'Events that a maintenance window kept from raising an alert',
   alert_attempts: 'Attempts to deliver a message, by outcome',
@@ -53,6 +55,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   events_rejected: 'reason',
   requests_refused: 'code',
   alert_events: 'rule',
+  alert_timeouts: 'rule',
   alert_attempts: 'outcome',
   build_info: 'version',
   fanout_sent: 'destination',
