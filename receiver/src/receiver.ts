@@ -105,6 +105,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       metric,
       log,
       maxBodyBytes,
+      maxRequestRecords: config.maxRequestRecords,
       requestTimeoutMs,
       queryTimeoutMs,
       archiveBatchSize: config.archiveBatchSize,

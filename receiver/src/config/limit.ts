@@ -41,6 +41,11 @@ export const limitSettings = {
     about: 'largest body, also after decompression; over it 413',
     most: 2 ** 30,
   }),
+  max_request_records: count(200_000, 1, {
+    unit: 'records',
+    about: 'records of one OTLP request; over it 413',
+    most: 10_000_000,
+  }),
   max_in_flight_bytes: count(134_217_728, 1024, {
     unit: 'bytes',
     about: 'bodies under way together; over it 429 with Retry-After, before the body is read',
@@ -48,7 +53,8 @@ export const limitSettings = {
   }),
   max_batch_events: count(2000, 1, {
     unit: 'events',
-    about: 'events of one store write at most; a larger request is a write of its own',
+    about:
+      'events of one store write at most; a larger request is written in parts, and other requests between them',
     most: 100_000,
   }),
   query_timeout_ms: count(60_000, 0, {

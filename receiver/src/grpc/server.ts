@@ -14,7 +14,7 @@ import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
-import { decodeProtobuf } from '../otlp/protobuf.ts'
+import { decodeProtobuf, decodeProtobufInSteps, isLong } from '../otlp/protobuf.ts'
 import { contentTypes, encodeSuccess } from '../otlp/reply.ts'
 import { readMessage, toFrame } from './message.ts'
 import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.ts'
@@ -24,6 +24,7 @@ export interface GrpcOptions {
   metric: Metric
   log: Log
   maxBodyBytes: number
+  maxRequestRecords: number
   /** How long a call may take to arrive whole; 0 = no limit. */
   requestTimeoutMs: number
   /** Undefined: traces and metrics are UNIMPLEMENTED. */
@@ -59,7 +60,7 @@ const windowBytes = 256 * 1024
  * Sources: OTLP 1.x, OTLP/gRPC; gRPC over HTTP/2.
  */
 export function createGrpcServer(options: GrpcOptions): GrpcServer {
-  const { ingest, metric, log, maxBodyBytes, requestTimeoutMs, passOn } = options
+  const { ingest, metric, log, maxBodyBytes, maxRequestRecords, requestTimeoutMs, passOn } = options
   const accept = createLogsIntake(options)
   const throttle = createThrottle()
   const sessions = new Set<ServerHttp2Session>()
@@ -154,8 +155,12 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     const turn = ticket.turn()
     if (turn) await turn
     const { documents } = ingest
-    const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes, documents }
-    return encodeSuccess('protobuf', await accept(decodeProtobuf(bytes, options)))
+    const receivedUnixNano = BigInt(nowMicros()) * 1000n
+    const options = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords, documents }
+    const accepting = isLong(bytes)
+      ? accept(await decodeProtobufInSteps(bytes, options))
+      : accept(decodeProtobuf(bytes, options))
+    return encodeSuccess('protobuf', await accepting)
   }
 
   function tell(error: EventError): void {

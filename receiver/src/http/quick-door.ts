@@ -74,6 +74,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
     let head: SimpleHead | undefined
     let bodyStart = 0
     let ticket: Ticket | undefined
+    let counted = 0
     let isLate = false
     connections.add(connection)
 
@@ -99,6 +100,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
     function tryEnter(bodyBytes: number): boolean {
       try {
         ticket = enter(bodyBytes)
+        counted = 0
         return true
       } catch {
         // The server asks the gate again, and knows how to say no.
@@ -106,9 +108,21 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
       }
     }
 
+    /** Of the body, so many bytes have come. */
+    function tryGrow(bodyBytes: number): boolean {
+      try {
+        ticket!.grow(bodyBytes - counted)
+        counted = bodyBytes
+        return true
+      } catch {
+        return false
+      }
+    }
+
     function proceed(bytes: Buffer): void {
       const missing = bodyStart + head!.bodyBytes - bytes.length
-      if (missing === 0) {
+      if (missing >= 0 && !tryGrow(bytes.length - bodyStart)) handOver()
+      else if (missing === 0) {
         if (isLate) socket.setTimeout(keepAliveMs)
         isLate = false
         connection.state = 'answering'

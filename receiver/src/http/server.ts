@@ -37,6 +37,7 @@ export interface HttpOptions extends SettingsDoorOptions {
   metric: Metric
   log: Log
   maxBodyBytes: number
+  maxRequestRecords: number
   requestTimeoutMs: number
   queryTimeoutMs: number
   archiveBatchSize: number
@@ -98,7 +99,10 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */
 export async function createOtlpServer(
-  options: Pick<HttpOptions, 'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs' | 'passOn'>,
+  options: Pick<
+    HttpOptions,
+    'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'maxRequestRecords' | 'requestTimeoutMs' | 'passOn'
+  >,
 ): Promise<HttpServer> {
   const app = createApp(options)
   observeRequests(app, options.metric)
