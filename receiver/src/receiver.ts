@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
 import { type Alerts, createMatchOf, startAlerts } from './alert/alerts.ts'
@@ -106,6 +107,13 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       log,
       maxBodyBytes,
       maxRequestRecords: config.maxRequestRecords,
+      corsOrigins: config.corsOrigins,
+      allowedHosts: [
+        ...config.allowedHosts,
+        hostname(),
+        config.serverUrl.hostname,
+        ...(config.publicUrl === undefined ? [] : [new URL(config.publicUrl).hostname]),
+      ],
       requestTimeoutMs,
       queryTimeoutMs,
       archiveBatchSize: config.archiveBatchSize,
@@ -152,7 +160,6 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
         report_dir: reportDir,
       }),
       rateLimit: toRateLimit(config),
-      corsOrigins: config.corsOrigins,
       otel: toOtel(config),
       explorerUrl: config.explorerUrl,
       definition: {

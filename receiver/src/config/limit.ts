@@ -36,6 +36,14 @@ export const limitSettings = {
     parse: parseOrigins,
     schema: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }, { type: 'null' }] },
   }),
+  allowed_hosts: structured('[]', {
+    unit: 'JSON',
+    about:
+      'list of names under which requests may address this receiver (header Host), beside IP addresses, names without a dot, `.local`, `.localhost`, `.internal`, `.svc`, `.svc.cluster.local`, the name of the machine, and the hosts of server_url and public_url; `["*"]`: any',
+    parse: parseTexts,
+    show: (list) => list,
+    schema: { type: 'array', items: { type: 'string' } },
+  }),
   max_body_bytes: count(67_108_864, 1024, {
     unit: 'bytes',
     about: 'largest body, also after decompression; over it 413',

@@ -19,6 +19,8 @@ export interface QuickDoorOptions {
   /** Connections without a request for so long are ended; a request must arrive whole in `requestTimeoutMs` (0 = no limit). */
   keepAliveMs: number
   requestTimeoutMs: number
+  /** A request that names another host is the server's to refuse. */
+  isAllowedHost: (host: string) => boolean
   /** Asked before a body is waited for. */
   enter: (bodyBytes: number) => Ticket
   /** Never rejects. */
@@ -52,7 +54,7 @@ const maxHeadBytes = 8192
  *  3. A body is waited for only after the gate has let it in.
  */
 export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickDoor {
-  const { path, maxBodyBytes, keepAliveMs, requestTimeoutMs, enter, answer } = options
+  const { path, maxBodyBytes, keepAliveMs, requestTimeoutMs, isAllowedHost, enter, answer } = options
   const [serve] = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
   server.removeAllListeners('connection')
   const connections = new Set<Connection>()
@@ -63,7 +65,8 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
   function headOf(text: string): SimpleHead | undefined {
     if (heads.has(text)) return heads.get(text)
     const head = parseSimpleHead(text)
-    const isOurs = head !== undefined && head.path === path && head.bodyBytes <= maxBodyBytes
+    const isOurs =
+      head !== undefined && head.path === path && head.bodyBytes <= maxBodyBytes && isAllowedHost(head.host)
     if (heads.size >= maxHeads) heads.clear()
     if (text.length <= 1000) heads.set(text, isOurs ? head : undefined)
     return isOurs ? head : undefined

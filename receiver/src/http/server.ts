@@ -16,6 +16,7 @@ import { registerCors } from './cors.ts'
 import { createErrorNotes, registerErrors, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerExplorer } from './explorer.ts'
+import { createHostCheck, type GuardOptions, registerGuard, registerSecurityHeaders } from './guard.ts'
 import { type HealthDoorOptions, registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
@@ -29,7 +30,7 @@ import { registerStream } from './stream.ts'
 import { registerTimeline } from './timeline.ts'
 import { registerUtilization } from './utilization.ts'
 
-export interface HttpOptions extends SettingsDoorOptions {
+export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   ingest: Ingest
   store: EventStore
   /** Undefined: no alerts are raised. */
@@ -54,7 +55,6 @@ export interface HttpOptions extends SettingsDoorOptions {
   passOn: PassOn | undefined
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
-  corsOrigins: '*' | readonly string[] | undefined
   otel: HealthDoorOptions['otel']
   explorerUrl: string | undefined
 }
@@ -76,6 +76,8 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const takeEvent = createEventTaker(options)
   observeRequests(app, options.metric)
   registerErrors(app, note)
+  registerGuard(app, options)
+  registerSecurityHeaders(app, options)
   registerCors(app, options.corsOrigins)
   registerRateLimit(app, options.rateLimit)
   await registerOpenApi(app, options)
@@ -99,14 +101,17 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */
 export async function createOtlpServer(
-  options: Pick<
-    HttpOptions,
-    'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'maxRequestRecords' | 'requestTimeoutMs' | 'passOn'
-  >,
+  options: GuardOptions &
+    Pick<
+      HttpOptions,
+      'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'maxRequestRecords' | 'requestTimeoutMs' | 'passOn'
+    >,
 ): Promise<HttpServer> {
   const app = createApp(options)
   observeRequests(app, options.metric)
   registerErrors(app, createErrorNotes(options))
+  registerGuard(app, options)
+  registerSecurityHeaders(app, options)
   registerLogs(app, options)
   return wrap(app)
 }
@@ -114,7 +119,7 @@ export async function createOtlpServer(
 /** Plain POST /event goes past fastify: its hooks do not see these requests, but the gate, the errors and the counts are the same. */
 function openEventDoor(
   app: FastifyInstance,
-  { ingest, metric, maxBodyBytes, requestTimeoutMs }: HttpOptions,
+  { ingest, metric, maxBodyBytes, requestTimeoutMs, allowedHosts }: HttpOptions,
   {
     note,
     takeEvent,
@@ -126,6 +131,7 @@ function openEventDoor(
     maxBodyBytes: Math.min(maxBodyBytes, maxQuickBytes),
     keepAliveMs,
     requestTimeoutMs,
+    isAllowedHost: createHostCheck(allowedHosts),
     enter: (bytes) => ingest.enter(bytes),
     async answer(bytes, contentType) {
       const startedMs = performance.now()
