@@ -107,6 +107,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       log,
       maxBodyBytes,
       maxRequestRecords: config.maxRequestRecords,
+      maxConnections: config.maxConnections,
       corsOrigins: config.corsOrigins,
       allowedHosts: [
         ...config.allowedHosts,

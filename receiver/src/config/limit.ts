@@ -49,6 +49,12 @@ export const limitSettings = {
     about: 'largest body, also after decompression; over it 413',
     most: 2 ** 30,
   }),
+  max_connections: count(1000, 4, {
+    unit: 'connections',
+    about:
+      'connections of each listener; three quarters of them for one address; never more than the descriptors of the process (`ulimit -n`) allow',
+    most: 1_000_000,
+  }),
   max_request_records: count(200_000, 1, {
     unit: 'records',
     about: 'records of one OTLP request; over it 413',

@@ -30,6 +30,9 @@ export interface QuickDoorOptions {
 export interface QuickDoor {
   /** Ends the connections that have no request under way. */
   closeIdle(): void
+  /** Ends the connections whose request has not come whole. */
+  closeArriving(): void
+  isAnswering(socket: Socket): boolean
   /** Ends every connection. */
   destroy(): void
 }
@@ -192,6 +195,13 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
   return {
     closeIdle() {
       for (const { socket, state } of connections) if (state === 'idle') socket.destroySoon()
+    },
+    closeArriving() {
+      for (const { socket, state } of connections) if (state === 'reading') socket.destroy()
+    },
+    isAnswering(socket) {
+      for (const one of connections) if (one.socket === socket) return one.state === 'answering'
+      return false
     },
     destroy() {
       for (const { socket } of connections) socket.destroy()

@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { Backups } from '../backup/backup.ts'
+import { type ConnectionLimitOptions, limitConnections } from '../connection.ts'
 import type { PassOn } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Log } from '../log.ts'
@@ -39,6 +41,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   log: Log
   maxBodyBytes: number
   maxRequestRecords: number
+  maxConnections: number
   requestTimeoutMs: number
   queryTimeoutMs: number
   archiveBatchSize: number
@@ -95,8 +98,9 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerHealth(app, options)
   registerMetrics(app, options)
   // Headers of CORS are a hook's.
-  if (options.corsOrigins !== undefined) return wrap(app)
-  return wrap(app, openEventDoor(app, options, { note, takeEvent }))
+  const door =
+    options.corsOrigins === undefined ? openEventDoor(app, options, { note, takeEvent }) : undefined
+  return wrap(app, { ...options, listener: 'http' }, door)
 }
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */
@@ -104,7 +108,14 @@ export async function createOtlpServer(
   options: GuardOptions &
     Pick<
       HttpOptions,
-      'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'maxRequestRecords' | 'requestTimeoutMs' | 'passOn'
+      | 'ingest'
+      | 'metric'
+      | 'log'
+      | 'maxBodyBytes'
+      | 'maxRequestRecords'
+      | 'maxConnections'
+      | 'requestTimeoutMs'
+      | 'passOn'
     >,
 ): Promise<HttpServer> {
   const app = createApp(options)
@@ -113,7 +124,7 @@ export async function createOtlpServer(
   registerGuard(app, options)
   registerSecurityHeaders(app, options)
   registerLogs(app, options)
-  return wrap(app)
+  return wrap(app, { ...options, listener: 'otlp' })
 }
 
 /** Plain POST /event goes past fastify: its hooks do not see these requests, but the gate, the errors and the counts are the same. */
@@ -175,7 +186,37 @@ function createApp({ requestTimeoutMs }: Pick<HttpOptions, 'requestTimeoutMs'>):
   return app
 }
 
-function wrap(app: FastifyInstance, door?: QuickDoor): HttpServer {
+// After that a request that has not come whole is not waited for: its sender has no answer, and sends it again.
+const arrivalGraceMs = 2000
+
+function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: QuickDoor): HttpServer {
+  const { server } = app
+  const connections = new Set<Socket>()
+  /** Requests that came whole and have no answer yet, by connection. */
+  const answering = new Map<Socket, number>()
+  server.on('request', (request, response) => {
+    const { socket } = request
+    const begin = () => answering.set(socket, (answering.get(socket) ?? 0) + 1)
+    if (request.complete) begin()
+    else request.once('end', begin)
+    response.once('close', () => {
+      const left = (answering.get(socket) ?? 1) - 1
+      if (left > 0) answering.set(socket, left)
+      else answering.delete(socket)
+    })
+  })
+  limitConnections(server, limits)
+  server.on('connection', (socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+
+  function endArriving(): void {
+    door?.closeArriving()
+    for (const socket of connections)
+      if (!answering.has(socket) && !door?.isAnswering(socket)) socket.destroy()
+  }
+
   return {
     async listen({ host, port }) {
       await app.listen({ host, port })
@@ -185,13 +226,17 @@ function wrap(app: FastifyInstance, door?: QuickDoor): HttpServer {
     async close() {
       // A connection whose request ends now stays open for a next one, which would only be refused.
       const timer = setInterval(() => {
-        app.server.closeIdleConnections()
+        server.closeIdleConnections()
         door?.closeIdle()
       }, 50)
-      await app.close().finally(() => clearInterval(timer))
+      const grace = setTimeout(endArriving, arrivalGraceMs)
+      await app.close().finally(() => {
+        clearInterval(timer)
+        clearTimeout(grace)
+      })
     },
     destroy() {
-      app.server.closeAllConnections()
+      server.closeAllConnections()
       door?.destroy()
     },
   }
