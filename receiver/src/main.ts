@@ -1,5 +1,8 @@
 import { runCommand } from './cli/command.ts'
 
+// What we write is for this user alone, also what a library creates (SQLite's log, temporary files).
+process.umask(0o077)
+
 const stopping = new AbortController()
 const onceMs = 100
 let askedMs = 0

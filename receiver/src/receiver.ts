@@ -20,6 +20,7 @@ import { createMetric, type Metric } from './metric.ts'
 import { resolveManagerId } from './registry.ts'
 import { type RetentionOptions, startRetention } from './retention/retention.ts'
 import { parseSelector } from './store/selector.ts'
+import { tightenReports } from './utilization/report-file.ts'
 import { createUtilization } from './utilization/thread.ts'
 
 /** The version of this package. */
@@ -123,6 +124,12 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     }
     const backupDir = toFolder(config.backupDir, config, options)
     const reportDir = toFolder(config.reportDir, config, options)
+    const reportCount = tightenReports(reportDir)
+    if (reportCount > 0)
+      log.warn(
+        { folder: reportDir, count: reportCount },
+        'other users could read these reports; they no longer can',
+      )
     const backups = createBackups({
       store,
       log,

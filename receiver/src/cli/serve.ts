@@ -22,6 +22,7 @@ export function createLog(config: Config): Log {
 export async function openReceiver(config: Config, log: Log, terminal: Terminal): Promise<Receiver> {
   const { workingDirectory, environment } = terminal
   for (const name of config.unknown) log.warn({ name }, 'this is no setting; it is ignored')
+  for (const text of config.warnings) log.warn({}, text)
   if (config.otelEnabled) {
     log.warn(
       {},

@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import { createWriteStream, statSync, type WriteStream } from 'node:fs'
+import { createWriteStream, fstatSync, type WriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
@@ -7,6 +7,7 @@ import { createZoneConverter, EventError, parseLevel, parseTimestamp } from '@ma
 import { verifyBackup } from '../backup/backup.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { openSource, openStore } from '../database.ts'
+import { openPrivateFile } from '../private-file.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
@@ -78,9 +79,10 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
   }
 }
 
-/** On the disk when it ends; a device or a pipe has none. */
+/** On the disk when it ends; a device or a pipe has none. For this user alone. */
 function openOutput(path: string): WriteStream {
-  return createWriteStream(path, { flush: statSync(path, { throwIfNoEntry: false })?.isFile() ?? true })
+  const fd = openPrivateFile(path, { followsLinks: true })
+  return createWriteStream(path, { fd, flush: fstatSync(fd).isFile() })
 }
 
 /** Waits while the reader of standard output does. */
@@ -100,7 +102,7 @@ export async function importFrom(call: CommandCall, terminal: Terminal): Promise
   }
   const input = await openInput(from, call, config, terminal)
   const notes = call.options.report
-    ? createWriteStream(resolve(terminal.workingDirectory, String(call.options.report)))
+    ? openOutput(resolve(terminal.workingDirectory, String(call.options.report)))
     : undefined
   const progress = createProgress(terminal, input.total)
   try {

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
+import { createPrivateFile, makePrivateFolder, refusePlanted, tighten } from '../../private-file.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
@@ -38,7 +38,8 @@ const healthTimeoutMs = 1500
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<EventStore> {
   const { path, synchronous = 'full', log } = options
   const lock = open(path, () => {
-    mkdirSync(dirname(path), { recursive: true })
+    makePrivateFolder(dirname(path))
+    makePrivate(path, log)
     return lockFile(path)
   })
   let reading: DatabaseSync
@@ -193,6 +194,20 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       lock.release()
     },
   }
+}
+
+/** SQLite gives the files beside a database the mode of the database itself. */
+function makePrivate(path: string, log: Log): void {
+  refusePlanted(dirname(path))
+  createPrivateFile(path)
+  const files = [
+    path,
+    ...['-wal', '-shm', '-journal', '.lock', '.lock-journal'].map((ending) => path + ending),
+  ]
+  for (const file of files) refusePlanted(file)
+  const changed = files.flatMap(tighten)
+  if (changed.length > 0)
+    log.warn({ files: changed }, 'other users could read these files; their mode is 0600 now')
 }
 
 function open<T>(path: string, make: () => T): T {
