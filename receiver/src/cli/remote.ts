@@ -53,7 +53,7 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
   if (options.json) terminal.stdout.write(`${text}\n`)
   else {
     const events = parseJson(text) as { [id: string]: { [key: string]: Value } }
-    for (const event of Object.values(events)) terminal.stdout.write(`${toLine(event)}\n`)
+    for (const event of Object.values(events)) terminal.stdout.line(toLine(event))
   }
   return 0
 }
@@ -96,7 +96,8 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
   return 0
 
   function show(json: string): void {
-    terminal.stdout.write(`${options.json ? json : toLine(parseJson(json) as { [key: string]: Value })}\n`)
+    if (options.json) terminal.stdout.write(`${json}\n`)
+    else terminal.stdout.line(toLine(parseJson(json) as { [key: string]: Value }))
   }
 }
 
@@ -115,6 +116,7 @@ export async function backup(call: CommandCall, terminal: Terminal): Promise<num
     progress.end()
   }
   const { backup_path: path } = JSON.parse(text) as { backup_path: string }
-  terminal.stdout.write(`${call.options.json ? text : path}\n`)
+  if (call.options.json) terminal.stdout.write(`${text}\n`)
+  else terminal.stdout.line(path)
   return 0
 }

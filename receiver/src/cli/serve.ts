@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import type { Config } from '../config/config.ts'
+import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
 import { type Receiver, startReceiver, version } from '../receiver.ts'
 import { readSettings } from './setting.ts'
@@ -15,8 +16,12 @@ export async function serve(flags: { [name: string]: string }, terminal: Termina
 }
 
 /** JSON lines on standard error, written before the call returns, so that a crash keeps the last of them. */
-export function createLog(config: Config): Log {
-  return pino({ level: config.logLevel, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }))
+export function createLog(config: Pick<Config, 'logLevel'>): Log {
+  const stderr = pino.destination({ fd: 2, sync: true })
+  return pino(
+    { level: config.logLevel, base: { pid: process.pid } },
+    { write: (line: string) => void stderr.write(toInertText(line)) },
+  )
 }
 
 export async function openReceiver(config: Config, log: Log, terminal: Terminal): Promise<Receiver> {
@@ -43,7 +48,7 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
       `  times without a zone count as UTC, and this machine's zone is ${zone}: naive_timezone=${zone} converts them`,
     )
   }
-  terminal.stdout.write(`${lines.join('\n')}\n`)
+  for (const line of lines) terminal.stdout.line(line)
   log.info(
     { url: receiver.url, otlpUrl: receiver.otlpUrl, grpcUrl: receiver.grpcUrl, store: receiver.storeText },
     'the receiver listens',

@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { resolve } from 'node:path'
 import type { CommandCall } from './call.ts'
 import type { Terminal } from './terminal.ts'
@@ -30,12 +29,11 @@ export async function spool(
     sum.damaged += isDamaged ? 1 : 0
     sums.set(key, sum)
     if (options.count || terminal.stopping.aborted) continue
-    for (const line of segment.lines())
-      if (stdout.write(`${line}\n`) === false) await once(stdout as unknown as NodeJS.EventEmitter, 'drain')
+    for (const line of segment.lines()) if (stdout.write(`${line}\n`) === false) await stdout.drained()
   }
   const all = [...sums.values()]
   if (options.json) (options.count ? stdout : stderr).write(`${JSON.stringify({ spool: all })}\n`)
-  else for (const sum of all) (options.count ? stdout : stderr).write(`${toText(sum)}\n`)
+  else for (const sum of all) (options.count ? stdout : stderr).line(toText(sum))
   return 0
 }
 

@@ -87,7 +87,7 @@ function openOutput(path: string): WriteStream {
 
 /** Waits while the reader of standard output does. */
 async function write({ stdout }: Terminal, piece: string): Promise<void> {
-  if (stdout.write(piece) === false) await once(stdout as unknown as NodeJS.EventEmitter, 'drain')
+  if (stdout.write(piece) === false) await stdout.drained()
 }
 
 export async function importFrom(call: CommandCall, terminal: Terminal): Promise<number> {

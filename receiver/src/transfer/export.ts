@@ -8,13 +8,14 @@ import {
   toRecord,
   type Value,
 } from '@madsci-events/sdk/event'
+import { toCsvCell } from '../csv-cell.ts'
 import { toLogsDataLine } from '../otlp/encode-json.ts'
 import type { StoredEvent } from '../store/event-store.ts'
 
 /**
  * Forms of an export:
  *  - `ndjson`: a document a line, exact (sdk event/json.ts), so that `import` gives back what was stored;
- *  - `csv`: a row an event, RFC 4180, `source` and `event_data` as JSON;
+ *  - `csv`: a row an event, RFC 4180, `source` and `event_data` as JSON, formulas made inert (../csv-cell.ts);
  *  - `otlp`: a line of OTLP LogsData for some events, as the OpenTelemetry file exporter writes and its receiver reads.
  */
 export const exportFormats = ['ndjson', 'csv', 'otlp'] as const
@@ -70,7 +71,7 @@ function toCsvRow(event: Event): string {
           ? toJson(value)
           : toExactJson(value)
         : String(value)
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+    return toCsvCell(text)
   })
   return `${cells.join(',')}\r\n`
 }
