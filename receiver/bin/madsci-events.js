@@ -32,6 +32,8 @@ function findNode() {
 const node = findNode()
 // The `node` package is of version 24.
 const flags = nodeFlags(node === process.execPath ? Number(process.versions.node.split('.')[0]) : 24)
+// Other users see the command line of a process, and settings on it may be secrets.
+process.title = 'madsci-events launcher'
 const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], { stdio: 'inherit' })
 // The terminal sends ctrl-C to both processes; a supervisor signals only this one. Either way the child decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

@@ -3,6 +3,7 @@ import { type ClientRequest, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
 import { toInertLine } from '../inert.ts'
+import { showUrlsIn } from '../url.ts'
 import { createGuardedLookup, isInnerAddress, refuse } from './address.ts'
 import type { Channel, Message, SendOutcome } from './channel.ts'
 
@@ -87,7 +88,8 @@ export function createWebhookChannel(name: string, options: WebhookOptions): Cha
       try {
         return toOutcome(await post(body, headers))
       } catch (error) {
-        const { code, message: reason } = error as NodeJS.ErrnoException
+        const { code, message } = error as NodeJS.ErrnoException
+        const reason = showUrlsIn(message)
         return { kind: code === 'EINNER' ? 'refused' : 'retry', reason: code ? `${code}: ${reason}` : reason }
       }
     },

@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { EventError } from '@madsci-events/sdk/event'
 import { settings } from '../config/config.ts'
 import { version } from '../receiver.ts'
+import { showUrlsIn } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import { toCommandHelp, toHelp } from './help.ts'
 import { type Command, commands } from './table.ts'
@@ -57,19 +58,19 @@ function showError(error: unknown, stderr: Output): void {
   if (error instanceof EventError) {
     const { code, message, detail } = error
     const [first, ...more] = code === 'EVT_CONFIG' && Array.isArray(detail) ? detail.map(String) : [message]
-    stderr.line(`${code}: ${first}`)
-    for (const problem of more) stderr.line(problem)
+    stderr.line(`${code}: ${showUrlsIn(first ?? '')}`)
+    for (const problem of more) stderr.line(showUrlsIn(problem))
     return
   }
   const { name, message, stack = '' } = error as Error
-  stderr.line(`${name}: ${message}`)
+  stderr.line(`${name}: ${showUrlsIn(message)}`)
   for (const frame of stack.split('\n').filter((line) => line.startsWith('    at '))) stderr.line(frame)
 }
 
 function toErrorJson(error: unknown): string {
   const { code, message, detail } =
     error instanceof EventError ? error : { code: 'EVT_INTERNAL', message: String(error), detail: null }
-  return JSON.stringify({ error: { code, message, detail } })
+  return showUrlsIn(JSON.stringify({ error: { code, message, detail } }))
 }
 
 type Values = { [name: string]: string | boolean | undefined }

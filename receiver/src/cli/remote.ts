@@ -1,5 +1,6 @@
 import { EventError, isObject, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
 import { readConfig } from '../config/config.ts'
+import { splitLogin } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import { createProgress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
@@ -13,7 +14,8 @@ export function baseUrl({ flags }: CommandCall, terminal: Terminal): URL {
 export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
   let answer: Response
   try {
-    answer = await fetch(url, init)
+    const { url: bare, headers } = splitLogin(url)
+    answer = await fetch(bare, { ...init, headers: { ...headers, ...(init.headers as object) } })
   } catch (cause) {
     throw new EventError('EVT_UNREACHABLE', `no receiver answers at ${url.origin}`, { cause })
   }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { showUrl } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -21,7 +22,8 @@ export async function spool(
   const { readSpool } = await import('@madsci-events/sdk/spool')
   const sums = new Map<string, Sum>()
   for await (const segment of readSpool(folder && resolve(terminal.workingDirectory, folder))) {
-    const { name, endpoint, state, count, bytes, isDamaged } = segment
+    const { name, state, count, bytes, isDamaged } = segment
+    const endpoint = showUrl(segment.endpoint)
     const key = JSON.stringify([name, endpoint, state])
     const sum = sums.get(key) ?? { name, endpoint, state, events: 0, bytes: 0, damaged: 0 }
     sum.events += count
