@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0'
+const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0.15'
 
 async function startStack(file: string) {
   const RECEIVER_IMAGE = await buildReceiverImage()

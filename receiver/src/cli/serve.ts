@@ -4,6 +4,7 @@ import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
 import { type Receiver, startReceiver, version } from '../receiver.ts'
 import { showUrlsIn } from '../url.ts'
+import { findExposure } from './exposure.ts'
 import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -36,6 +37,9 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
     )
   }
   const receiver = await startReceiver(config, { log, workingDirectory, environment })
+  const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
+  const exposure = await findExposure(host)
+  if (exposure !== undefined) log.warn({ host }, exposure)
   const lines = [
     `madsci-events ${version}`,
     `  REST and OTLP  ${receiver.url}  (the API: ${receiver.url}docs)`,
