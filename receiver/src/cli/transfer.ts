@@ -10,6 +10,7 @@ import { openSource, openStore } from '../database.ts'
 import { openPrivateFile } from '../private-file.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
+import { fromCsv } from '../transfer/csv.ts'
 import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
 import { type Repair, repairs } from '../transfer/heal.ts'
 import { type ImportChunk, type ImportReport, importEvents } from '../transfer/import.ts'
@@ -139,7 +140,9 @@ async function openInput(
       bytesRead = bytes
     }
     return {
-      chunks: fromLines(path, { text: options.text === true, onRead }),
+      chunks: /\.csv$/i.test(path)
+        ? fromCsv(path, onRead)
+        : fromLines(path, { text: options.text === true, onRead }),
       total: file.size,
       done: () => bytesRead,
       close: async () => {},

@@ -27,7 +27,7 @@ export function toEvent(stored: StoredEvent): Event {
   return fromDocument(document as { [key: string]: Value })
 }
 
-const columns = [
+export const csvColumns = [
   'event_id',
   'event_type',
   'log_level',
@@ -47,7 +47,7 @@ export async function* toExport(
   format: ExportFormat,
   onEvents: (count: number) => void = () => {},
 ): AsyncGenerator<string> {
-  if (format === 'csv') yield `${columns.join(',')}\r\n`
+  if (format === 'csv') yield `${csvColumns.join(',')}\r\n`
   for await (const chunk of chunks) {
     if (chunk.length === 0) continue
     onEvents(chunk.length)
@@ -62,7 +62,7 @@ export async function* toExport(
 }
 
 function toCsvRow(event: Event): string {
-  const cells = columns.map((column) => {
+  const cells = csvColumns.map((column) => {
     const value = event[column] as Value
     if (value === null) return ''
     const text =
