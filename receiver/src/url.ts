@@ -2,8 +2,8 @@
 
 export const hidden = '***'
 
-// `http:\\h`, `http:/h` and `http:h` are read as `http://h`.
-const urlPattern = /\b(?:[a-z][a-z0-9+.-]{0,19}:\/\/|(?:https?|wss?|smtps?):[\\/]*)[^\s"'<>`]+/gi
+// `http:\\h`, `http:/h` and `http:h` are read as `http://h`; a file name may have one slash of two.
+const urlPattern = /\b(?:[a-z][a-z0-9+.-]{0,19}:[\\/]+|(?:https?|wss?|smtps?):)[^\s"'<>`]+/gi
 // Long and mixed: a key, as chat rooms and telemetry services put it into paths.
 const keyLike = /^(?=.*[0-9])(?=.*[a-z])[\w~.%=-]{20,}$/i
 
@@ -40,13 +40,22 @@ export function showUrl(url: URL | string): string {
 function findLoginEnd(text: string, rest: string): number {
   const parsed = URL.canParse(text) ? new URL(text) : undefined
   const isTrusted = parsed && (text.includes('://') || /^(https?|wss?):$/.test(parsed.protocol))
-  if (isTrusted && parsed.username === '' && parsed.password === '') return -1
-  // Of what no parser takes, or not as we do: passwords may hold anything.
-  return rest.lastIndexOf('@')
+  // Passwords may hold anything, also what ends a login for a parser. Where that sees none, what follows `?` and `#` is hidden anyway.
+  const hasNone = isTrusted && parsed.username === '' && parsed.password === ''
+  return (hasNone ? rest.split(/[?#]/, 1)[0]! : rest).lastIndexOf('@')
 }
 
 /** A text with every URL in it as `showUrl` shows it. */
 export const showUrlsIn = (text: string): string => text.replace(urlPattern, showUrl)
+
+/** JSON with every URL in its texts as `showUrl` shows it. */
+export function showUrlsInJson(json: string): string {
+  // Nearly always there is none to hide.
+  if (showUrlsIn(json) === json && !json.includes('\\')) return json
+  return JSON.stringify(
+    JSON.parse(json, (_, value) => (typeof value === 'string' ? showUrlsIn(value) : value)),
+  )
+}
 
 /** The URL without its login, and the login as an `authorization` header: `fetch` refuses the one in the URL. */
 export function splitLogin(url: URL): { url: URL; headers: { authorization?: string } } {

@@ -9,7 +9,7 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runCommand } from '../../receiver/src/cli/command.ts'
 import { createPassOn } from '../../receiver/src/fanout/pass-on.ts'
-import { showUrl, showUrlsIn, splitLogin } from '../../receiver/src/url.ts'
+import { showUrl, showUrlsIn, showUrlsInJson, splitLogin } from '../../receiver/src/url.ts'
 import { encodeLogs } from '../support/otlp.ts'
 import { spawnReceiver } from '../support/process.ts'
 
@@ -64,7 +64,8 @@ describe('a URL that is shown', () => {
       'https://hooks.slack.com/services/T0/B0/***',
     ],
     ['http://127.0.0.1:8001/', 'http://127.0.0.1:8001/'],
-    ['http://h/a@b', 'http://h/a@b'],
+    ['http://u/SECRET@h', 'http://***@h'],
+    ['http://h/x?mail=a@b', 'http://h/x?mail=***'],
     ['localhost:4317', 'localhost:4317'],
   ])('%s is %s', ([url, shown]) => {
     expect(showUrl(url!)).toBe(shown)
@@ -87,6 +88,35 @@ describe('a URL that is shown', () => {
         },
       ),
     )
+  })
+
+  it('is hidden in JSON without harm to it', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (before, after) => {
+        const shown = showUrlsInJson(
+          JSON.stringify({ a: [`${before} http://u:SECRET@h/?x=SECRET`, 1], b: after, c: null }),
+        )
+        expect(JSON.parse(shown)).toMatchObject({ a: [expect.not.stringContaining('SECRET'), 1], c: null })
+      }),
+    )
+    for (const text of [
+      'http:\nx@y',
+      'http://h?x=a"',
+      'http://u:p\\SECRET@h',
+      'http://u:"SECRET@h',
+      'a:\nb@c',
+    ]) {
+      const shown = JSON.parse(showUrlsInJson(JSON.stringify({ text })))
+      expect(shown).toEqual({ text: showUrlsIn(text) })
+    }
+    const honest = JSON.stringify({ url: 'http://127.0.0.1:8001/', text: 'a\nb', n: 1 })
+    expect(showUrlsInJson(honest)).toBe(honest)
+  })
+
+  it('is found in time that does not grow faster than the text', () => {
+    // Minutes, were it otherwise.
+    for (const part of ['a.', 'http://', 'a:/', 'http:', 'http://x?', '@', 'http://u:p@h/?a=b#c '])
+      showUrlsIn(part.repeat(200_000))
   })
 
   it('becomes an authorization header, also where the login is no right percent code', () => {
@@ -255,6 +285,8 @@ describe('no secret of a URL is told', () => {
     { fanout: `[{"name":"x","url":"ftp://${login}@h"}]` },
     { otlp_forward_url: `ftp://${login}@h` },
     { alert_channels: `{"x":{"kind":"slack","url":"ftp://${login}@h"}}` },
+    { from: `postgres://u:SECRET@h` },
+    { 'postgres://u:SECRET@h': '' },
   ])('by the error about a wrong one: %j', async (flags) => {
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`)
     for (const command of [['serve'], ['config'], ['doctor'], ['query', '--json'], ['export']]) {

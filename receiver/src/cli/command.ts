@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { EventError } from '@madsci-events/sdk/event'
 import { settings } from '../config/config.ts'
 import { version } from '../receiver.ts'
-import { showUrlsIn } from '../url.ts'
+import { showUrlsIn, showUrlsInJson } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import { toCommandHelp, toHelp } from './help.ts'
 import { type Command, commands } from './table.ts'
@@ -15,7 +15,7 @@ export async function runCommand(args: string[], process: Process): Promise<numb
   try {
     parsed = parse(args)
   } catch (error) {
-    terminal.stderr.line((error as Error).message)
+    terminal.stderr.line(showUrlsIn((error as Error).message))
     terminal.stderr.line('madsci-events --help tells what there is.')
     return 2
   }
@@ -40,7 +40,7 @@ export async function runCommand(args: string[], process: Process): Promise<numb
   const rest = parsed.positionals.slice(1)
   const fault = command ? findFault(command, rest, values) : `'${name}' is no command here.`
   if (!command || fault !== undefined) {
-    terminal.stderr.line(String(fault))
+    terminal.stderr.line(showUrlsIn(String(fault)))
     terminal.stderr.line(`madsci-events ${command ? `${name} ` : ''}--help tells what there is.`)
     return 2
   }
@@ -70,7 +70,7 @@ function showError(error: unknown, stderr: Output): void {
 function toErrorJson(error: unknown): string {
   const { code, message, detail } =
     error instanceof EventError ? error : { code: 'EVT_INTERNAL', message: String(error), detail: null }
-  return showUrlsIn(JSON.stringify({ error: { code, message, detail } }))
+  return showUrlsInJson(JSON.stringify({ error: { code, message, detail } }))
 }
 
 type Values = { [name: string]: string | boolean | undefined }

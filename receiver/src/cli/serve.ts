@@ -3,7 +3,7 @@ import type { Config } from '../config/config.ts'
 import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
 import { type Receiver, startReceiver, version } from '../receiver.ts'
-import { showUrlsIn } from '../url.ts'
+import { showUrlsInJson } from '../url.ts'
 import { findExposure } from './exposure.ts'
 import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
@@ -22,7 +22,7 @@ export function createLog(config: Pick<Config, 'logLevel'>): Log {
   const stderr = pino.destination({ fd: 2, sync: true })
   return pino(
     { level: config.logLevel, base: { pid: process.pid } },
-    { write: (line: string) => void stderr.write(toInertText(showUrlsIn(line))) },
+    { write: (line: string) => void stderr.write(`${toInertText(showUrlsInJson(line.trimEnd()))}\n`) },
   )
 }
 
