@@ -34,7 +34,12 @@ const node = findNode()
 const flags = nodeFlags(node === process.execPath ? Number(process.versions.node.split('.')[0]) : 24)
 // Other users see the command line of a process, and settings on it may be secrets.
 process.title = 'madsci-events launcher'
-const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], { stdio: 'inherit' })
+// The channel ends with this process, however it dies: without it a launcher that was killed would leave a receiver that
+// owns the database file and that nobody supervises.
+const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], {
+  stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
+  env: { ...process.env, MADSCI_EVENTS_LAUNCHED: '1' },
+})
 // The terminal sends ctrl-C to both processes; a supervisor signals only this one. Either way the child decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {

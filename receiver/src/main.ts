@@ -19,6 +19,16 @@ for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   })
 }
 
+// The launcher was killed: no supervisor knows this process any more, and the next start needs the database file.
+if (process.env.MADSCI_EVENTS_LAUNCHED === '1' && process.channel) {
+  process.on('disconnect', () => {
+    askedMs = performance.now()
+    stopping.abort('the launcher has ended')
+  })
+  process.channel.unref()
+}
+delete process.env.MADSCI_EVENTS_LAUNCHED
+
 // Who reads our output may have enough of it: `query | head`.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(0)

@@ -6,6 +6,8 @@ export const counters = {
   events_received: 'Events that reached the gate or were refused while decoding',
   events_stored: 'Events committed to the store',
   events_duplicate: 'Events whose id was stored already',
+  events_conflicting:
+    'Events of POST /event whose id was stored already with other content; the stored one is kept',
   events_rejected: 'Events refused for good, by reason',
   events_unavailable: 'Events answered with 503 because nothing could be told of their commit',
   requests_refused: 'Requests that ended with an error, by error code',
@@ -13,6 +15,8 @@ export const counters = {
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor log.record.uid',
   alert_events: 'Events that a rule saw, by rule; those of duplicates and failed writes too',
+  alert_timeouts:
+    'Events that a rule could not judge in time, by rule: its regular expression needs backtracking',
   alert_notices: 'Messages that the rules asked for, before channels and addresses',
   alert_events_suppressed: 'Events that a maintenance window kept from raising an alert',
   alert_attempts: 'Attempts to deliver a message, by outcome',
@@ -51,6 +55,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   events_rejected: 'reason',
   requests_refused: 'code',
   alert_events: 'rule',
+  alert_timeouts: 'rule',
   alert_attempts: 'outcome',
   build_info: 'version',
   fanout_sent: 'destination',

@@ -75,7 +75,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       onReceipt({ stored }, isRest) {
         if (stored > 0) fanout?.wake(isRest)
       },
-      match: isTelling ? createMatchOf(telling.ruleSet) : undefined,
+      match: isTelling ? createMatchOf(telling.ruleSet, { log, metric }) : undefined,
       onMatch: () => alerts?.wake(),
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,

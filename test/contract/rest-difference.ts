@@ -26,6 +26,10 @@ export const differences: { [step: string]: Difference } = {
     why: 'a time that the receiver gives is UTC and says so',
     body: /"event_timestamp":"<now, UTC>"/,
   },
+  'the same id again with other content': {
+    why: 'the answer is what is stored; the original echoes what it did not store',
+    body: /"event_type":"node_create".*"trace_id":"trace"/,
+  },
   'event_type "experiment_stop"': {
     why: 'the word of 0.5 and 0.6 for experiment_cancelled is still taken',
     status: 200,

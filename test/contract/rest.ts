@@ -75,7 +75,7 @@ export const steps: readonly Step[] = [
     span_id: 'span',
     unknown: true,
   }),
-  post('the same id again is answered like the first time', {
+  post('the same id again with other content', {
     event_id: 'full',
     event_type: 'test',
     source: {},

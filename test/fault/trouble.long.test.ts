@@ -67,7 +67,14 @@ describe('trouble below the receiver is 503, and heals without hands', () => {
     // Reading goes on, and so does saying what is wrong.
     expect((await fetch(`${receiver.url}event/${before.acknowledged[0]}`)).status).toBe(200)
     expect((await fetch(`${receiver.url}health`)).status).toBe(200)
+    for (let i = 0; i < 20; i++) {
+      expect((await post(receiver, big())).status).toBe(503)
+      expect((await fetch(`${receiver.url}health/ready`)).status).toBe(503)
+      expect(await (await fetch(`${receiver.url}health`)).json()).toMatchObject({ healthy: false })
+      expect(await (await fetch(`${receiver.url}metrics`)).text()).toMatch(/store_up 0\n/)
+    }
     free()
+    await expect.poll(async () => (await fetch(`${receiver.url}health/ready`)).status).toBe(200)
     const after = await postUntil(receiver, 200, big)
     for (const id of [...before.acknowledged, ...full.acknowledged, ...after.acknowledged]) {
       expect((await fetch(`${receiver.url}event/${id}`)).status, id).toBe(200)

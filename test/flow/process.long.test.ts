@@ -5,6 +5,7 @@ import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { type ReceiverProcess, type SpawnOptions, spawnReceiver } from '../support/process.ts'
 
@@ -63,7 +64,7 @@ async function startHalfRequest(url: string) {
   socket.write(
     `POST /event HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body.slice(0, 9)}`,
   )
-  await new Promise((resolve) => setTimeout(resolve, 100))
+  await setTimeout(100)
   return {
     async finish() {
       socket.write(body.slice(9))
@@ -89,7 +90,7 @@ describe('madsci-events serve', () => {
     const half = await startHalfRequest(receiver.url)
     const keptAlive = await startHalfRequest(receiver.url)
     receiver.kill('SIGTERM')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await setTimeout(200)
     expect(await half.finish()).toMatch(/^HTTP\/1\.1 200/)
     expect(await keptAlive.finish()).toMatch(/^HTTP\/1\.1 200/)
     expect(await receiver.exited).toBe(0)
@@ -99,7 +100,7 @@ describe('madsci-events serve', () => {
   it('with drain_delay_ms, says first that it will end, and still takes events', async () => {
     const receiver = await start({ flags: { drain_delay_ms: '700' } })
     receiver.kill('SIGTERM')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await setTimeout(200)
     expect((await fetch(`${receiver.url}health/ready`)).status).toBe(503)
     const body = JSON.stringify({ event_type: 'test' })
     const headers = { 'content-type': 'application/json' }
@@ -120,7 +121,7 @@ describe('madsci-events serve', () => {
     const receiver = await start()
     await startHalfRequest(receiver.url)
     receiver.kill('SIGTERM')
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await setTimeout(200)
     receiver.kill('SIGTERM')
     expect(await receiver.exited).toBe(1)
   })
@@ -169,12 +170,49 @@ describe('madsci-events serve', () => {
         output += chunk
       })
     }
-    while (!output.includes('the receiver listens')) await new Promise((resolve) => setTimeout(resolve, 50))
+    while (!output.includes('the receiver listens')) await setTimeout(50)
     child.kill('SIGTERM')
     const [code] = await once(child, 'exit')
     expect(output).toContain('"level":40')
     expect(output).toContain('no second listener')
     expect(code).toBe(0)
+  })
+
+  it('ends with its launcher, also when that was killed, and the next start owns the database file', async () => {
+    const cwd = await makeFolder()
+    const launch = () => {
+      const child = spawn(
+        process.execPath,
+        [launcher, 'serve', '--server_url=http://127.0.0.1:0/', '--otlp_port=0', '--grpc_port=none'],
+        { cwd, env: { PATH: process.env.PATH } },
+      )
+      let output = ''
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.on('data', (chunk) => {
+          output += chunk
+        })
+      }
+      cleanups.push(() => child.kill('SIGKILL'))
+      return { child, output: () => output }
+    }
+    const first = launch()
+    await expect.poll(first.output, { timeout: 20_000 }).toContain('the receiver listens')
+    const url = /REST and OTLP\s+(http\S+)/.exec(first.output())![1]!
+    first.child.kill('SIGKILL')
+    await expect
+      .poll(() =>
+        fetch(new URL('/health/live', url)).then(
+          () => 'alive',
+          () => 'gone',
+        ),
+      )
+      .toBe('gone')
+    // Its last commits may still be under way when nobody answers any more.
+    await setTimeout(1000)
+    const second = launch()
+    await expect.poll(second.output, { timeout: 20_000 }).toContain('the receiver listens')
+    second.child.kill('SIGTERM')
+    expect((await once(second.child, 'exit'))[0]).toBe(0)
   })
 
   it('lists every wrong setting, and never what may be a password', async () => {
@@ -265,7 +303,7 @@ describe('madsci-events demo', () => {
     const receiver = await start({ command: 'demo' })
     const deadline = Date.now() + 20_000
     while (!/stored [1-9]\d\d? /.test(receiver.stdout) && Date.now() < deadline) {
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      await setTimeout(100)
     }
     receiver.kill('SIGINT')
     expect(await receiver.exited).toBe(0)

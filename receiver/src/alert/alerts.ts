@@ -58,8 +58,22 @@ const housekeepingMs = 3_600_000
 const keepMs = 30 * 86_400_000
 
 /** Rules → the function that ingest calls with the events of each write. Undefined: nothing could ever match. */
-export function createMatchOf(ruleSet: RuleSet): MatchEvents | undefined {
-  return createMatch(ruleSet.rules)
+export function createMatchOf(
+  ruleSet: RuleSet,
+  { log, metric }: Pick<AlertsOptions, 'log' | 'metric'>,
+): MatchEvents | undefined {
+  const throttle = createThrottle()
+  return createMatch(ruleSet.rules, {
+    onTimeout(rule) {
+      metric.add('alert_timeouts', 1, rule)
+      throttle(rule, (suppressed) =>
+        log.warn(
+          { rule, suppressed },
+          'a regular expression of a rule took too long for an event, which counts as no match: write it without lookaround and back references',
+        ),
+      )
+    },
+  })
 }
 
 /** Starts to run the rules and to send. */

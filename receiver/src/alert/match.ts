@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
   type Event,
+  EventError,
   eventTypes,
   fromTimestamp,
   isObject,
@@ -33,14 +34,15 @@ const maxContentCharacters = 100_000
  * Events of one write that say the same (rule, group, node, workcell) become one match. `now` is for signs of life, which
  * are noted once a second.
  */
-export function createMatch(rules: readonly Rule[], now: () => number = Date.now): MatchEvents | undefined {
+export function createMatch(rules: readonly Rule[], options: MatchOptions = {}): MatchEvents | undefined {
+  const { now = Date.now, onTimeout = () => {} } = options
   // Of the event that is looked at: the rules share it.
   let document: MatchDocument | undefined
   const documentOf = (event: Event): MatchDocument => {
     document ??= toDocument(event) as MatchDocument
     return document
   }
-  const looks = rules.map((rule) => toLook(rule, { now, documentOf }))
+  const looks = rules.map((rule) => toLook(rule, { now, documentOf, onTimeout }))
   if (looks.length === 0) return undefined
   return (events) => {
     let found: Match[] | undefined
@@ -83,16 +85,21 @@ export function createMatch(rules: readonly Rule[], now: () => number = Date.now
 
 const none: Match[] = []
 
-interface Looking {
-  now: () => number
+export interface MatchOptions {
+  now?: () => number
+  /** Told of an event that a rule could not be asked about in time: it counts as no match. */
+  onTimeout?: (rule: string) => void
+}
+
+interface Looking extends Required<MatchOptions> {
   documentOf: (event: Event) => MatchDocument
 }
 
-function toLook(rule: Rule, { now, documentOf }: Looking): Look {
+function toLook(rule: Rule, { now, documentOf, onTimeout }: Looking): Look {
   switch (rule.kind) {
     case 'match':
     case 'rate':
-      return toEventLook(rule, documentOf)
+      return guarded(rule, onTimeout, toEventLook(rule, documentOf))
     case 'silent':
       return toSilentLook(rule, now)
     case 'slow_step':
@@ -108,6 +115,17 @@ function toLook(rule: Rule, { now, documentOf }: Looking): Look {
       }
     case 'unfinished':
       return (event, position, note) => lookAtWorkflow(rule, event, position, note)
+  }
+}
+
+function guarded(rule: Rule, onTimeout: Looking['onTimeout'], look: Look): Look {
+  return (event, position, note) => {
+    try {
+      look(event, position, note)
+    } catch (error) {
+      if (!(error instanceof EventError && error.code === 'EVT_QUERY_TIMEOUT')) throw error
+      onTimeout(rule.name)
+    }
   }
 }
 

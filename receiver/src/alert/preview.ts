@@ -1,4 +1,4 @@
-import { fromDocument, fromTimestamp, isObject, parseJson } from '@madsci-events/sdk/event'
+import { EventError, fromDocument, fromTimestamp, isObject, parseJson } from '@madsci-events/sdk/event'
 import { toFacts } from '../store/alert-store.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { createMachine } from './machine.ts'
@@ -35,7 +35,15 @@ const toMs = (timestamp: string) => Number((fromTimestamp(timestamp) ?? 0n) / 1_
 export async function previewRule(options: PreviewOptions): Promise<Preview> {
   const { store, rule, windows, startTime, endTime, timeoutMs } = options
   let nowMs = toMs(startTime)
-  const match = createMatch([rule], () => nowMs)!
+  const match = createMatch([rule], {
+    now: () => nowMs,
+    onTimeout() {
+      throw new EventError(
+        'EVT_QUERY_TIMEOUT',
+        'A regular expression of the rule needs backtracking and took too long',
+      )
+    },
+  })!
   const machine = createMachine({ ...windows, rules: [rule] }, emptyState(nowMs))
   const preview: Preview = { events: 0, matched: 0, alerts: 0, messages: 0, firings: [], isCut: false }
   const opened = new Set<string>()

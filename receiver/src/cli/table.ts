@@ -4,6 +4,7 @@ import { showEffective } from './config.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import { backup, query, tail } from './remote.ts'
+import { salvage } from './salvage.ts'
 import { serve } from './serve.ts'
 import { spool } from './spool.ts'
 import type { Terminal } from './terminal.ts'
@@ -188,6 +189,17 @@ export const commands: { [name: string]: Command } = {
     examples: ['restore .madsci/backups/events/madsci_events_backup_20261123_193805_732000_manual_backup'],
     codes: { 1: 'it failed, or something of the backup is missing' },
     run: restore,
+  },
+  salvage: {
+    about: 'what is readable of a damaged SQLite file, copied into a new one; says what is not',
+    arguments: ['FROM', 'TO'],
+    options: {
+      report: { about: 'file for a line about each event that is missing or was refused' },
+      ...json,
+    },
+    examples: ['salvage .madsci/events.db saved.db --report=missing.ndjson'],
+    codes: { 1: 'it failed, or something of the file cannot be read' },
+    run: salvage,
   },
   spool: {
     about:

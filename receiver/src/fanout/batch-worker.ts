@@ -31,6 +31,8 @@ const { source, destinations, serviceName } = workerData as BatchThreadData
 
 // A request's body before compression is about as large as the JSON of its events.
 const batchCharacters = 4 * 1024 * 1024
+// Others wait behind this destination, and nobody ends the thread.
+const regexTimeoutMs = 100
 const fastest = { level: 1 }
 
 interface Maker {
@@ -43,7 +45,9 @@ const makers: Maker[] = destinations.map((destination) => ({
   destination,
   reader: openCommitReader({ source, restOnly: destination.include === 'rest' }),
   matches:
-    destination.selector === undefined ? undefined : createMatcher(parseSelector(destination.selector)),
+    destination.selector === undefined
+      ? undefined
+      : createMatcher(parseSelector(destination.selector, { regexTimeoutMs })),
 }))
 
 port.on('message', async ({ number, index, cursor, limit }: BatchRequest) => {
@@ -62,7 +66,7 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
   const events: Event[] = []
   for (const stored of page.events) {
     const document = toDocument(stored)
-    if (!matches || matches(toMatchDocument(document))) events.push(toEvent(stored, document))
+    if (!matches || isWanted(matches, document)) events.push(toEvent(stored, document))
   }
   const groups = groupRecords(events, serviceName)
   const isJson = destination.protocol === 'http/json'
@@ -80,6 +84,16 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
     cursor: page.cursor,
     hasMore: page.hasMore,
     expiredCommits: page.expiredCommits,
+  }
+}
+
+/** What cannot be judged in time is sent: nothing is left out for want of time. */
+function isWanted(matches: NonNullable<Maker['matches']>, document: { [key: string]: Value }): boolean {
+  try {
+    return matches(toMatchDocument(document))
+  } catch (error) {
+    if (error instanceof EventError && error.code === 'EVT_QUERY_TIMEOUT') return true
+    throw error
   }
 }
 

@@ -57,7 +57,9 @@ export function registerErrors(
       reply.header('allow', [...methodsOf.get(known.url)!].join(', '))
       return sendError(reply, new EventError('EVT_METHOD'))
     }
-    const bare = path.replace(/\/+$/, '')
+    let end = path.length
+    while (path[end - 1] === '/') end--
+    const bare = path.slice(0, end)
     if (bare !== path && patterns.some(({ pattern }) => pattern.test(bare))) {
       return reply.redirect(bare + request.url.slice(path.length), 307)
     }

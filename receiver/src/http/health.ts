@@ -24,11 +24,11 @@ export interface HealthDoorOptions {
 export function registerHealth(app: FastifyInstance, options: HealthDoorOptions): void {
   const { ingest, store, alerts, version, fanoutHealth, otel } = options
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
-    const { connected, totalEvents, reason } = await store.health()
+    const { connected, totalEvents, reason, damage } = await store.health()
     const health = {
-      healthy: connected,
+      healthy: connected && damage === undefined,
       description: connected
-        ? 'Event Manager is running normally'
+        ? (damage ?? 'Event Manager is running normally')
         : `Database connection failed: ${reason ?? 'unknown reason'}`,
       version,
       db_connected: connected,

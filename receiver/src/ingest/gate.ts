@@ -10,8 +10,11 @@ export interface GateOptions {
 export interface Ticket {
   /** More bytes than announced: a body without length, or one that inflates. Throws EVT_OVERLOAD when they do not fit. */
   grow(bytes: number): void
-  /** Ask before unpacking a body that has come whole: undefined for at once, else settles when its turn has come. */
-  turn(): Promise<void> | undefined
+  /**
+   * Ask before unpacking a body that has come whole: undefined for at once, else settles when its turn has come.
+   * `bytes` is what it becomes, as far as that is known; its own bytes if not given.
+   */
+  turn(bytes?: number): Promise<void> | undefined
   /** Gives the place and the turn back; a second call does nothing. */
   release(): void
 }
@@ -73,9 +76,9 @@ export function createGate({ maxBytes, maxUnpackedBytes = unpackedBytes }: GateO
           held += more
           inFlightBytes += more
         },
-        turn() {
-          unpacked = held
-          if (line.length > 0 || !fits(held))
+        turn(bytes = held) {
+          unpacked = bytes
+          if (line.length > 0 || !fits(unpacked))
             return new Promise((begin) => void line.push({ bytes: unpacked, begin }))
           unpackedNowBytes += unpacked
           return undefined

@@ -2,11 +2,13 @@ import { type Event, type OtelContext, toOtelContext, toOtelRecord } from '@mads
 import type { LogGroup } from './encode-protobuf.ts'
 
 /**
- * Records by resource and scope, groups in the order of their first record, records in the order of the events. Events
- * without a resource get one of `serviceName`.
+ * Records in the order of the events. Neighbours of the same resource and scope share a group; a group is never added to
+ * after another one began, because a receiver reads the groups in order, and the order of commit is what followers are
+ * promised. Events without a resource get one of `serviceName`.
  */
 export function groupRecords(events: Iterable<Event>, serviceName: string): LogGroup[] {
-  const groups = new Map<string, LogGroup>()
+  const groups: LogGroup[] = []
+  let lastKey: string | undefined
   const own: OtelContext = {
     resource: { 'service.name': serviceName },
     resourceDroppedAttributesCount: 0,
@@ -17,14 +19,11 @@ export function groupRecords(events: Iterable<Event>, serviceName: string): LogG
     // Most have nothing of the kind.
     const context = event.otel?.resource || event.otel?.scope ? toOtelContext(event) : own
     const key = context === own ? '' : JSON.stringify(context, toKey)
-    let group = groups.get(key)
-    if (!group) {
-      group = { context, records: [] }
-      groups.set(key, group)
-    }
-    group.records.push(toOtelRecord(event))
+    if (key !== lastKey) groups.push({ context, records: [] })
+    lastKey = key
+    groups.at(-1)!.records.push(toOtelRecord(event))
   }
-  return [...groups.values()]
+  return groups
 }
 
 // Values that JSON has no word for must still tell groups apart.

@@ -44,6 +44,8 @@ export interface StoreHealth {
   totalEvents: number | null
   /** Why it is not connected. */
   reason?: string
+  /** What is damaged, while events are still taken. */
+  damage?: string
 }
 
 /** Events of one of these types (any if not given) and at most this log_level (any if not given). */

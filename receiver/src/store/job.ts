@@ -1,12 +1,14 @@
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 
-/** Runs a thread that does one thing and posts its result, or `{failed}`. */
+/** Runs a thread that does one thing and posts its result, or `{failed}`. The signal ends it, and rejects. */
 export function runJob<Result>(
   file: URL,
   workerData: NonNullable<WorkerOptions['workerData']>,
+  signal?: AbortSignal,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(file, { workerData })
+    signal?.addEventListener('abort', () => void worker.terminate(), { once: true })
     worker.once('message', (message: Result | { failed: string }) => {
       if (typeof message === 'object' && message !== null && 'failed' in message)
         reject(new Error(message.failed))

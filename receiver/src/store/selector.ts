@@ -1,7 +1,7 @@
 import { EventError, isObject, parseTimestamp, setKey, type Value } from '@madsci-events/sdk/event'
 import { type Expression, parseExpression } from './expression.ts'
 import { typeNumbers } from './order.ts'
-import { parseRegex } from './regex.ts'
+import { limitTime, parseRegex, type TextPattern } from './regex.ts'
 import { toAllTexts, toHighestText, toLowestText } from './time-text.ts'
 
 type Members = { [key: string]: Value }
@@ -23,7 +23,7 @@ export type Condition =
 export type FieldTest =
   | { kind: '$eq' | '$gt' | '$gte' | '$lt' | '$lte'; value: Value }
   | { kind: '$in'; values: readonly Value[] }
-  | { kind: '$regex'; regex: RegExp }
+  | { kind: '$regex'; regex: TextPattern }
   | { kind: '$exists' }
   | { kind: '$type'; types: ReadonlySet<number> }
   | { kind: '$size'; size: number }
@@ -36,6 +36,8 @@ export type FieldTest =
 export interface ParseSelectorOptions {
   /** Naive canonical text → UTC text, when the setting `naive_timezone` converts events in the same way. */
   fromNaive?: (text: string) => string
+  /** Its matcher throws EVT_QUERY_TIMEOUT when a regular expression takes longer; not given: without limit. */
+  regexTimeoutMs?: number
 }
 
 const limits = { depth: 64, values: 50_000, conditions: 1000, inValues: 10_000, pathCharacters: 1000 }
@@ -108,7 +110,7 @@ function isOperators(value: Value): value is Members {
   return isObject(value) && Object.keys(value)[0]?.startsWith('$') === true
 }
 
-function createParser({ fromNaive }: ParseSelectorOptions) {
+function createParser({ fromNaive, regexTimeoutMs }: ParseSelectorOptions) {
   let conditionCount = 0
 
   function members(input: Members, at: string, place: 'top' | 'element'): Parsed<Condition> {
@@ -216,7 +218,9 @@ function createParser({ fromNaive }: ParseSelectorOptions) {
             throw refuse(path, '$regex and $options take texts')
           source.$regex = value
           source.$options = flags
-          conditions.push({ kind: '$regex', regex: parseRegex(value, flags) })
+          const pattern = parseRegex(value, flags)
+          const regex = regexTimeoutMs === undefined ? pattern : limitTime(pattern, regexTimeoutMs)
+          conditions.push({ kind: '$regex', regex })
           break
         }
         case '$size':

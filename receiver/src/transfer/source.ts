@@ -14,6 +14,7 @@ import {
 import type { StoredEvent } from '../store/event-store.ts'
 import { toEvent } from './export.ts'
 import type { ImportChunk } from './import.ts'
+import { splitKeyValues } from './key-value.ts'
 import { readLines } from './line.ts'
 
 const chunkLines = 500
@@ -89,13 +90,9 @@ function parseTextLine(line: string, seen: Map<string, number>): Event | string 
   const level = levelOf[levelName]
   if ('reason' in time || level === undefined)
     return 'neither JSON nor a line of the log of the Python client'
-  const pairs =
-    /^(.*?)((?:\s+\w+=(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|\S+))*)\s*$/s.exec(rest)
-  const data: { [key: string]: Value } = { message: (pairs?.[1] ?? rest).trim() }
-  for (const [, key, value] of (pairs?.[2] ?? '').matchAll(
-    /(\w+)=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|\S+)/g,
-  ))
-    setKey(data, key!, toValue(value!))
+  const { message, pairs } = splitKeyValues(rest)
+  const data: { [key: string]: Value } = { message }
+  for (const [key, value] of pairs) setKey(data, key, toValue(value))
   // The same line at the same time is another event; the same file read again gives the same ids.
   const count = (seen.get(line) ?? 0) + 1
   seen.set(line, count)

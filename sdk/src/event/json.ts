@@ -1,25 +1,63 @@
-import { isObject, type Value } from './event.ts'
+import { isObject, setKey, type Value } from './event.ts'
+import { replaceBare } from './json-scan.ts'
 
-// JSON.rawJSON and the reviver's `source` are ECMAScript 2026; TypeScript's libraries do not declare them yet.
+// JSON.rawJSON is ECMAScript 2026; TypeScript's libraries do not declare it yet.
 const rawJSON = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON
-type Reviver = (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown
-const parseWith = JSON.parse as (text: string, reviver: Reviver) => unknown
 
 // Only a text with a run of 16 digits can hold an integer that a double alters; all others take the fast path.
 const longDigits = /\d{16}/
 const integerText = /^-?\d+$/
+// No store keeps more than 64 bits; a bigint of millions of digits takes seconds to read and to write.
+const maxDigits = 1000
+// Marks such an integer on its way through JSON.parse; nobody else's text begins so, for nobody knows it.
+const integerMark = `\u0001${Math.random()}${Math.random()}\u0001`
 
 /**
- * JSON.parse that keeps every digit: an integer beyond ±(2^53 − 1) becomes a bigint.
+ * JSON.parse that keeps every digit: an integer beyond ±(2^53 − 1) becomes a bigint. Takes time in proportion to the text.
  * Throws SyntaxError. `NaN` and `Infinity` are not JSON and throw as well.
  */
 export function parseJson(text: string): Value {
   if (!longDigits.test(text)) return JSON.parse(text) as Value
-  return parseWith(text, (_key, value, context) =>
-    typeof value === 'number' && !Number.isSafeInteger(value) && integerText.test(context.source ?? '')
-      ? BigInt(context.source!)
-      : value,
-  ) as Value
+  const marked = replaceBare(text, markInteger)
+  if (marked === text) return JSON.parse(text) as Value
+  try {
+    return unmarkIntegers(JSON.parse(marked) as Value)
+  } catch (error) {
+    // The error of the text as it was sent names the right place.
+    JSON.parse(text)
+    throw error
+  }
+}
+
+/** JSON as Python writes it: NaN and the infinities are read as null. Throws SyntaxError. */
+export function parsePythonJson(text: string): Value {
+  return parseJson(replaceBare(text, (word) => (nonFinite.has(word) ? 'null' : undefined)))
+}
+
+const nonFinite = new Set(['NaN', 'Infinity', '-Infinity', '-NaN'])
+
+function markInteger(word: string): string | undefined {
+  // Digits that JSON does not allow, as in 007, are left for JSON.parse to refuse.
+  if (word.length < 16 || !integerText.test(word) || /^-?0/.test(word)) return undefined
+  if (word.length > maxDigits) throw new SyntaxError(`an integer has more than ${maxDigits} digits`)
+  return Number.isSafeInteger(Number(word)) ? undefined : JSON.stringify(integerMark + word)
+}
+
+function unmarkIntegers(value: Value): Value {
+  if (typeof value === 'string')
+    return value.startsWith(integerMark) ? BigInt(value.slice(integerMark.length)) : value
+  if (typeof value !== 'object' || value === null) return value
+  if (Array.isArray(value)) {
+    for (let i = 0; i < value.length; i++) value[i] = unmarkIntegers(value[i]!)
+    return value
+  }
+  const members = value as { [key: string]: Value }
+  for (const key of Object.keys(members)) {
+    const before = members[key]!
+    const after = unmarkIntegers(before)
+    if (after !== before) setKey(members, key, after)
+  }
+  return value
 }
 
 /** The JSON that REST shows: bigint as digits, bytes as base64 text, NaN and the infinities as null. */

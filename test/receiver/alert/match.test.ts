@@ -92,7 +92,9 @@ describe('what rules see in events', () => {
 
   it('signs of life come once a second for each node', () => {
     let nowMs = 0
-    const match = createMatch(rulesOf([{ name: 'alert_level', kind: 'silent', minutes: 5 }]), () => nowMs)!
+    const match = createMatch(rulesOf([{ name: 'alert_level', kind: 'silent', minutes: 5 }]), {
+      now: () => nowMs,
+    })!
     const from = (node_id: string) => event({ source: { node_id } })
     expect(match([from('A'), from('B'), from('A')]).map(({ key }) => key)).toEqual(['["A"]', '["B"]'])
     nowMs = 900

@@ -72,6 +72,49 @@ async function contents(folder: string, name: string): Promise<string[]> {
   }
 }
 
+describe('salvage', () => {
+  it('copies what is readable of a damaged file, names what is not, and says so with its exit code', async () => {
+    const folder = await makeFolder()
+    const path = join(folder, 'events.db')
+    const store = await openSqliteStore({ path, log: silentLog })
+    for (let at = 0; at < 2000; at += 500)
+      await store.write(
+        Array.from({ length: 500 }, (_, i) => makeEvent(`event-${String(at + i).padStart(5, '0')}`)),
+      )
+    await store.close()
+    const whole = await run(folder, ['salvage', 'events.db', 'whole.db'])
+    expect([whole.code, whole.stdout]).toEqual([0, expect.stringContaining('2000 events were copied')])
+    const bytes = await readFile(path)
+    const leaf = Array.from({ length: bytes.length / 4096 }, (_, page) => page * 4096).filter(
+      (at) => bytes[at] === 0x0d,
+    )
+    const damaged = leaf[Math.floor(leaf.length / 2)]!
+    await writeFile(path, bytes.fill(0xff, damaged, damaged + 4096))
+    const { code, stdout } = await run(folder, [
+      'salvage',
+      'events.db',
+      'saved.db',
+      '--json',
+      '--report=missing.ndjson',
+    ])
+    const report = JSON.parse(stdout)
+    expect(code).toBe(1)
+    expect(report.missing).toBeGreaterThan(0)
+    expect(report.events + report.missing).toBe(2000)
+    const missing = (await readFile(join(folder, 'missing.ndjson'), 'utf8')).trim().split('\n')
+    expect(missing.map((line) => JSON.parse(line).missing).slice(0, 20)).toEqual(report.missingIds)
+    const saved = await openSqliteStore({ path: join(folder, 'saved.db'), log: silentLog })
+    cleanups.push(() => saved.close())
+    const found = await collect(saved, {})
+    expect(found).toHaveLength(report.events)
+    expect(await run(folder, ['salvage', 'events.db', 'saved.db'])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('exists already'),
+    })
+    expect(await run(folder, ['salvage', 'nothing.db', 'other.db'])).toMatchObject({ code: 1 })
+  })
+})
+
 describe('the command line', () => {
   it('exports everything as NDJSON, and imports it again, exactly', async () => {
     const folder = await makeFolder()

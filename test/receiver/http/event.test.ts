@@ -20,6 +20,26 @@ const get = (path: string) => fetch(receiver.url + path)
 const ulid = '01JJ4S0WNGEF5FQAZG5KDGJRBV'
 
 describe('POST /event', () => {
+  it('an id that is stored already is answered with what is stored; other content is counted', async () => {
+    const event_id = createEventId()
+    const first = await (await post('event', { event_id, event_data: { message: 'first' } })).text()
+    const conflicts = () => receiver.metric.total('events_conflicting')
+    const before = conflicts()
+    // Sent again by a client that has no answer: the time, which it left out, is another.
+    const again = await post('event', { event_id, event_data: { message: 'first' } })
+    expect([again.status, await again.text()]).toEqual([200, first])
+    expect(conflicts()).toBe(before)
+    for (const other of [
+      { event_data: { message: 'second' } },
+      { event_data: { message: 'first' }, log_level: 40 },
+      { event_data: { message: 'first' }, event_timestamp: '2020-01-01T00:00:00Z' },
+    ]) {
+      const answer = await post('event', { event_id, ...other })
+      expect([answer.status, await answer.text()]).toEqual([200, first])
+    }
+    expect(conflicts()).toBe(before + 3)
+  })
+
   it('answers the stored event with all fields in their order, defaults filled in', async () => {
     const sent = {
       event_type: 'NODE_CREATE',
@@ -69,7 +89,7 @@ describe('POST /event', () => {
     await post('event', { event_id: id, event_data: { first: true } })
     const again = await post('event', { event_id: id, event_data: { first: false } })
     expect(again.status).toBe(200)
-    expect(await again.json()).toMatchObject({ event_data: { first: false } })
+    expect(await again.json()).toMatchObject({ event_data: { first: true } })
     expect(await (await get(`event/${id}`)).json()).toMatchObject({ event_data: { first: true } })
   })
 

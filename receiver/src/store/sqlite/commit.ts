@@ -1,8 +1,8 @@
-import { statSync } from 'node:fs'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { toFacts } from '../alert-store.ts'
 import { type AlertTask, addIntent, runAlertTask } from './alert-task.ts'
 import { openWritable, type Synchronous, toStoreError } from './connection.ts'
+import { type FileIdentity, findFileTrouble, isOverwritten, noteContent } from './file-identity.ts'
 import { type KeepResult, type KeepTask, runTask } from './keep.ts'
 import { noDate, type Rows } from './row.ts'
 import { lastSeqSql } from './schema.ts'
@@ -10,8 +10,8 @@ import { lastSeqSql } from './schema.ts'
 export interface CommitterOptions {
   path: string
   synchronous: Synchronous
-  /** Inode of the file: what is written into one that nobody can find any more would be lost. */
-  fileNumber: number | undefined
+  /** As the files were when the store was opened: what is written into one that nobody can find any more would be lost. */
+  files: FileIdentity
   /** Never longer than its own commit: it neither waits for a lock nor folds the log (WAL) back into the file. */
   isBrief?: boolean
 }
@@ -24,6 +24,8 @@ export interface Committer {
   keep(task: KeepTask): KeepResult
   /** Throws EVT_STORE_UNAVAILABLE. */
   alert(task: AlertTask): unknown
+  /** Copies the log into the database file, both as this connection has them open, whatever their names. Never throws. */
+  rescue(): void
   close(): void
 }
 
@@ -38,18 +40,20 @@ interface Open {
   commit: StatementSync
 }
 
-export function fileNumberOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.ino
-}
-
 /** Opens with the first commit, and again after trouble. */
 export function createCommitter(options: CommitterOptions): Committer {
-  const { path, synchronous, fileNumber, isBrief = false } = options
+  const { path, synchronous, files, isBrief = false } = options
   let open: Open | undefined
 
   function connect(): Open {
-    if (fileNumberOf(path) !== fileNumber)
-      throw new Error('the database file was moved or replaced; put it back, or restart the receiver')
+    const trouble = findFileTrouble(files)
+    if (trouble) {
+      rescue()
+      throw new Error(trouble)
+    }
+    // Our log does not belong to this content: nothing is copied.
+    if (isOverwritten(files))
+      throw new Error('the database file was overwritten by another program; restart the receiver')
     if (open) return open
     const database = openWritable(path, synchronous)
     database.exec(
@@ -69,12 +73,22 @@ export function createCommitter(options: CommitterOptions): Committer {
     return open
   }
 
+  function rescue(): void {
+    try {
+      open?.database.exec('PRAGMA wal_checkpoint(PASSIVE)')
+      noteContent(files)
+    } catch {
+      // The disk may have gone with the file.
+    }
+  }
+
   function transact<T>(work: (connection: Open) => T): T {
     try {
       const connection = connect()
       connection.begin.run()
       const result = work(connection)
       connection.commit.run()
+      if (!isBrief) noteContent(files)
       return result
     } catch (error) {
       close()
@@ -96,6 +110,7 @@ export function createCommitter(options: CommitterOptions): Committer {
     store: (rows) => transact((connection) => insertRows(connection, rows)),
     keep: (task) => transact(({ database }) => runTask(database, task)),
     alert: (task) => transact(({ database }) => runAlertTask(database, task)),
+    rescue,
     close,
   }
 }

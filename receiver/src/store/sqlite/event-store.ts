@@ -1,8 +1,8 @@
-import { dirname, join } from 'node:path'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
-import { createPrivateFile, makePrivateFolder, refusePlanted, tighten } from '../../private-file.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
@@ -12,11 +12,15 @@ import { createAlertStore } from './alert.ts'
 import { runAlertTask } from './alert-task.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import type { CopyWorkerData } from './copy-worker.ts'
+import { adviceForDamage, createDamage, isDamage } from './damage.ts'
+import { prepareDatabaseFile } from './database-file.ts'
 import { JsonWriter } from './document-writer.ts'
+import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import type { Place } from './keep.ts'
 import { lockFile } from './lock.ts'
+import { claimDatabase, releaseDatabase } from './owner.ts'
 import { toStoredEvent } from './row.ts'
 import { deletedEventsSql, lastSeqSql, upgradeSchema } from './schema.ts'
 import { createWriter } from './write.ts'
@@ -30,24 +34,25 @@ export interface SqliteStoreOptions {
 }
 
 const healthTimeoutMs = 1500
+// A start and a stop at once wait for this check. Reading a larger file whole takes too long beside the lab's work: damage there is found when somebody comes across it.
+const checkedBytes = 256 * 1024 ** 2
 
 /**
  * Events in one SQLite file, owned by this process: one thread writes, one answers queries, and this one reads single
  * rows. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_STORE_UNAVAILABLE for a file that cannot be opened.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<EventStore> {
-  const { path, synchronous = 'full', log } = options
-  const lock = open(path, () => {
-    makePrivateFolder(dirname(path))
-    makePrivate(path, log)
-    return lockFile(path)
-  })
+  const { synchronous = 'full', log } = options
+  // By its own name: a link has another lock beside it, and SQLite keeps its log beside the file itself.
+  const path = open(options.path, () => prepareDatabaseFile(options.path, log))
+  const lock = open(path, () => lockFile(path))
   let reading: DatabaseSync
   try {
     reading = open(path, () => {
       const database = openWritable(path, synchronous)
       try {
         upgradeSchema(database, path)
+        claimDatabase(database, path)
         runAlertTask(database, { kind: 'release' })
       } finally {
         database.close()
@@ -58,7 +63,15 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     lock.release()
     throw error
   }
-  const writer = createWriter({ path, synchronous })
+  const damage = createDamage(path, log)
+  const closing = new AbortController()
+  const checking =
+    statSync(path).size > checkedBytes
+      ? undefined
+      : runJob<{ trouble?: string }>(workerUrl('./sqlite/check-worker'), path, closing.signal).then(
+          ({ trouble }) => trouble !== undefined && damage.see(trouble),
+          () => {},
+        )
   // Health may be asked every second.
   const throttle = createThrottle()
   const turn = new Int32Array(new SharedArrayBuffer(8))
@@ -67,10 +80,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     file: workerUrl('./sqlite/find-worker'),
     workerData: data,
     turn,
-    toError: ({ message, code }) =>
-      code === timeIsUp
-        ? new EventError('EVT_QUERY_TIMEOUT')
-        : new EventError('EVT_STORE_UNAVAILABLE', `SQLite: ${message}`),
+    toError: ({ message, code }) => {
+      if (code === timeIsUp) return new EventError('EVT_QUERY_TIMEOUT')
+      damage.see(message)
+      return new EventError('EVT_STORE_UNAVAILABLE', `SQLite: ${message}`)
+    },
   })
   const byId = reading.prepare('SELECT document, exact FROM events WHERE id = ?')
   const bySeq = reading.prepare('SELECT seq, id FROM events WHERE seq > ? ORDER BY seq LIMIT ?')
@@ -79,12 +93,18 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   const lastSeq = reading.prepare(lastSeqSql)
   const deletedEvents = reading.prepare(deletedEventsSql)
   const readValue = (statement: StatementSync) => (statement.get() as { value: number }).value
+  // The first read makes the log, if there is none.
+  open(path, () => readValue(lastSeq))
+  const files = identifyFiles(path, options.path)
+  const writer = createWriter({ path, synchronous, files, onTrouble: damage.see })
 
   async function guarded<T>(read: () => T): Promise<T> {
     try {
       return read()
     } catch (cause) {
-      throw toStoreError(cause)
+      const error = toStoreError(cause)
+      damage.see(error.message)
+      throw error
     }
   }
 
@@ -93,9 +113,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       // Only a commit shows that a full disk has room again.
       if (writer.trouble !== undefined)
         await withDeadline(writer.probe(), healthTimeoutMs, 'SQLite: no answer')
-      return { connected: true, totalEvents: readValue(lastSeq) - readValue(deletedEvents) }
+      const totalEvents = readValue(lastSeq) - readValue(deletedEvents)
+      return { connected: true, totalEvents, ...(damage.found !== undefined && { damage: damage.found }) }
     } catch (cause) {
       const reason = toStoreError(cause).message
+      damage.see(reason)
       throttle('health', (suppressed) => log.warn({ reason, suppressed }, 'the store is not healthy'))
       return { connected: false, totalEvents: null, reason }
     }
@@ -186,28 +208,21 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     },
     health,
     async close() {
+      closing.abort()
+      await checking
       await queries.close()
       await writer.close()
       reading.close()
-      // The last connection folds the log back into the file, which then stands alone.
-      openWritable(path, synchronous).close()
+      // The last connection folds the log back into the file, which then stands alone. Not one of another file.
+      if (!findFileTrouble(files)) {
+        const last = openWritable(path, synchronous)
+        releaseDatabase(last)
+        last.close()
+      }
+      closeFiles(files)
       lock.release()
     },
   }
-}
-
-/** SQLite gives the files beside a database the mode of the database itself. */
-function makePrivate(path: string, log: Log): void {
-  refusePlanted(dirname(path))
-  createPrivateFile(path)
-  const files = [
-    path,
-    ...['-wal', '-shm', '-journal', '.lock', '.lock-journal'].map((ending) => path + ending),
-  ]
-  for (const file of files) refusePlanted(file)
-  const changed = files.flatMap(tighten)
-  if (changed.length > 0)
-    log.warn({ files: changed }, 'other users could read these files; their mode is 0600 now')
 }
 
 function open<T>(path: string, make: () => T): T {
@@ -215,11 +230,9 @@ function open<T>(path: string, make: () => T): T {
     return make()
   } catch (cause) {
     if (cause instanceof EventError) throw cause
-    throw new EventError(
-      'EVT_STORE_UNAVAILABLE',
-      `${path} cannot be opened: ${toStoreError(cause).message}`,
-      { cause },
-    )
+    const { message } = toStoreError(cause)
+    const advice = isDamage(message) ? `; ${adviceForDamage}` : ''
+    throw new EventError('EVT_STORE_UNAVAILABLE', `${path} cannot be opened: ${message}${advice}`, { cause })
   }
 }
 

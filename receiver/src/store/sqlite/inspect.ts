@@ -5,6 +5,7 @@ import type { EventError } from '@madsci-events/sdk/event'
 import { type Finding, good, problem } from '../../finding.ts'
 import type { Inspection } from '../inspection.ts'
 import { openReadable } from './connection.ts'
+import { adviceForDamage } from './damage.ts'
 import { lockFile } from './lock.ts'
 import { schemaSteps, upgradeSchema } from './schema.ts'
 
@@ -92,7 +93,7 @@ function inspectSchema(database: DatabaseSync, path: string): Finding[] {
     if (statSync(path).size > checkedBytes) return findings
     const verdict = Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]
     if (verdict === 'ok') return findings
-    return [...findings, problem('database', `${path} is damaged: ${verdict}`, 'restore a backup')]
+    return [...findings, problem('database', `${path} is damaged: ${verdict}`, adviceForDamage)]
   } finally {
     expected.close()
   }

@@ -10,6 +10,7 @@ export type KeepTask =
   | { kind: 'archive'; selection: ArchiveSelection; after: Place | undefined; rows: number; atMs: number }
   | { kind: 'purge'; beforeMs: number; rows: number }
   | { kind: 'note'; name: string; text: string; version: number }
+  | { kind: 'probe' }
 
 /** Behind which row the next commit goes on. */
 export interface Place {
@@ -34,6 +35,7 @@ interface Candidate {
 /** Within a transaction of the caller. */
 export function runTask(database: DatabaseSync, task: KeepTask): KeepResult {
   if (task.kind === 'note') return writeNote(database, task)
+  if (task.kind === 'probe') return writeProbe(database)
   return task.kind === 'archive' ? archive(database, task) : purge(database, task)
 }
 
@@ -127,6 +129,20 @@ function purge(database: DatabaseSync, task: Extract<KeepTask, { kind: 'purge' }
     database.prepare("UPDATE tally SET value = value + ? WHERE name = 'deleted_events'").run(changed)
   }
   return { changed, next: changed < task.rows ? undefined : { timestamp: '', seq: 0 } }
+}
+
+/** An event of usual size, in characters. */
+export const usualCharacters = 64 * 1024
+
+/** Needs the room of a usual event: a commit without content succeeds on a full disk. */
+function writeProbe(database: DatabaseSync): KeepResult {
+  database
+    .prepare(
+      `INSERT INTO notes VALUES ('.probe', 1, hex(randomblob(${usualCharacters / 2})))
+       ON CONFLICT (name) DO UPDATE SET text = excluded.text, version = version + 1`,
+    )
+    .run()
+  return { changed: 1, next: undefined }
 }
 
 function writeNote(

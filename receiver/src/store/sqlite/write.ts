@@ -5,9 +5,10 @@ import type { WriteOutcome } from '../event-store.ts'
 import { isWithin, type Ranges } from '../range.ts'
 import { workerUrl } from '../worker-url.ts'
 import type { AlertTask } from './alert-task.ts'
-import { createCommitter, fileNumberOf } from './commit.ts'
+import { createCommitter } from './commit.ts'
 import type { Synchronous } from './connection.ts'
-import type { KeepResult, KeepTask } from './keep.ts'
+import { type FileIdentity, findFileTrouble } from './file-identity.ts'
+import { type KeepResult, type KeepTask, usualCharacters } from './keep.ts'
 import { addRow, createRows, type Rows } from './row.ts'
 import type { FromWriter, ToWriter, WriteWorkerData } from './write-worker.ts'
 
@@ -15,9 +16,9 @@ export interface Writer {
   write(events: readonly Event[], matches?: readonly Match[], rest?: Ranges): Promise<WriteOutcome[]>
   keep(task: KeepTask): Promise<KeepResult>
   alert(task: AlertTask): Promise<unknown>
-  /** An empty commit: throws EVT_STORE_UNAVAILABLE when no other would succeed. */
+  /** A commit of the size of a usual event: throws EVT_STORE_UNAVAILABLE when such an event would not be stored. */
   probe(): Promise<void>
-  /** Why the last commit failed; undefined after one that did not. */
+  /** Why an event would not be stored; undefined once a commit of the size of the one that failed has succeeded. */
   readonly trouble: string | undefined
   /** Commits made so far by the calling thread, and by the other. */
   readonly commits: { readonly here: number; readonly thread: number }
@@ -28,6 +29,7 @@ export interface Writer {
 type Done = Exclude<FromWriter, { failed: string }>
 
 interface Waiting {
+  characters: number
   resolve: (done: Done) => void
   reject: (error: EventError) => void
 }
@@ -42,6 +44,10 @@ const commitsBetweenFolds = 256
 export interface WriterOptions {
   path: string
   synchronous: Synchronous
+  /** As they were when the database was opened. */
+  files: FileIdentity
+  /** Told why a commit failed. */
+  onTrouble?: (reason: string) => void
   /** Mean duration of small commits up to which the caller makes them itself. */
   quickMs?: number
 }
@@ -57,14 +63,15 @@ export interface WriterOptions {
  * the thread has the work until the disk is quick again. What fails here, the thread tries again.
  */
 export function createWriter(options: WriterOptions): Writer {
-  const { path, synchronous, quickMs = defaultQuickMs } = options
-  const fileNumber = fileNumberOf(path)
-  const here = createCommitter({ path, synchronous, fileNumber, isBrief: true })
+  const { path, synchronous, files, quickMs = defaultQuickMs, onTrouble = () => {} } = options
+  const here = createCommitter({ path, synchronous, files, isBrief: true })
   const waiting = new Map<number, Waiting>()
   const commits = { here: 0, thread: 0 }
   let worker: Worker | undefined
   let lastWrite = 0
   let trouble: string | undefined
+  /** Of the commit that failed, at most those of a usual event: a smaller one that succeeds proves nothing. */
+  let troubleCharacters = 0
   let isClosed = false
   let wakeClose = () => {}
   // Quickness must be seen before it is relied on.
@@ -72,7 +79,7 @@ export function createWriter(options: WriterOptions): Writer {
   let commitsSinceFold = 0
 
   function start(): Worker {
-    const data: WriteWorkerData = { path, synchronous, fileNumber }
+    const data: WriteWorkerData = { path, synchronous, files }
     const started = new Worker(workerUrl('./sqlite/write-worker'), { workerData: data })
     started.unref()
     started.on('message', (message: FromWriter) => {
@@ -80,9 +87,14 @@ export function createWriter(options: WriterOptions): Writer {
       waiting.delete(message.write)
       if ('failed' in message) {
         trouble = message.failed
+        onTrouble(trouble)
+        troubleCharacters = Math.min(usualCharacters, Math.max(troubleCharacters, call?.characters ?? 0))
         call?.reject(new EventError('EVT_STORE_UNAVAILABLE', message.failed))
       } else {
-        trouble = undefined
+        if ((call?.characters ?? 0) >= troubleCharacters) {
+          trouble = undefined
+          troubleCharacters = 0
+        }
         call?.resolve(message)
       }
       if (waiting.size === 0) wakeClose()
@@ -101,20 +113,24 @@ export function createWriter(options: WriterOptions): Writer {
     return started
   }
 
-  function send(work: { rows: Rows } | { task: KeepTask } | { alert: AlertTask }): Promise<Done> {
+  function send(
+    work: { rows: Rows } | { task: KeepTask } | { alert: AlertTask },
+    characters = 0,
+  ): Promise<Done> {
     if (isClosed) return Promise.reject(new EventError('EVT_CLOSING'))
     worker ??= start()
     const sending = worker
     const write = ++lastWrite
     return new Promise((resolve, reject) => {
-      waiting.set(write, { resolve, reject })
+      waiting.set(write, { characters, resolve, reject })
       const message: ToWriter = { write, ...work }
       sending.postMessage(message)
     })
   }
 
   function store(rows: Rows): Uint8Array | Promise<Uint8Array> {
-    const isSmall = rows.ids.length <= smallRows && charactersOf(rows) <= smallCharacters
+    const characters = charactersOf(rows)
+    const isSmall = rows.ids.length <= smallRows && characters <= smallCharacters
     const isMine =
       isSmall &&
       averageMs < quickMs &&
@@ -135,7 +151,7 @@ export function createWriter(options: WriterOptions): Writer {
         note(performance.now() - startedMs)
       }
     }
-    return finish(send({ rows }), isSmall)
+    return finish(send({ rows }, characters), isSmall)
   }
 
   async function finish(sending: Promise<Done>, isSmall: boolean): Promise<Uint8Array> {
@@ -163,7 +179,7 @@ export function createWriter(options: WriterOptions): Writer {
       return settle(outcomes, store(rows))
     },
     async probe() {
-      await send({ rows: createRows() })
+      await send({ task: { kind: 'probe' } }, usualCharacters)
     },
     async keep(task) {
       const done = await send({ task })
@@ -174,15 +190,19 @@ export function createWriter(options: WriterOptions): Writer {
       return 'answer' in done ? done.answer : undefined
     },
     get trouble() {
-      return trouble
+      return trouble ?? findFileTrouble(files)
     },
     commits,
     async close() {
+      // Whichever connection is open copies the log, which nobody finds by its name any more, into the database file.
+      const isCut = findFileTrouble(files) !== undefined
+      if (isCut && worker) await send({ task: { kind: 'probe' } }).catch(() => {})
       isClosed = true
       if (waiting.size > 0)
         await new Promise<void>((resolve) => {
           wakeClose = resolve
         })
+      if (isCut) here.rescue()
       here.close()
       const closing = worker
       worker = undefined

@@ -1,14 +1,28 @@
-import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import {
+  copyFile,
+  link as hardLink,
+  mkdir,
+  mkdtemp,
+  open as openFile,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  utimes,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
 import { parseSelector } from '../../../../receiver/src/store/selector.ts'
 import { openSqliteStore } from '../../../../receiver/src/store/sqlite/event-store.ts'
 import { collect, makeEvent } from '../../../contract/event-store.contract.ts'
-import { runScript } from '../../../support/script.ts'
+import { runScript, startScript } from '../../../support/script.ts'
 
 describe('SQLite store', () => {
   let folder: string
@@ -70,6 +84,135 @@ describe('SQLite store', () => {
     await rename(`${path}.away`, path)
     expect(await opened.write([makeEvent('b')])).toEqual(['stored'])
     expect(await opened.health()).toEqual({ connected: true, totalEvents: 2 })
+  })
+
+  for (const [what, damage] of [
+    ['removed log', (file: string) => rm(`${file}-wal`)],
+    ['removed index of the log', (file: string) => rm(`${file}-shm`)],
+    [
+      'log that was replaced by a link',
+      async (file: string) => {
+        await rename(`${file}-wal`, `${file}-wal.away`)
+        await symlink(`${file}-wal.away`, `${file}-wal`)
+      },
+    ],
+    ['removed lock', (file: string) => rm(`${file}.lock`)],
+    [
+      'file that was replaced by a link',
+      async (file: string) => {
+        await rename(file, `${file}.away`)
+        await symlink(`${file}.away`, file)
+      },
+    ],
+    [
+      'file that was replaced by a copy',
+      async (file: string) => {
+        await copyFile(file, `${file}.copy`)
+        await rename(`${file}.copy`, file)
+      },
+    ],
+  ] as const) {
+    for (const size of [1, 60]) {
+      it(`a ${what} ends acknowledgement within a commit, and what was acknowledged is in the file (writes of ${size})`, async () => {
+        const opened = await open()
+        const toEvents = (name: string) => Array.from({ length: size }, (_, i) => makeEvent(`${name}-${i}`))
+        for (let i = 0; i < 20; i++) await opened.write(toEvents(`before-${i}`))
+        await damage(path)
+        expect(await opened.health()).toMatchObject({
+          connected: false,
+          reason: expect.stringMatching(/replaced|removed/),
+        })
+        await expect(opened.write(toEvents('after'))).rejects.toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+        await opened.close()
+        store = undefined
+        // SQLite opens no log that is a link.
+        if (what.includes('log')) await rm(`${path}-wal`, { force: true })
+        const moved = `${path}.away`
+        const database = new DatabaseSync(existsSync(moved) ? moved : path)
+        const { count } = database.prepare('SELECT count(*) AS count FROM events').get() as { count: number }
+        database.close()
+        if (!what.includes('copy')) expect(count).toBe(20 * size)
+      })
+    }
+  }
+
+  it('a file that was overwritten in place takes no more events; one whose time was changed does', async () => {
+    const opened = await open()
+    for (let i = 0; i < 2000; i++) await opened.write([makeEvent(`before-${i}`)])
+    await utimes(path, new Date(), new Date())
+    expect(await opened.write([makeEvent('touched')])).toEqual(['stored'])
+    const backup = join(folder, 'backup')
+    await mkdir(backup)
+    await opened.copyTo(backup)
+    expect(await opened.write([makeEvent('behind the backup')])).toEqual(['stored'])
+    await writeFile(path, await readFile(join(backup, 'events.db')))
+    await expect(opened.write([makeEvent('after')])).rejects.toMatchObject({
+      code: 'EVT_STORE_UNAVAILABLE',
+      message: expect.stringContaining('overwritten'),
+    })
+    expect(await opened.health()).toMatchObject({ connected: false })
+  })
+
+  it('a damaged file is told at the start, and while it runs when somebody comes across the damage', async () => {
+    const filled = await open()
+    for (let at = 0; at < 4; at++)
+      await filled.write(Array.from({ length: 500 }, (_, i) => makeEvent(`event-${at}-${i}`)))
+    await filled.close()
+    store = undefined
+    const whole = await readFile(path)
+    const leaf = Array.from({ length: whole.length / 4096 }, (_, page) => page * 4096).filter(
+      (at) => whole[at] === 0x0d,
+    )
+    const damaged = Buffer.from(whole)
+    for (const at of leaf.slice(leaf.length / 2, -8)) damaged.fill(0xff, at, at + 4096)
+    const errors: string[] = []
+    const log = { ...silentLog, error: (_: object, message: string) => void errors.push(message) }
+    await writeFile(path, damaged)
+    store = await openSqliteStore({ path, log })
+    await expect.poll(async () => (await store!.health()).damage).toContain('damaged')
+    expect(await store.write([makeEvent('after')])).toEqual(['stored'])
+    expect(await store.health()).toMatchObject({ connected: true })
+    expect(errors).toEqual([expect.stringContaining('salvage')])
+    await store.close()
+
+    await writeFile(path, whole)
+    store = await openSqliteStore({ path, log: silentLog })
+    await sleep(500)
+    expect((await store.health()).damage).toBeUndefined()
+    // As a disk damages it: in place, below SQLite.
+    const file = await openFile(path, 'r+')
+    for (const at of leaf.slice(leaf.length / 2, -8)) await file.write(damaged, at, 4096, at)
+    await file.close()
+    await expect(collect(store, { order: 'oldest' })).rejects.toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+    expect((await store.health()).damage).toContain('malformed')
+  })
+
+  it('a second owner is refused by any name: a symbolic link, a hard link, a lock that was removed', async () => {
+    const code = `
+      import { openSqliteStore } from '../../receiver/src/store/sqlite/event-store.ts'
+      import { silentLog } from '../../receiver/src/log.ts'
+      await openSqliteStore({ path: ${JSON.stringify(path)}, log: silentLog })
+      console.log('open')
+      setInterval(() => {}, 1000)`
+    const owner = startScript(code)
+    try {
+      await expect.poll(() => owner.stdout, { timeout: 10_000 }).toContain('open')
+      const other = join(folder, 'other')
+      await mkdir(other)
+      const names = [join(other, 'link.db'), join(other, 'hard.db'), join(other, 'folder', 'events.db'), path]
+      await symlink(path, names[0]!)
+      await hardLink(path, names[1]!)
+      await symlink(folder, join(other, 'folder'))
+      await rm(`${path}.lock`)
+      for (const name of names)
+        await expect(openSqliteStore({ path: name, log: silentLog })).rejects.toMatchObject({
+          code: 'EVT_STORE_LOCKED',
+        })
+    } finally {
+      owner.kill('SIGKILL')
+      await owner.ended
+    }
+    expect((await open()).kind).toBe('sqlite')
   })
 
   it('trouble is told once in ten seconds, however often health is asked', async () => {

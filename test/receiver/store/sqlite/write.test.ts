@@ -4,6 +4,11 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openWritable } from '../../../../receiver/src/store/sqlite/connection.ts'
+import {
+  closeFiles,
+  type FileIdentity,
+  identifyFiles,
+} from '../../../../receiver/src/store/sqlite/file-identity.ts'
 import { upgradeSchema } from '../../../../receiver/src/store/sqlite/schema.ts'
 import { createWriter, type Writer } from '../../../../receiver/src/store/sqlite/write.ts'
 import { makeEvent } from '../../../contract/event-store.contract.ts'
@@ -12,6 +17,7 @@ describe('the writer of SQLite', () => {
   let folder: string
   let path: string
   let writer: Writer
+  let files: FileIdentity
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'madsci-write-'))
     path = join(folder, 'events.db')
@@ -19,10 +25,12 @@ describe('the writer of SQLite', () => {
     upgradeSchema(database, path)
     database.close()
     // No disk is too slow for this test, but for the last one.
-    writer = createWriter({ path, synchronous: 'full', quickMs: 1e6 })
+    files = identifyFiles(path)
+    writer = createWriter({ path, synchronous: 'full', files, quickMs: 1e6 })
   })
   afterEach(async () => {
     await writer.close()
+    closeFiles(files)
     await rm(folder, { recursive: true })
   })
   const sequence = () => {
@@ -69,9 +77,20 @@ describe('the writer of SQLite', () => {
     expect(sequence().map(({ id }) => id)).toEqual(['a', 'b', 'c'])
   })
 
+  it('trouble ends with a commit of the size that failed, not with a smaller one', async () => {
+    const large = () => [makeEvent('large', { event_data: { message: 'x'.repeat(200_000) } })]
+    await rename(path, `${path}.away`)
+    await expect(writer.write(large())).rejects.toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+    await rename(`${path}.away`, path)
+    expect(await writer.write([makeEvent('small')])).toEqual(['stored'])
+    expect(writer.trouble).toContain('moved')
+    await writer.probe()
+    expect(writer.trouble).toBeUndefined()
+  })
+
   it('a slow disk has the thread to itself', async () => {
     await writer.close()
-    writer = createWriter({ path, synchronous: 'full', quickMs: 0 })
+    writer = createWriter({ path, synchronous: 'full', files, quickMs: 0 })
     for (let i = 0; i < 20; i++) await writer.write([makeEvent(`e${i}`)])
     expect(writer.commits).toEqual({ here: 0, thread: 20 })
   })
