@@ -1,4 +1,4 @@
-import { lstatSync, readdirSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync } from 'node:fs'
 import { chmod, chown, lchown, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -130,6 +130,7 @@ describe('files are for the user that runs the receiver alone, whatever the umas
       ['export', 'new.ndjson', '--document_db_url=sqlite:a.db'],
       ['export', 'old.csv', '--format=csv', '--document_db_url=sqlite:a.db'],
       ['import', 'new.ndjson', '--document_db_url=sqlite:b.db', '--report=report.ndjson'],
+      ['salvage', 'a.db', 'c.db', '--report=missing.ndjson'],
     ])
       expect(await run(args)).toMatchObject({ code: 0 })
     expect(openPaths(folder)).toEqual([])
@@ -183,6 +184,29 @@ describe('files are for the user that runs the receiver alone, whatever the umas
     })
     await backups.create('x')
     expect(openPaths(folder)).toEqual([])
+  })
+})
+
+describe('the sources', () => {
+  it('make no file or folder but with a mode, or by the functions that give one', () => {
+    const root = join(import.meta.dirname, '../../receiver/src')
+    const names = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((name) =>
+      name.endsWith('.ts'),
+    )
+    const makes =
+      /\b(mkdir|mkdirSync|writeFile|writeFileSync|appendFile|appendFileSync|createWriteStream|copyFile|cp)\(/
+    // An open for reading is none; a file descriptor was opened elsewhere.
+    const hasMode = /mode|privateFileMode|\{ fd,|promisify\(writeFile\)/
+    const loose = names.flatMap((name) => {
+      const lines = readFileSync(join(root, name), 'utf8').split('\n')
+      return lines.flatMap((line, index) =>
+        makes.test(line) && !hasMode.test(lines.slice(index, index + 4).join(' '))
+          ? [`${name}: ${line.trim()}`]
+          : [],
+      )
+    })
+    expect(names.length).toBeGreaterThan(200)
+    expect(loose).toEqual([])
   })
 })
 

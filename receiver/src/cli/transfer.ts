@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { createWriteStream, fstatSync, type WriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
@@ -7,7 +6,6 @@ import { createZoneConverter, EventError, parseLevel, parseTimestamp } from '@ma
 import { verifyBackup } from '../backup/backup.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { openSource, openStore } from '../database.ts'
-import { openPrivateFile } from '../private-file.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { fromCsv } from '../transfer/csv.ts'
@@ -16,6 +14,7 @@ import { type Repair, repairs } from '../transfer/heal.ts'
 import { type ImportChunk, type ImportReport, importEvents } from '../transfer/import.ts'
 import { fromLines, fromStored } from '../transfer/source.ts'
 import type { CommandCall } from './call.ts'
+import { openOutput } from './output-file.ts'
 import { createProgress } from './progress.ts'
 import { createLog } from './serve.ts'
 import type { Terminal } from './terminal.ts'
@@ -78,12 +77,6 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
   } finally {
     await source.close()
   }
-}
-
-/** On the disk when it ends; a device or a pipe has none. For this user alone. */
-function openOutput(path: string): WriteStream {
-  const fd = openPrivateFile(path, { followsLinks: true })
-  return createWriteStream(path, { fd, flush: fstatSync(fd).isFile() })
 }
 
 /** Waits while the reader of standard output does. */

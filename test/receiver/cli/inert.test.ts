@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventClient } from '@madsci-events/sdk'
@@ -9,6 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { runCommand } from '../../../receiver/src/cli/command.ts'
 import { commands } from '../../../receiver/src/cli/table.ts'
 import { toInertCsv, toInertLine, toInertText } from '../../../receiver/src/inert.ts'
+import { silentLog } from '../../../receiver/src/log.ts'
+import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
+import { makeEvent } from '../../contract/event-store.contract.ts'
 import { startHttpSink } from '../../support/alert-sink.ts'
 import { type ReceiverProcess, spawnReceiver } from '../../support/process.ts'
 
@@ -65,6 +68,7 @@ beforeAll(async () => {
   say('workflow_complete', 30, { workflow_id, status: 'completed', author: hostile }, { workflow_id })
   await client.flush()
   await client.close()
+  await makeDamaged(join(folder, 'damaged.db'))
   const lost = new EventClient({
     url: 'http://127.0.0.1:9/',
     name: hostile,
@@ -80,6 +84,19 @@ afterAll(async () => {
   await sink?.stop()
   await rm(folder, { recursive: true, force: true })
 })
+
+/** A database of which a page of events, with hostile ids, cannot be read. */
+async function makeDamaged(path: string): Promise<void> {
+  const store = await openSqliteStore({ path, log: silentLog })
+  await store.write(Array.from({ length: 500 }, (_, index) => makeEvent(`${hostile}${index}`)))
+  await store.close()
+  const bytes = await readFile(path)
+  const leaves = Array.from({ length: bytes.length / 4096 }, (_, page) => page * 4096).filter(
+    (at) => bytes[at] === 0x0d,
+  )
+  const damaged = leaves[Math.floor(leaves.length / 2)]!
+  await writeFile(path, bytes.fill(0xff, damaged, damaged + 4096))
+}
 
 async function run(args: string[], stopAfterMs = 0) {
   const stopping = new AbortController()
@@ -143,6 +160,9 @@ const lines: string[][] = [
   ['backup', `--description=${hostile}`],
   ['restore', hostile.replace('\0', '')],
   ['import', hostile.replace('\0', '')],
+  ['salvage', 'damaged.db', 'saved.db'],
+  ['salvage', 'damaged.db', 'saved-too.db', '--json'],
+  ['salvage', hostile.replace('\0', ''), 'x.db'],
   ['import', 'nothing', `--zone=${hostile}`],
   ['export', '--format=ndjson', 'db'],
   ['export', '--format=csv', 'db'],
@@ -178,6 +198,7 @@ describe('whatever events say, a terminal obeys nothing of it', () => {
       ...(args.includes('db') ? [db()] : []),
     ])
     expect(output.length).toBeGreaterThan(0)
+    if (args.includes('damaged.db')) expect(output).toContain('PWNED')
     expect(activeIn(output)).toEqual([])
     if (!args.includes('--format=csv')) expect(output.split('\n')).not.toContain('FAKED LINE\tend')
     expect(
@@ -225,6 +246,7 @@ describe('whatever events say, a terminal obeys nothing of it', () => {
         'import',
         'query',
         'restore',
+        'salvage',
         'serve',
         'spool',
         'tail',
