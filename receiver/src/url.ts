@@ -48,6 +48,17 @@ function findLoginEnd(text: string, rest: string): number {
 /** A text with every URL in it as `showUrl` shows it. */
 export const showUrlsIn = (text: string): string => text.replace(urlPattern, showUrl)
 
+// Shorter ones are words such as `Basic`, and may be part of any sentence.
+const leastSecret = 6
+
+/** What another program says, without secrets that it was sent and may repeat, and without those in URLs. */
+export function hideSecrets(text: string, secrets: readonly string[]): string {
+  return secrets
+    .filter((secret) => secret.length >= leastSecret)
+    .sort((a, b) => b.length - a.length)
+    .reduce((shown, secret) => shown.replaceAll(secret, hidden), showUrlsIn(text))
+}
+
 /** JSON with every URL in its texts as `showUrl` shows it. */
 export function showUrlsInJson(json: string): string {
   // Nearly always there is none to hide.

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createTransport } from 'nodemailer'
-import { hidden, showUrlsIn } from '../url.ts'
+import { hideSecrets } from '../url.ts'
 import type { Channel, Message, SendOutcome } from './channel.ts'
 
 /** MADSci's EmailAlertsConfig, and what it lacks. */
@@ -98,8 +98,7 @@ interface SmtpError extends Error {
 
 /** 5xx to an address or a mail is final (RFC 5321 4.2.1). A wrong password is not: somebody can mend it within the day. */
 function toOutcome({ code, responseCode, message }: SmtpError, password: string | undefined): SendOutcome {
-  const shown = showUrlsIn(message)
-  const reason = password ? shown.replaceAll(password, hidden) : shown
+  const reason = hideSecrets(message, password === undefined ? [] : [password])
   const isFinal = code !== 'EAUTH' && responseCode !== undefined && responseCode >= 500 && responseCode < 600
   const isAboutMail = code === 'EENVELOPE' || code === 'EMESSAGE'
   return { kind: isFinal && isAboutMail ? 'refused' : 'retry', reason }

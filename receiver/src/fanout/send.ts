@@ -1,5 +1,5 @@
 import { parseRetryAfter, readPartialSuccess } from '../otlp/answer.ts'
-import { hidden, showUrlsIn } from '../url.ts'
+import { hideSecrets } from '../url.ts'
 import { contentTypeOf, type Destination } from './destination.ts'
 
 /** What became of a request. */
@@ -12,17 +12,12 @@ export type SendOutcome =
 
 // What is wrong with the address or the login is for the operator to mend, and no reason to lose events.
 const refusals = new Set([400, 413, 422])
-// Shorter ones are words such as `Basic`.
-const leastSecret = 6
 const maxReplyBytes = 4 * 1024 * 1024
 
 /** Without what the request was sent with, should the other side repeat it, and without what URLs hide. */
 function hideHeaders(text: string, headers: Destination['headers']): string {
-  const secrets = Object.values(headers).flatMap((value) => [value, ...value.split(/\s+/)])
-  return secrets
-    .filter((secret) => secret.length >= leastSecret)
-    .sort((a, b) => b.length - a.length)
-    .reduce((shown, secret) => shown.replaceAll(secret, hidden), showUrlsIn(text))
+  const values = Object.values(headers)
+  return hideSecrets(text, [...values, ...values.flatMap((value) => value.split(/\s+/))])
 }
 
 /** Never throws. Source: OTLP 1.x, OTLP/HTTP Response; other failures than 400, 413 and 422 are tried again, also those that OTLP would drop. */
