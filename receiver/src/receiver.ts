@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
 import { type Alerts, createMatchOf, startAlerts } from './alert/alerts.ts'
@@ -107,6 +108,15 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       metric,
       log,
       maxBodyBytes,
+      maxRequestRecords: config.maxRequestRecords,
+      maxConnections: config.maxConnections,
+      corsOrigins: config.corsOrigins,
+      allowedHosts: [
+        ...config.allowedHosts,
+        hostname(),
+        config.serverUrl.hostname,
+        ...(config.publicUrl === undefined ? [] : [new URL(config.publicUrl).hostname]),
+      ],
       requestTimeoutMs,
       queryTimeoutMs,
       archiveBatchSize: config.archiveBatchSize,
@@ -159,7 +169,6 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
         report_dir: reportDir,
       }),
       rateLimit: toRateLimit(config),
-      corsOrigins: config.corsOrigins,
       otel: toOtel(config),
       explorerUrl: config.explorerUrl,
       definition: {

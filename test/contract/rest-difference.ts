@@ -26,6 +26,11 @@ export const differences: { [step: string]: Difference } = {
     why: 'a time that the receiver gives is UTC and says so',
     body: /"event_timestamp":"<now, UTC>"/,
   },
+  'a page of another origin': {
+    why: 'pages of other sites are refused; the original lets each of them read and write',
+    status: 403,
+    body: /^\{"detail":"/,
+  },
   'the same id again with other content': {
     why: 'the answer is what is stored; the original echoes what it did not store',
     body: /"event_type":"node_create".*"trace_id":"trace"/,

@@ -36,10 +36,29 @@ export const limitSettings = {
     parse: parseOrigins,
     schema: { anyOf: [{ type: 'string' }, { type: 'array', items: { type: 'string' } }, { type: 'null' }] },
   }),
+  allowed_hosts: structured('[]', {
+    unit: 'JSON',
+    about:
+      'list of names under which requests may address this receiver (header Host), beside IP addresses, names without a dot, `.local`, `.localhost`, `.internal`, `.svc`, `.svc.cluster.local`, the name of the machine, and the hosts of server_url and public_url; `["*"]`: any',
+    parse: parseTexts,
+    show: (list) => list,
+    schema: { type: 'array', items: { type: 'string' } },
+  }),
   max_body_bytes: count(67_108_864, 1024, {
     unit: 'bytes',
     about: 'largest body, also after decompression; over it 413',
     most: 2 ** 30,
+  }),
+  max_connections: count(1000, 4, {
+    unit: 'connections',
+    about:
+      'connections of each listener; three quarters of them for one address; never more than the descriptors of the process (`ulimit -n`) allow',
+    most: 1_000_000,
+  }),
+  max_request_records: count(200_000, 1, {
+    unit: 'records',
+    about: 'records of one OTLP request; over it 413',
+    most: 10_000_000,
   }),
   max_in_flight_bytes: count(134_217_728, 1024, {
     unit: 'bytes',
@@ -48,7 +67,8 @@ export const limitSettings = {
   }),
   max_batch_events: count(2000, 1, {
     unit: 'events',
-    about: 'events of one store write at most; a larger request is a write of its own',
+    about:
+      'events of one store write at most; a larger request is written in parts, and other requests between them',
     most: 100_000,
   }),
   query_timeout_ms: count(60_000, 0, {

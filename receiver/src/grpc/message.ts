@@ -7,7 +7,7 @@ export interface ReadMessageOptions {
   encoding: string | undefined
   /** Largest message, also after decompression. */
   maxBodyBytes: number
-  /** Called for bytes before they are kept; may throw. */
+  /** Called for bytes as they arrive, before they are kept; may throw. */
   onGrow: (bytes: number) => void
 }
 
@@ -55,6 +55,8 @@ function readFramed(
       reject(error)
     }
     const take = (chunk: Buffer) => {
+      // What came, not what the prefix announces.
+      onGrow(chunk.length)
       chunks.push(chunk)
       size += chunk.length
       if (expected === undefined && size >= prefixBytes) {
@@ -62,7 +64,6 @@ function readFramed(
         const length = chunks[0]!.readUInt32BE(1)
         if (length > maxBodyBytes)
           throw new EventError('EVT_TOO_LARGE', `The message is larger than ${maxBodyBytes} bytes`)
-        onGrow(length)
         expected = prefixBytes + length
       }
       if (expected !== undefined && size > expected)

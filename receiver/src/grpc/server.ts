@@ -1,22 +1,18 @@
 import { once } from 'node:events'
-import {
-  constants,
-  createServer,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from 'node:http2'
+import { constants, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
+import { limitConnections } from '../connection.ts'
 import { noDestination, type PassedSignal, type PassOn } from '../fanout/pass-on.ts'
 import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
-import { decodeProtobuf } from '../otlp/protobuf.ts'
+import { decodeProtobuf, decodeProtobufInSteps, isLong } from '../otlp/protobuf.ts'
 import { contentTypes, encodeSuccess } from '../otlp/reply.ts'
 import { readMessage, toFrame } from './message.ts'
+import { type WatchedSession, watchSession, whileAnswering } from './session.ts'
 import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.ts'
 
 export interface GrpcOptions {
@@ -24,6 +20,8 @@ export interface GrpcOptions {
   metric: Metric
   log: Log
   maxBodyBytes: number
+  maxRequestRecords: number
+  maxConnections: number
   /** How long a call may take to arrive whole; 0 = no limit. */
   requestTimeoutMs: number
   /** Undefined: traces and metrics are UNIMPLEMENTED. */
@@ -39,6 +37,8 @@ export interface GrpcServer {
   destroy(): void
 }
 
+// After that a call that has not come whole is not waited for: its sender has no reply, and sends it again.
+const arrivalGraceMs = 2000
 const service = '/opentelemetry.proto.collector.'
 const logsPath = `${service}logs.v1.LogsService/Export`
 const signalOf = new Map<string, PassedSignal>([
@@ -59,18 +59,21 @@ const windowBytes = 256 * 1024
  * Sources: OTLP 1.x, OTLP/gRPC; gRPC over HTTP/2.
  */
 export function createGrpcServer(options: GrpcOptions): GrpcServer {
-  const { ingest, metric, log, maxBodyBytes, requestTimeoutMs, passOn } = options
+  const { ingest, metric, log, maxBodyBytes, maxRequestRecords, requestTimeoutMs, passOn } = options
   const accept = createLogsIntake(options)
   const throttle = createThrottle()
-  const sessions = new Set<ServerHttp2Session>()
+  const sessions = new Set<WatchedSession>()
   const server = createServer({
     maxSessionMemory: 64,
     settings: { initialWindowSize: windowBytes, maxConcurrentStreams: 100 },
   })
   server.on('session', (session) => {
-    sessions.add(session)
     session.setLocalWindowSize(16 * windowBytes)
-    session.on('close', () => sessions.delete(session))
+    watchSession(session, {
+      sessions,
+      maxCallMs: requestTimeoutMs > 0 ? requestTimeoutMs * 2 : Number.POSITIVE_INFINITY,
+      onEnd: (reason) => metric.add('connections_ended', 1, reason),
+    })
   })
   // A broken connection is its client's trouble; calls on it end by themselves.
   server.on('sessionError', () => {})
@@ -78,6 +81,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     stream.on('error', () => {})
     void answer(stream, headers)
   })
+  limitConnections(server, { ...options, listener: 'grpc' })
 
   async function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     const startedMs = performance.now()
@@ -108,7 +112,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
           stream,
           await withMessage(stream, headers, (bytes, ticket) => {
             clearTimeout(timer)
-            return use(bytes, ticket)
+            return whileAnswering(stream.session, () => use(bytes, ticket))
           }),
         )
       else end(stream, refuse(path))
@@ -154,8 +158,12 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     const turn = ticket.turn()
     if (turn) await turn
     const { documents } = ingest
-    const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes, documents }
-    return encodeSuccess('protobuf', await accept(decodeProtobuf(bytes, options)))
+    const receivedUnixNano = BigInt(nowMicros()) * 1000n
+    const options = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords, documents }
+    const accepting = isLong(bytes)
+      ? accept(await decodeProtobufInSteps(bytes, options))
+      : accept(decodeProtobuf(bytes, options))
+    return encodeSuccess('protobuf', await accepting)
   }
 
   function tell(error: EventError): void {
@@ -178,11 +186,14 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       if (!server.listening) return
       const closed = once(server, 'close')
       server.close()
-      for (const session of sessions) session.close()
-      await closed
+      for (const { session } of sessions) session.close()
+      const grace = setTimeout(() => {
+        for (const { session, answering } of sessions) if (answering === 0) session.destroy()
+      }, arrivalGraceMs)
+      await closed.finally(() => clearTimeout(grace))
     },
     destroy() {
-      for (const session of sessions) session.destroy()
+      for (const { session } of sessions) session.destroy()
     },
   }
 }

@@ -85,7 +85,7 @@ async function readBytes(
       size += chunk.length
       if (size > maxBodyBytes) return fail(tooLarge())
       try {
-        if (Number.isNaN(announced)) ticket.grow(chunk.length)
+        ticket.grow(chunk.length)
       } catch (error) {
         return fail(error as EventError)
       }

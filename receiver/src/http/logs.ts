@@ -8,7 +8,7 @@ import type { Metric } from '../metric.ts'
 import { readBody } from '../otlp/body.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import { decodeJson } from '../otlp/json.ts'
-import { decodeProtobuf } from '../otlp/protobuf.ts'
+import { decodeProtobuf, decodeProtobufInSteps, isLong } from '../otlp/protobuf.ts'
 import { contentTypes, encodeStatus, encodeSuccess, encodingOf, type OtlpEncoding } from '../otlp/reply.ts'
 import { schemas } from './schema.ts'
 import { registerTelemetry, type TelemetryDoorOptions } from './telemetry.ts'
@@ -19,6 +19,7 @@ export interface LogsDoorOptions extends TelemetryDoorOptions {
   metric: Metric
   log: Log
   maxBodyBytes: number
+  maxRequestRecords: number
 }
 
 /**
@@ -29,7 +30,7 @@ export interface LogsDoorOptions extends TelemetryDoorOptions {
  * Every answer is in the encoding of the request; protobuf when it named neither.
  */
 export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): void {
-  const { ingest, metric, log, maxBodyBytes } = options
+  const { ingest, metric, log, maxBodyBytes, maxRequestRecords } = options
   const throttle = createThrottle()
   const accept = createLogsIntake(options)
   const pool = createMemoryPool()
@@ -73,9 +74,14 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         })
         const turn = ticket.turn()
         if (turn) await turn
-        const decode = encoding === 'json' ? decodeJson : decodeProtobuf
         const { documents } = ingest
-        const options = { receivedUnixNano: BigInt(nowMicros()) * 1000n, maxBodyBytes, documents }
+        const receivedUnixNano = BigInt(nowMicros()) * 1000n
+        const options = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords, documents }
+        if (encoding === 'protobuf' && isLong(bytes)) {
+          const outcome = await accept(await decodeProtobufInSteps(bytes, options))
+          return send(reply, encoding, encodeSuccess(encoding, outcome))
+        }
+        const decode = encoding === 'json' ? decodeJson : decodeProtobuf
         return send(reply, encoding, encodeSuccess(encoding, await take(() => decode(bytes, options), bytes)))
       } finally {
         ticket.release()

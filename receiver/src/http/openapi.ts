@@ -17,7 +17,12 @@ export async function registerOpenApi(app: FastifyInstance, options: OpenApiOpti
     transform: jsonSchemaTransform,
     transformObject: (document) => tidy(jsonSchemaTransformObject(document)),
   })
-  await app.register(swaggerUi, { routePrefix: '/docs', theme: { title } })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    theme: { title },
+    staticCSP: true,
+    transformStaticCSP: (policy) => `${policy} frame-ancestors 'none';`,
+  })
   // The original has two pages for people; ours is one.
   app.get('/redoc', { schema: { hide: true } }, async (_request, reply) => reply.redirect('/docs', 307))
   let text: string | undefined

@@ -19,6 +19,8 @@ export interface QuickDoorOptions {
   /** Connections without a request for so long are ended; a request must arrive whole in `requestTimeoutMs` (0 = no limit). */
   keepAliveMs: number
   requestTimeoutMs: number
+  /** A request that names another host is the server's to refuse. */
+  isAllowedHost: (host: string) => boolean
   /** Asked before a body is waited for. */
   enter: (bodyBytes: number) => Ticket
   /** Never rejects. */
@@ -28,6 +30,9 @@ export interface QuickDoorOptions {
 export interface QuickDoor {
   /** Ends the connections that have no request under way. */
   closeIdle(): void
+  /** Ends the connections whose request has not come whole. */
+  closeArriving(): void
+  isAnswering(socket: Socket): boolean
   /** Ends every connection. */
   destroy(): void
 }
@@ -52,7 +57,7 @@ const maxHeadBytes = 8192
  *  3. A body is waited for only after the gate has let it in.
  */
 export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickDoor {
-  const { path, maxBodyBytes, keepAliveMs, requestTimeoutMs, enter, answer } = options
+  const { path, maxBodyBytes, keepAliveMs, requestTimeoutMs, isAllowedHost, enter, answer } = options
   const [serve] = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
   server.removeAllListeners('connection')
   const connections = new Set<Connection>()
@@ -63,7 +68,8 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
   function headOf(text: string): SimpleHead | undefined {
     if (heads.has(text)) return heads.get(text)
     const head = parseSimpleHead(text)
-    const isOurs = head !== undefined && head.path === path && head.bodyBytes <= maxBodyBytes
+    const isOurs =
+      head !== undefined && head.path === path && head.bodyBytes <= maxBodyBytes && isAllowedHost(head.host)
     if (heads.size >= maxHeads) heads.clear()
     if (text.length <= 1000) heads.set(text, isOurs ? head : undefined)
     return isOurs ? head : undefined
@@ -74,6 +80,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
     let head: SimpleHead | undefined
     let bodyStart = 0
     let ticket: Ticket | undefined
+    let counted = 0
     let isLate = false
     connections.add(connection)
 
@@ -99,6 +106,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
     function tryEnter(bodyBytes: number): boolean {
       try {
         ticket = enter(bodyBytes)
+        counted = 0
         return true
       } catch {
         // The server asks the gate again, and knows how to say no.
@@ -106,9 +114,21 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
       }
     }
 
+    /** Of the body, so many bytes have come. */
+    function tryGrow(bodyBytes: number): boolean {
+      try {
+        ticket!.grow(bodyBytes - counted)
+        counted = bodyBytes
+        return true
+      } catch {
+        return false
+      }
+    }
+
     function proceed(bytes: Buffer): void {
       const missing = bodyStart + head!.bodyBytes - bytes.length
-      if (missing === 0) {
+      if (missing >= 0 && !tryGrow(bytes.length - bodyStart)) handOver()
+      else if (missing === 0) {
         if (isLate) socket.setTimeout(keepAliveMs)
         isLate = false
         connection.state = 'answering'
@@ -175,6 +195,13 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
   return {
     closeIdle() {
       for (const { socket, state } of connections) if (state === 'idle') socket.destroySoon()
+    },
+    closeArriving() {
+      for (const { socket, state } of connections) if (state === 'reading') socket.destroy()
+    },
+    isAnswering(socket) {
+      for (const one of connections) if (one.socket === socket) return one.state === 'answering'
+      return false
     },
     destroy() {
       for (const { socket } of connections) socket.destroy()

@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { Backups } from '../backup/backup.ts'
+import { type ConnectionLimitOptions, limitConnections } from '../connection.ts'
 import type { PassOn } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Log } from '../log.ts'
@@ -16,6 +18,7 @@ import { registerCors } from './cors.ts'
 import { createErrorNotes, registerErrors, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerExplorer } from './explorer.ts'
+import { createHostCheck, type GuardOptions, registerGuard, registerSecurityHeaders } from './guard.ts'
 import { type HealthDoorOptions, registerHealth } from './health.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
@@ -29,7 +32,7 @@ import { registerStream } from './stream.ts'
 import { registerTimeline } from './timeline.ts'
 import { registerUtilization } from './utilization.ts'
 
-export interface HttpOptions extends SettingsDoorOptions {
+export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   ingest: Ingest
   store: EventStore
   /** Undefined: no alerts are raised. */
@@ -37,6 +40,8 @@ export interface HttpOptions extends SettingsDoorOptions {
   metric: Metric
   log: Log
   maxBodyBytes: number
+  maxRequestRecords: number
+  maxConnections: number
   requestTimeoutMs: number
   queryTimeoutMs: number
   archiveBatchSize: number
@@ -53,7 +58,6 @@ export interface HttpOptions extends SettingsDoorOptions {
   passOn: PassOn | undefined
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
-  corsOrigins: '*' | readonly string[] | undefined
   otel: HealthDoorOptions['otel']
   explorerUrl: string | undefined
 }
@@ -75,6 +79,8 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const takeEvent = createEventTaker(options)
   observeRequests(app, options.metric)
   registerErrors(app, note)
+  registerGuard(app, options)
+  registerSecurityHeaders(app, options)
   registerCors(app, options.corsOrigins)
   registerRateLimit(app, options.rateLimit)
   await registerOpenApi(app, options)
@@ -92,25 +98,39 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerHealth(app, options)
   registerMetrics(app, options)
   // Headers of CORS are a hook's.
-  if (options.corsOrigins !== undefined) return wrap(app)
-  return wrap(app, openEventDoor(app, options, { note, takeEvent }))
+  const door =
+    options.corsOrigins === undefined ? openEventDoor(app, options, { note, takeEvent }) : undefined
+  return wrap(app, { ...options, listener: 'http' }, door)
 }
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */
 export async function createOtlpServer(
-  options: Pick<HttpOptions, 'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs' | 'passOn'>,
+  options: GuardOptions &
+    Pick<
+      HttpOptions,
+      | 'ingest'
+      | 'metric'
+      | 'log'
+      | 'maxBodyBytes'
+      | 'maxRequestRecords'
+      | 'maxConnections'
+      | 'requestTimeoutMs'
+      | 'passOn'
+    >,
 ): Promise<HttpServer> {
   const app = createApp(options)
   observeRequests(app, options.metric)
   registerErrors(app, createErrorNotes(options))
+  registerGuard(app, options)
+  registerSecurityHeaders(app, options)
   registerLogs(app, options)
-  return wrap(app)
+  return wrap(app, { ...options, listener: 'otlp' })
 }
 
 /** Plain POST /event goes past fastify: its hooks do not see these requests, but the gate, the errors and the counts are the same. */
 function openEventDoor(
   app: FastifyInstance,
-  { ingest, metric, maxBodyBytes, requestTimeoutMs }: HttpOptions,
+  { ingest, metric, maxBodyBytes, requestTimeoutMs, allowedHosts }: HttpOptions,
   {
     note,
     takeEvent,
@@ -122,6 +142,7 @@ function openEventDoor(
     maxBodyBytes: Math.min(maxBodyBytes, maxQuickBytes),
     keepAliveMs,
     requestTimeoutMs,
+    isAllowedHost: createHostCheck(allowedHosts),
     enter: (bytes) => ingest.enter(bytes),
     async answer(bytes, contentType) {
       const startedMs = performance.now()
@@ -165,7 +186,37 @@ function createApp({ requestTimeoutMs }: Pick<HttpOptions, 'requestTimeoutMs'>):
   return app
 }
 
-function wrap(app: FastifyInstance, door?: QuickDoor): HttpServer {
+// After that a request that has not come whole is not waited for: its sender has no answer, and sends it again.
+const arrivalGraceMs = 2000
+
+function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: QuickDoor): HttpServer {
+  const { server } = app
+  const connections = new Set<Socket>()
+  /** Requests that came whole and have no answer yet, by connection. */
+  const answering = new Map<Socket, number>()
+  server.on('request', (request, response) => {
+    const { socket } = request
+    const begin = () => answering.set(socket, (answering.get(socket) ?? 0) + 1)
+    if (request.complete) begin()
+    else request.once('end', begin)
+    response.once('close', () => {
+      const left = (answering.get(socket) ?? 1) - 1
+      if (left > 0) answering.set(socket, left)
+      else answering.delete(socket)
+    })
+  })
+  limitConnections(server, limits)
+  server.on('connection', (socket) => {
+    connections.add(socket)
+    socket.once('close', () => connections.delete(socket))
+  })
+
+  function endArriving(): void {
+    door?.closeArriving()
+    for (const socket of connections)
+      if (!answering.has(socket) && !door?.isAnswering(socket)) socket.destroy()
+  }
+
   return {
     async listen({ host, port }) {
       await app.listen({ host, port })
@@ -175,13 +226,17 @@ function wrap(app: FastifyInstance, door?: QuickDoor): HttpServer {
     async close() {
       // A connection whose request ends now stays open for a next one, which would only be refused.
       const timer = setInterval(() => {
-        app.server.closeIdleConnections()
+        server.closeIdleConnections()
         door?.closeIdle()
       }, 50)
-      await app.close().finally(() => clearInterval(timer))
+      const grace = setTimeout(endArriving, arrivalGraceMs)
+      await app.close().finally(() => {
+        clearInterval(timer)
+        clearTimeout(grace)
+      })
     },
     destroy() {
-      app.server.closeAllConnections()
+      server.closeAllConnections()
       door?.destroy()
     },
   }

@@ -1,6 +1,9 @@
+import { isFetchOfNode } from './guard.ts'
+
 /** A POST whose head has nothing unusual. */
 export interface SimpleHead {
   path: string
+  host: string
   contentType: string | undefined
   bodyBytes: number
 }
@@ -8,7 +11,7 @@ export interface SimpleHead {
 const headPattern = /^POST (\/[!-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n)+)$/
 const hostPattern = /^[A-Za-z0-9.:[\]_-]+$/
 const lengthPattern = /^\d{1,9}$/
-// What changes how a request is read or answered, and `origin`, which asks for headers of CORS in the answer.
+// What changes how a request is read or answered, and what a browser says of the page that it comes from.
 const unusual = new Set([
   'transfer-encoding',
   'expect',
@@ -17,6 +20,7 @@ const unusual = new Set([
   'trailer',
   'content-encoding',
   'origin',
+  'referer',
   'proxy-connection',
   'http2-settings',
 ])
@@ -40,7 +44,12 @@ export function parseSimpleHead(text: string): SimpleHead | undefined {
   const length = headers.get('content-length')
   const connection = headers.get('connection')?.toLowerCase()
   if (length === undefined || !lengthPattern.test(length)) return undefined
-  if (!hostPattern.test(headers.get('host') ?? '')) return undefined
+  const host = headers.get('host') ?? ''
+  if (!hostPattern.test(host)) return undefined
+  const userAgent = headers.get('user-agent')
+  if (userAgent?.toLowerCase().startsWith('mozilla/')) return undefined
+  for (const name of headers.keys())
+    if (name.startsWith('sec-') && !isFetchOfNode(name, userAgent)) return undefined
   if (connection !== undefined && connection !== 'keep-alive') return undefined
-  return { path: match[1]!, contentType: headers.get('content-type'), bodyBytes: Number(length) }
+  return { path: match[1]!, host, contentType: headers.get('content-type'), bodyBytes: Number(length) }
 }

@@ -10,7 +10,7 @@ export interface BatcherOptions {
   write: (events: readonly Event[], rest: Ranges) => Promise<WriteOutcome[]>
   /** Writes under way at once. */
   concurrency: number
-  /** Events of one write at most; a larger call is a write of its own. */
+  /** Events of one write at most; a larger call is written in parts, between which others are. */
   maxEvents: number
 }
 
@@ -54,6 +54,7 @@ const gatherMs = 1
  *  2. A bad event fails its own call, never a neighbour's.
  *  3. Calls are written in the order in which they came.
  *  4. A write that throws fails the calls in it and no other; the next write runs.
+ *  5. A call of more than `maxEvents` is written in parts, in order; small calls wait for a part and not for the whole.
  */
 export function createBatcher(options: BatcherOptions): Batcher {
   let waiting: Call[] = []
@@ -159,14 +160,39 @@ export function createBatcher(options: BatcherOptions): Batcher {
     })
   }
 
+  function addOne(events: readonly Event[], isRest: boolean): Promise<WriteOutcome[]> {
+    return new Promise((resolve, reject) => {
+      waiting.push({ events, size: events.length, isRest, resolve, reject })
+      if (events.length >= wholeEvents && running < options.concurrency) start()
+      else schedule()
+    })
+  }
+
+  /** So many parts are under way as writes may be: the rest is not in the line, and others get their turn between. */
+  async function addInParts(events: readonly Event[], isRest: boolean): Promise<WriteOutcome[]> {
+    const { maxEvents, concurrency } = options
+    const outcomes: WriteOutcome[] = []
+    const writing: Promise<WriteOutcome[]>[] = []
+    const settleNext = async () => {
+      for (const outcome of await writing.shift()!) outcomes.push(outcome)
+    }
+    try {
+      for (let at = 0; at < events.length; at += maxEvents) {
+        writing.push(addOne(events.slice(at, at + maxEvents), isRest))
+        if (writing.length >= concurrency) await settleNext()
+      }
+      while (writing.length > 0) await settleNext()
+      return outcomes
+    } finally {
+      // Parts that are still under way may fail too; the first failure is the answer.
+      await Promise.allSettled(writing)
+    }
+  }
+
   return {
     add(events, isRest = false) {
       if (events.length === 0) return Promise.resolve([])
-      return new Promise((resolve, reject) => {
-        waiting.push({ events, size: events.length, isRest, resolve, reject })
-        if (events.length >= wholeEvents && running < options.concurrency) start()
-        else schedule()
-      })
+      return events.length > options.maxEvents ? addInParts(events, isRest) : addOne(events, isRest)
     },
     drain() {
       if (running === 0 && waiting.length === 0) return Promise.resolve()

@@ -8,7 +8,7 @@ export interface GateOptions {
 
 /** A place in the receiver for one body. */
 export interface Ticket {
-  /** More bytes than announced: a body without length, or one that inflates. Throws EVT_OVERLOAD when they do not fit. */
+  /** Bytes that have come, or that a body inflates to. Throws EVT_OVERLOAD when they do not fit. */
   grow(bytes: number): void
   /**
    * Ask before unpacking a body that has come whole: undefined for at once, else settles when its turn has come.
@@ -20,7 +20,8 @@ export interface Ticket {
 }
 
 export interface Gate {
-  enter(bytes: number): Ticket
+  /** `announcedBytes` are only compared with the room that is left: they count as they come. Throws EVT_OVERLOAD. */
+  enter(announcedBytes: number): Ticket
   readonly inFlightBytes: number
   close(): void
 }
@@ -36,9 +37,9 @@ const unpackedBytes = 8 * 1024 * 1024
  *                                   └ waits in line
  *
  * Promises:
- *  1. A body is refused before it is read: a refused one costs its headers, not its memory.
+ *  1. A body for which there is no room is refused before it is read: it costs its headers, not its memory.
  *  2. One body always gets in when nothing else is under way, however large.
- *  3. Every byte that entered leaves, also on failure.
+ *  3. Every byte that entered leaves, also on failure. Bytes that are announced and do not come take no room.
  *  4. Bodies are unpacked in the order in which they came whole, so many at once as fit; one always is, however large.
  */
 export function createGate({ maxBytes, maxUnpackedBytes = unpackedBytes }: GateOptions): Gate {
@@ -65,11 +66,10 @@ export function createGate({ maxBytes, maxUnpackedBytes = unpackedBytes }: GateO
   }
 
   return {
-    enter(bytes) {
-      check(bytes, 0)
-      let held = bytes
+    enter(announcedBytes) {
+      check(announcedBytes, 0)
+      let held = 0
       let unpacked = 0
-      inFlightBytes += bytes
       return {
         grow(more) {
           if (!closed) check(more, held)

@@ -11,7 +11,7 @@ export interface ReadBodyOptions {
   announcedBytes: number
   /** Largest body, also after decompression. */
   maxBodyBytes: number
-  /** Called for bytes beyond the announced ones, before they are kept; may throw. */
+  /** Called for bytes as they come, or as they inflate, before they are kept; may throw. */
   onGrow: (bytes: number) => void
   /** Gives the memory of a plain body that was announced; who uses one gives the body back when it is read out. */
   pool?: MemoryPool
@@ -43,17 +43,13 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
   if (announcedBytes > maxBodyBytes) throw tooLarge()
 
   if (!create && announcedBytes > 0 && announcedBytes <= maxPooledBody && options.pool)
-    return readInto(stream, announcedBytes, options.pool)
+    return readPooled(stream, options.pool, onGrow)
   const chunks: Buffer[] = []
   let size = 0
-  let held = create || Number.isNaN(announcedBytes) ? 0 : announcedBytes
   const take = (chunk: Buffer) => {
     size += chunk.length
     if (size > maxBodyBytes) throw tooLarge()
-    if (size > held) {
-      onGrow(size - held)
-      held = size
-    }
+    onGrow(chunk.length)
     chunks.push(chunk)
   }
   if (create) await inflate(stream, create(), take)
@@ -61,20 +57,26 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
   return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
 }
 
-/** Node's parser gives no byte more than were announced, and an error when fewer come. */
-async function readInto(stream: Readable, announcedBytes: number, pool: MemoryPool): Promise<Uint8Array> {
-  const body = pool.take(announcedBytes)
+/** The memory is taken when the body is there: what is announced may never come. */
+async function readPooled(
+  stream: Readable,
+  pool: MemoryPool,
+  onGrow: ReadBodyOptions['onGrow'],
+): Promise<Uint8Array> {
+  const chunks: Buffer[] = []
   let size = 0
-  try {
-    await readPlain(stream, (chunk) => {
-      body.set(chunk, size)
-      size += chunk.length
-    })
-    return size === announcedBytes ? body : body.subarray(0, size)
-  } catch (error) {
-    pool.giveBack(body)
-    throw error
+  await readPlain(stream, (chunk) => {
+    onGrow(chunk.length)
+    size += chunk.length
+    chunks.push(chunk)
+  })
+  const body = pool.take(size)
+  let at = 0
+  for (const chunk of chunks) {
+    body.set(chunk, at)
+    at += chunk.length
   }
+  return body
 }
 
 /** The common case, without the cost of a pipeline: settles with the request's own `end`. */

@@ -18,6 +18,8 @@ export interface DecodeOptions {
   /** Time for records that have none, nanoseconds since 1970. */
   receivedUnixNano: bigint
   maxBodyBytes: number
+  /** Records of one request, refused ones among them; 200,000 if not given. */
+  maxRecords?: number
   /** Makes documents of events at once, where that is possible. */
   documents?: DocumentWriter | undefined
 }
@@ -66,6 +68,8 @@ export interface EventSink {
 
 // A record of two bytes on the wire still becomes an event with its own memory.
 const eventBytes = 512
+const defaultMaxRecords = 200_000
+const emptyRecord = 'an empty record'
 
 export function createEventSink(options: DecodeOptions, copier?: RecordCopier): EventSink {
   const decoded: DecodedLogs = {
@@ -87,7 +91,9 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
   let context: RecordContext | undefined
   let contextText: ContextText = { text: '' }
   // The records of a request may come to more than its body: a large resource is in every event again.
-  let bytesLeft = options.maxBodyBytes * 6
+  let bytesLeft = options.maxBodyBytes * 4
+  const { maxRecords = defaultMaxRecords } = options
+  let recordsLeft = maxRecords
 
   const recordOptions: FromRecordOptions = {
     receivedUnixNano: options.receivedUnixNano,
@@ -112,7 +118,16 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
     return context
   }
 
+  function countRecord(): void {
+    if (--recordsLeft < 0)
+      throw new EventError(
+        'EVT_TOO_LARGE',
+        `The request holds more than ${maxRecords} records (max_request_records)`,
+      )
+  }
+
   function count(): void {
+    countRecord()
     bytesLeft -= eventBytes + contextText.text.length
     if (bytesLeft < 0) {
       throw new EventError(
@@ -120,6 +135,11 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
         'The records of the request are too many, or their resource too large',
       )
     }
+  }
+
+  function refuse(reason: string): void {
+    countRecord()
+    decoded.refused.set(reason, (decoded.refused.get(reason) ?? 0) + 1)
   }
 
   return {
@@ -143,15 +163,14 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
       contextText = { text: resourceText + canonicalText(scope as { [key: string]: Value }) }
     },
     add(record) {
+      if (isEmpty(record)) return refuse(emptyRecord)
       count()
       contextOf()
       const event = fromRecord(record, recordOptions)
       if (event.event_id.length > maxIdCharacters) decoded.isSound = false
       decoded.events.push(event)
     },
-    refuse(reason) {
-      decoded.refused.set(reason, (decoded.refused.get(reason) ?? 0) + 1)
-    },
+    refuse,
     close({ duplicateKeyCount, isSound }) {
       copier?.close()
       decoded.duplicateKeyCount = duplicateKeyCount
@@ -159,6 +178,21 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
       return decoded
     },
   }
+}
+
+/** It says nothing, not even when. */
+function isEmpty(record: LogRecord): boolean {
+  return (
+    (record.body === undefined || record.body === null) &&
+    record.keys.length === 0 &&
+    record.timeUnixNano === 0n &&
+    record.observedTimeUnixNano === 0n &&
+    record.severityNumber === 0 &&
+    record.severityText === '' &&
+    record.eventName === '' &&
+    record.traceId === '' &&
+    record.spanId === ''
+  )
 }
 
 /** How many values (attributes, members, list entries) a request may hold: each takes some 64 bytes when decoded. */

@@ -131,7 +131,12 @@ describe('OTLP/gRPC', () => {
     const away = await clientOf(receiver.grpcUrl).export(encodeLogs(sample(1)))
     expect(away.code).toBe(14)
     expect(away.details!.toString()).toContain('google.rpc.RetryInfo')
-    const held = callRaw(receiver.grpcUrl, Buffer.from([0, 0, 0, 0x05, 0, 1]), {}, true)
+    const held = callRaw(
+      receiver.grpcUrl,
+      Buffer.concat([Buffer.from([0, 0, 0, 0x05, 0]), Buffer.alloc(1200)]),
+      {},
+      true,
+    )
     await sleep(100)
     const refused = await clientOf(receiver.grpcUrl).export(Buffer.alloc(1500))
     expect(refused.code).toBe(14)

@@ -25,7 +25,7 @@ describe('CORS', () => {
     await withOrigins(undefined, async (url) => {
       const answer = await fetch(`${url}health`, { headers: { origin } })
       expect(answer.headers.get('access-control-allow-origin')).toBeNull()
-      expect((await preflight(url, 'DELETE')).status).toBe(405)
+      expect((await preflight(url, 'DELETE')).status).toBe(403)
     })
   })
 

@@ -152,7 +152,9 @@ describe('POST /v1/logs', () => {
       const { port } = new URL(small.url)
       const slow = connect(Number(port), '127.0.0.1')
       slow.on('error', () => {})
-      slow.write(`POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: ${json}\r\ncontent-length: 900\r\n\r\n{`)
+      slow.write(
+        `POST /v1/logs HTTP/1.1\r\nhost: x\r\ncontent-type: ${json}\r\ncontent-length: 900\r\n\r\n{${' '.repeat(400)}`,
+      )
       const url = `${small.url}v1/logs`
       const full = ' '.repeat(800)
       let answer = await post(full, json, {}, url)
@@ -166,6 +168,83 @@ describe('POST /v1/logs', () => {
       expect(answer.status).toBe(200)
     } finally {
       await small.close()
+    }
+  })
+
+  it('bodies that are announced and do not come keep nobody out, by any handler', async () => {
+    const receiver = await startTestReceiver()
+    try {
+      const { port } = new URL(receiver.url)
+      const idle = ['/v1/logs', '/event', '/events/query', '/backup', '/receipts'].flatMap((path) =>
+        Array.from({ length: 3 }, () => {
+          const socket = connect(Number(port), '127.0.0.1')
+          socket.on('error', () => {})
+          const length = path === '/event' ? 60_000 : 67_108_864
+          socket.write(
+            `POST ${path} HTTP/1.1\r\nhost: x\r\ncontent-type: ${json}\r\ncontent-length: ${length}\r\n\r\n`,
+          )
+          return socket
+        }),
+      )
+      await new Promise((resolve) => setTimeout(resolve, 300))
+      for (let i = 0; i < 20; i++) {
+        const answer = await fetch(`${receiver.url}event`, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json' },
+          body: JSON.stringify({ event_data: { text: 'x'.repeat(100_000) } }),
+        })
+        expect(answer.status).toBe(200)
+        await answer.text()
+      }
+      expect((await post('{}', json, {}, `${receiver.url}v1/logs`)).status).toBe(200)
+      for (const socket of idle) socket.destroy()
+    } finally {
+      await receiver.close()
+    }
+  })
+
+  it('an empty record is dropped and counted, and more records than the limit are refused whole', async () => {
+    const receiver = await startTestReceiver({ flags: { max_request_records: '1000' } })
+    try {
+      const url = `${receiver.url}v1/logs`
+      const request = (records: unknown[]) =>
+        JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords: records }] }] })
+      const mixed = await post(
+        request([{}, { body: { stringValue: 'one' } }, { severityNumber: 0 }]),
+        json,
+        {},
+        url,
+      )
+      expect(JSON.parse(mixed.bytes.toString())).toMatchObject({
+        partialSuccess: { rejectedLogRecords: '2', errorMessage: expect.stringContaining('an empty record') },
+      })
+      expect(receiver.metric.total('events_stored')).toBe(1)
+      expect(receiver.metric.read()).toContainEqual({
+        name: 'events_rejected',
+        reason: 'an empty record',
+        count: 2,
+      })
+      const field = (tag: number, payload: Buffer) => {
+        const length: number[] = []
+        for (let rest = payload.length; ; rest >>>= 7) {
+          length.push(rest > 127 ? (rest & 127) | 128 : rest)
+          if (rest <= 127) break
+        }
+        return Buffer.concat([Buffer.from([tag, ...length]), payload])
+      }
+      const empties = (count: number) =>
+        gzipSync(field(0x0a, field(0x12, Buffer.alloc(count * 2, Buffer.from([0x12, 0])))))
+      const gzip = { 'content-encoding': 'gzip' }
+      expect((await post(empties(524_288), protobuf, gzip, url)).status).toBe(413)
+      expect((await post(empties(1001), protobuf, gzip, url)).status).toBe(413)
+      expect((await post(empties(1000), protobuf, gzip, url)).status).toBe(200)
+      const records = (count: number) =>
+        request(Array.from({ length: count }, () => ({ body: { intValue: 1 } })))
+      expect((await post(records(1001), json, {}, url)).status).toBe(413)
+      expect((await post(records(1000), json, {}, url)).status).toBe(200)
+      expect(receiver.metric.total('events_stored')).toBe(1001)
+    } finally {
+      await receiver.close()
     }
   })
 

@@ -78,6 +78,7 @@ describe('the quick door', () => {
       maxBodyBytes: 1000,
       keepAliveMs: 75_000,
       requestTimeoutMs: 300,
+      isAllowedHost: () => true,
       enter(bytes) {
         if (isFull) throw new EventError('EVT_OVERLOAD')
         held += bytes
@@ -207,6 +208,7 @@ describe('the quick door', () => {
       parseSimpleHead(`${['POST /event HTTP/1.1', ...lines].join('\r\n')}\r\n`)
     expect(head('Host: a:80', 'Content-Length:  12 ', 'Content-Type: application/json')).toEqual({
       path: '/event',
+      host: 'a:80',
       contentType: 'application/json',
       bodyBytes: 12,
     })

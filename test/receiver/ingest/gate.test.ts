@@ -1,10 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import { createGate } from '../../../receiver/src/ingest/gate.ts'
 
+/** A body that has come whole. */
+function enterWhole(gate: ReturnType<typeof createGate>, bytes: number) {
+  const ticket = gate.enter(bytes)
+  ticket.grow(bytes)
+  return ticket
+}
+
 describe('gate', () => {
   it('A body is refused before it is read, with a retry', () => {
     const gate = createGate({ maxBytes: 100 })
-    gate.enter(80)
+    enterWhole(gate, 80)
     expect(() => gate.enter(30)).toThrow(
       expect.objectContaining({ code: 'EVT_OVERLOAD', retry: true, status: 429 }),
     )
@@ -13,17 +20,25 @@ describe('gate', () => {
 
   it('One body always gets in when nothing else is under way, however large', () => {
     const gate = createGate({ maxBytes: 100 })
-    const ticket = gate.enter(500)
+    const ticket = enterWhole(gate, 500)
     ticket.grow(500)
     expect(gate.inFlightBytes).toBe(1000)
     ticket.release()
     gate.enter(10)
   })
 
+  it('Bytes that are announced and do not come take no room', () => {
+    const gate = createGate({ maxBytes: 100 })
+    for (let i = 0; i < 50; i++) gate.enter(100)
+    expect(gate.inFlightBytes).toBe(0)
+    enterWhole(gate, 100)
+    expect(() => gate.enter(1)).toThrow(expect.objectContaining({ code: 'EVT_OVERLOAD' }))
+  })
+
   it('Every byte that entered leaves, also on failure and when released twice', () => {
     const gate = createGate({ maxBytes: 100 })
-    const one = gate.enter(60)
-    const two = gate.enter(40)
+    const one = enterWhole(gate, 60)
+    const two = enterWhole(gate, 40)
     expect(() => one.grow(10)).toThrow(expect.objectContaining({ code: 'EVT_OVERLOAD' }))
     one.release()
     one.release()
@@ -36,7 +51,7 @@ describe('gate', () => {
     const gate = createGate({ maxBytes: 1000, maxUnpackedBytes: 100 })
     const begun: string[] = []
     const enter = (name: string, bytes: number) => {
-      const ticket = gate.enter(bytes)
+      const ticket = enterWhole(gate, bytes)
       const turn = ticket.turn()
       if (turn) void turn.then(() => begun.push(name))
       else begun.push(name)
