@@ -32,6 +32,8 @@ function findNode() {
 const node = findNode()
 // The `node` package is of version 24.
 const flags = nodeFlags(node === process.execPath ? Number(process.versions.node.split('.')[0]) : 24)
+// Other users see the command line of a process, and settings on it may be secrets.
+process.title = 'madsci-events launcher'
 // The channel ends with this process, however it dies: without it a launcher that was killed would leave a receiver that
 // owns the database file and that nobody supervises.
 const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], {

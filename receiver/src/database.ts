@@ -2,6 +2,7 @@ import { join, resolve } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import { verifyBackup } from './backup/backup.ts'
 import type { Config } from './config/config.ts'
+import { hideCredentials } from './config/value.ts'
 import type { Log } from './log.ts'
 import type { EventSource, EventStore } from './store/event-store.ts'
 import { readBsonFile } from './store/mongo/bson-file.ts'
@@ -62,7 +63,7 @@ export async function openStore(
   const { databaseName, collectionName } = config
   const store = await openMongoStore({ url, databaseName, collectionName, ownsDeletion, log })
   // Neither user nor password nor options: hosts only.
-  const hosts = url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^/]*@)?([^/?]*).*$/, '$1$2')
+  const hosts = hideCredentials(url).replace(/^(mongodb(?:\+srv)?:\/\/[^/]*).*$/s, '$1')
   return { store, storeText: `MongoDB ${hosts}/${databaseName}.${collectionName}` }
 }
 

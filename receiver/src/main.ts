@@ -1,5 +1,10 @@
 import { runCommand } from './cli/command.ts'
 
+// What we write is for this user alone, also what a library creates (SQLite's log, temporary files).
+process.umask(0o077)
+// Other users see the command line of a process, and settings on it may be secrets.
+process.title = toTitle(process.argv[2])
+
 const stopping = new AbortController()
 const onceMs = 100
 let askedMs = 0
@@ -38,3 +43,7 @@ const code = await runCommand(process.argv.slice(2), {
   stopping: stopping.signal,
 })
 process.exit(code)
+
+function toTitle(command = ''): string {
+  return /^[a-z]+$/.test(command) ? `madsci-events ${command}` : 'madsci-events'
+}

@@ -21,6 +21,8 @@ import { createMetric, type Metric } from './metric.ts'
 import { resolveManagerId } from './registry.ts'
 import { type RetentionOptions, startRetention } from './retention/retention.ts'
 import { parseSelector } from './store/selector.ts'
+import { showUrl, splitLogin } from './url.ts'
+import { tightenReports } from './utilization/report-file.ts'
 import { createUtilization } from './utilization/thread.ts'
 
 /** The version of this package. */
@@ -92,7 +94,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
         alerts: store.alerts!,
         ...telling,
         alertLevel: config.alertLevel,
-        publicUrl: config.publicUrl ?? config.serverUrl.href,
+        publicUrl: config.publicUrl ?? splitLogin(config.serverUrl).url.href,
         managerId: parse.managerId,
         report: async (event) => void (await ingest.acceptQuietly([event])),
         log,
@@ -133,6 +135,12 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     }
     const backupDir = toFolder(config.backupDir, config, options)
     const reportDir = toFolder(config.reportDir, config, options)
+    const reportCount = tightenReports(reportDir)
+    if (reportCount > 0)
+      log.warn(
+        { folder: reportDir, count: reportCount },
+        'other users could read these reports; they no longer can',
+      )
     const backups = createBackups({
       store,
       log,
@@ -251,7 +259,9 @@ function toSettings(config: Config, known: { manager_id: string; backup_dir: str
 
 /** As the original without its extra: the settings are told, and nothing runs. */
 function toOtel({ otelEnabled, otelExporter, otelEndpoint }: Config) {
-  return otelEnabled ? { isRunning: false, exporter: otelExporter, endpoint: otelEndpoint } : undefined
+  return otelEnabled
+    ? { isRunning: false, exporter: otelExporter, endpoint: otelEndpoint && showUrl(otelEndpoint) }
+    : undefined
 }
 
 function toRateLimit(config: Config) {
@@ -268,19 +278,20 @@ function toRateLimit(config: Config) {
 
 /** Throws EVT_CONFIG for a selector that is not accepted. */
 function toDestination({ url, selector, ...one }: Config['fanout'][number]): Destination {
-  const logs = new URL(url)
-  if (!/\/v1\/logs\/?$/.test(logs.pathname)) logs.pathname = `${logs.pathname.replace(/\/$/, '')}/v1/logs`
   // fetch takes no login in a URL.
-  const login = `${decodeURIComponent(logs.username)}:${decodeURIComponent(logs.password)}`
-  const headers = login === ':' ? one.headers : { authorization: `Basic ${btoa(login)}`, ...one.headers }
-  logs.username = ''
-  logs.password = ''
+  const { url: logs, headers } = splitLogin(url)
+  if (!/\/v1\/logs\/?$/.test(logs.pathname)) logs.pathname = `${logs.pathname.replace(/\/$/, '')}/v1/logs`
   try {
     if (selector !== undefined) parseSelector(selector as Value)
   } catch (error) {
     throw new EventError('EVT_CONFIG', `fanout: the selector of ${one.name}: ${(error as Error).message}`)
   }
-  return { ...one, headers, url: logs.href, selector: selector as Value | undefined }
+  return {
+    ...one,
+    headers: { ...headers, ...one.headers },
+    url: logs.href,
+    selector: selector as Value | undefined,
+  }
 }
 
 function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {

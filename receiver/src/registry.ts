@@ -1,9 +1,10 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createEventId, isUlid } from '@madsci-events/sdk/event'
 import { findMadsciFolder } from './folder.ts'
 import type { Log } from './log.ts'
+import { makePrivateFolder, privateFileMode } from './private-file.ts'
 
 export interface ResolveManagerIdOptions {
   /** The manager's name, which is its key in the registry. */
@@ -54,15 +55,19 @@ async function read(path: string): Promise<Registry | undefined> {
   return registry
 }
 
-/** In MADSci's form, which its other programs read. */
+/** In MADSci's form, which its other programs read; one that they made stays as readable as it was. */
 async function enter(path: string, name: string, id: string): Promise<void> {
   const now = new Date().toISOString()
   const registry = (await read(path)) ?? { version: 1, created_at: now, entries: {} }
   registry.updated_at = now
   const entry = { component_type: 'manager', created_at: now, last_seen: now, metadata: {}, lock: null }
   registry.entries[name] = { id, ...entry }
-  await mkdir(dirname(path), { recursive: true })
-  const aside = `${path}.${process.pid}`
-  await writeFile(aside, JSON.stringify(registry, undefined, 2))
+  makePrivateFolder(dirname(path))
+  const mode = await stat(path).then(
+    (found) => found.mode & 0o777,
+    () => privateFileMode,
+  )
+  const aside = `${path}.${createEventId()}`
+  await writeFile(aside, JSON.stringify(registry, undefined, 2), { flag: 'wx', mode })
   await rename(aside, path)
 }

@@ -9,7 +9,7 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0'
+const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0.15'
 
 async function startStack(file: string) {
   const RECEIVER_IMAGE = await buildReceiverImage()
@@ -30,6 +30,21 @@ async function startStack(file: string) {
 }
 
 describe.each(['docker/compose.yaml', 'docker/compose.mongo.yaml'])('%s', (file) => {
+  it('keeps MongoDB to a network that leads nowhere else', async ({ skip: leave }) => {
+    if (skip) leave(skip)
+    if (!file.includes('mongo')) return
+    const { compose } = await startStack(file)
+    const { stdout } = await compose.run('ps', '-q', 'mongo')
+    const format =
+      '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}{{json .HostConfig.PortBindings}}'
+    const { stdout: facts } = await docker(['inspect', '--format', format, stdout.trim()])
+    const [network, ports] = facts.trim().split(' ')
+    expect(network).toMatch(/_store$/)
+    expect(ports).toBe('{}')
+    const { stdout: isInternal } = await docker(['network', 'inspect', '--format', '{{.Internal}}', network!])
+    expect(isInternal.trim()).toBe('true')
+  })
+
   it('comes up healthy, takes an event on both ports, and has it again after down and up', async ({
     skip: leave,
   }) => {
@@ -51,9 +66,23 @@ describe.each(['docker/compose.yaml', 'docker/compose.mongo.yaml'])('%s', (file)
     const { stdout: facts } = await docker([
       'inspect',
       '--format',
-      '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{.HostConfig.CapDrop}}',
+      '{{.HostConfig.ReadonlyRootfs}} {{.Config.User}} {{.HostConfig.CapDrop}} {{.HostConfig.Memory}}',
       stdout.trim(),
     ])
-    expect(facts.trim()).toBe('true 1000:1000 [ALL]')
+    expect(facts.trim()).toBe(`true 1000:1000 [ALL] ${2 ** 30}`)
+    // It listens on all addresses of the container, and says what that means; what it wrote is for its user alone.
+    expect(await compose.logs()).toContain('has no login')
+    const { stdout: open } = await compose.run(
+      'exec',
+      '-T',
+      'receiver',
+      'find',
+      '/data',
+      '-mindepth',
+      '1',
+      '-perm',
+      '/077',
+    )
+    expect(open).toBe('')
   })
 })

@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { buildReceiverImage, docker, whyNoDocker } from '../support/docker.ts'
 
 const skip = await whyNoDocker()
-const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0'
+const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0.15'
 // testcontainers' own cleaner is one more image to pull; what is started here is stopped here.
 process.env.TESTCONTAINERS_RYUK_DISABLED ??= 'true'
 

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { Deployment, StatefulSet } from 'kubernetes-models/apps/v1'
+import { NetworkPolicy } from 'kubernetes-models/networking.k8s.io/v1'
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1'
 import { Service } from 'kubernetes-models/v1'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -15,9 +16,25 @@ const models = {
   Deployment: { model: Deployment, from: 'kubernetes-models/apps/v1' },
   StatefulSet: { model: StatefulSet, from: 'kubernetes-models/apps/v1' },
   PodDisruptionBudget: { model: PodDisruptionBudget, from: 'kubernetes-models/policy/v1' },
+  NetworkPolicy: { model: NetworkPolicy, from: 'kubernetes-models/networking.k8s.io/v1' },
   Service: { model: Service, from: 'kubernetes-models/v1' },
 }
 type Kind = keyof typeof models
+interface Workload {
+  spec: {
+    template: {
+      metadata: { labels: object }
+      spec: { containers: { ports: { name: string }[]; resources: { limits: { memory: string } } }[] }
+    }
+  }
+}
+interface Policy {
+  spec: {
+    podSelector: { matchLabels: object }
+    policyTypes: string[]
+    ingress: { from: object[]; ports: { port: string }[] }[]
+  }
+}
 
 const manifests = readdirSync(folder).flatMap((file) =>
   parseAllDocuments(readFileSync(join(folder, file), 'utf8')).map((document) => ({
@@ -66,6 +83,26 @@ describe('the Kubernetes manifests', () => {
     const wrong = structuredClone(manifests[0]!.manifest)
     Object.assign(wrong, { spek: {} })
     expect(await typeCheck(toSource([{ manifest: wrong }]))).toContain('spek')
+  })
+
+  it('let no pod of another namespace reach what has no login', () => {
+    const workloads = manifests.filter(
+      ({ manifest: { kind } }) => kind === 'Deployment' || kind === 'StatefulSet',
+    )
+    expect(workloads).toHaveLength(3)
+    for (const { file, manifest } of workloads) {
+      const { template } = (manifest as unknown as Workload).spec
+      const policies = manifests.filter((one) => one.file === file && one.manifest.kind === 'NetworkPolicy')
+      expect(policies, file).toHaveLength(1)
+      const { podSelector, policyTypes, ingress } = (policies[0]!.manifest as unknown as Policy).spec
+      expect(template.metadata.labels, file).toMatchObject(podSelector.matchLabels)
+      expect(policyTypes).toEqual(['Ingress'])
+      expect(ingress).toHaveLength(1)
+      expect(ingress[0]!.from).toEqual([{ podSelector: {} }])
+      const names = template.spec.containers.flatMap(({ ports }) => ports.map(({ name }) => name))
+      expect(ingress[0]!.ports.map(({ port }) => port).sort()).toEqual(names.sort())
+      for (const { resources } of template.spec.containers) expect(resources.limits.memory).toBe('1Gi')
+    }
   })
 
   it('name only settings that the receiver has', () => {

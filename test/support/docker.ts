@@ -64,7 +64,7 @@ export async function whyNoImage(image: string): Promise<string | undefined> {
   return `Docker has no image ${image} and cannot pull it`
 }
 
-export const nodeImage = () => process.env.NODE_IMAGE ?? 'node:24-bookworm-slim'
+export const nodeImage = () => process.env.NODE_IMAGE ?? 'node:24.21.0-bookworm-slim'
 
 /** Why the receiver's image cannot be built and run here. */
 export const whyNoDocker = () => whyNoImage(nodeImage())

@@ -1,60 +1,47 @@
 import { type LookupAddress, lookup } from 'node:dns'
-import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
+import ipaddr from 'ipaddr.js'
 
-/** Addresses that no message goes to unless its host is allowed by name: private, link-local, loopback, and the like. */
-const inner = new BlockList()
-for (const [network, prefix] of [
-  ['0.0.0.0', 8],
-  ['10.0.0.0', 8],
-  ['100.64.0.0', 10],
-  ['127.0.0.0', 8],
-  ['169.254.0.0', 16],
-  ['172.16.0.0', 12],
-  ['192.0.0.0', 24],
-  ['192.168.0.0', 16],
-  ['198.18.0.0', 15],
-  ['224.0.0.0', 3],
-] as const)
-  inner.addSubnet(network, prefix, 'ipv4')
-for (const [network, prefix] of [
-  ['::', 127],
-  ['fc00::', 7],
-  ['fe80::', 10],
-  ['fec0::', 10],
-  ['ff00::', 8],
-] as const)
-  inner.addSubnet(network, prefix, 'ipv6')
+/** Addresses of machines that a cloud shows its own guests alone, though they look like public ones. */
+const hostServices = new Set(['168.63.129.16'])
 
-/** True for an address of the inner network, also one that an IPv6 address wraps (mapped, NAT64, 6to4). */
+/**
+ * False for an address of the public internet alone. All else is inner: loopback, private, shared, link-local, multicast,
+ * documentation, benchmarks, what is reserved, and an IPv6 address that wraps such an IPv4 address (mapped, NAT64, 6to4, ISATAP).
+ * Teredo, local NAT64 prefixes and IPv4-compatible addresses are inner whatever they wrap: nobody on the internet has one any more.
+ */
 export function isInnerAddress(address: string): boolean {
   const bare = address.replace(/^\[|\]$/g, '').split('%')[0]!
   const family = isIP(bare)
   if (family === 0) return true
-  if (family === 4) return inner.check(bare, 'ipv4')
-  if (inner.check(bare, 'ipv6')) return true
-  const wrapped = wrappedAddress(bare)
-  return wrapped !== undefined && inner.check(wrapped, 'ipv4')
+  if (family === 4) return isInnerV4(ipaddr.IPv4.parse(bare))
+  // ipaddr.js takes `::8.8.8.8` for `::ffff:8.8.8.8`; as a URL has it, no dots are left.
+  return isInnerV6(ipaddr.IPv6.parse(new URL(`http://[${bare}]`).hostname.slice(1, -1)))
 }
 
-function wrappedAddress(address: string): string | undefined {
-  const groups = toGroups(address)
-  const text = (high: number, low: number) => `${high >> 8}.${high & 255}.${low >> 8}.${low & 255}`
-  const [a, b, c, d, e, f, g, h] = groups as [number, number, number, number, number, number, number, number]
-  if (a === 0 && b === 0 && c === 0 && d === 0 && (f === 0xffff || f === 0)) return text(g, h)
-  if (a === 0x64 && b === 0xff9b && c <= 1) return text(g, h)
-  if (a === 0x2002) return text(b, c)
-  return e === 0 && f === 0x5efe ? text(g, h) : undefined
+function isInnerV4(address: ipaddr.IPv4): boolean {
+  return address.range() !== 'unicast' || hostServices.has(address.toString())
 }
 
-function toGroups(address: string): number[] {
-  const dotted = /^(.*:)(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(address)
-  const plain = dotted
-    ? `${dotted[1]}${((Number(dotted[2]) << 8) | Number(dotted[3])).toString(16)}:${((Number(dotted[4]) << 8) | Number(dotted[5])).toString(16)}`
-    : address
-  const [head = '', tail] = plain.split('::')
-  const parse = (part: string) => (part === '' ? [] : part.split(':').map((one) => Number.parseInt(one, 16)))
-  const [front, back] = [parse(head), tail === undefined ? [] : parse(tail)]
-  return [...front, ...new Array(8 - front.length - back.length).fill(0), ...back]
+function isInnerV6(address: ipaddr.IPv6): boolean {
+  const [a, b, c, d, e, f, g, h] = address.parts as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ]
+  const isInner = (high: number, low: number) =>
+    isInnerV4(new ipaddr.IPv4([high >> 8, high & 255, low >> 8, low & 255]))
+  if ((a | b | c | d | e) === 0 && f === 0xffff) return isInner(g, h)
+  if (a === 0x64 && b === 0xff9b && (c | d | e | f) === 0) return isInner(g, h)
+  if (a === 0x2002) return isInner(b, c)
+  // The bits for 'universal' and 'group' do not matter.
+  if ((e & ~0x300) === 0 && f === 0x5efe && isInner(g, h)) return true
+  return address.range() !== 'unicast' || a >> 13 !== 1
 }
 
 /** A name server's answer is checked where it is used: there is no second answer between check and connection. */

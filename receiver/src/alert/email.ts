@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createTransport } from 'nodemailer'
+import { hideSecrets } from '../url.ts'
 import type { Channel, Message, SendOutcome } from './channel.ts'
 
 /** MADSci's EmailAlertsConfig, and what it lacks. */
@@ -73,7 +74,7 @@ export function createEmailChannel(name: string, options: EmailOptions): Channel
         })
         return { kind: 'delivered' }
       } catch (error) {
-        return toOutcome(error as SmtpError)
+        return toOutcome(error as SmtpError, smtpPassword)
       }
     },
     close: () => transport.close(),
@@ -96,8 +97,9 @@ interface SmtpError extends Error {
 }
 
 /** 5xx to an address or a mail is final (RFC 5321 4.2.1). A wrong password is not: somebody can mend it within the day. */
-function toOutcome({ code, responseCode, message }: SmtpError): SendOutcome {
+function toOutcome({ code, responseCode, message }: SmtpError, password: string | undefined): SendOutcome {
+  const reason = hideSecrets(message, password === undefined ? [] : [password])
   const isFinal = code !== 'EAUTH' && responseCode !== undefined && responseCode >= 500 && responseCode < 600
   const isAboutMail = code === 'EENVELOPE' || code === 'EMESSAGE'
-  return { kind: isFinal && isAboutMail ? 'refused' : 'retry', reason: message }
+  return { kind: isFinal && isAboutMail ? 'refused' : 'retry', reason }
 }

@@ -108,10 +108,10 @@ function toSubject(notice: Notice, events: readonly ToldEvent[]): string {
   return clean(`${lead}ALERT (EventLogLevel.${shown}): ${type}${more}`)
 }
 
-/** One line, without characters that end a header. */
+/** One line, without characters that end a header, or that hide or turn text. */
 function clean(text: string): string {
   return [...text]
-    .map((char) => (char < ' ' || char === '\x7f' ? ' ' : char))
+    .map((char) => (/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(char) ? ' ' : char))
     .join('')
     .slice(0, 300)
 }

@@ -2,6 +2,8 @@ import { createHmac } from 'node:crypto'
 import { type ClientRequest, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
+import { toInertLine } from '../inert.ts'
+import { showUrlsIn } from '../url.ts'
 import { createGuardedLookup, isInnerAddress, refuse } from './address.ts'
 import type { Channel, Message, SendOutcome } from './channel.ts'
 
@@ -86,7 +88,8 @@ export function createWebhookChannel(name: string, options: WebhookOptions): Cha
       try {
         return toOutcome(await post(body, headers))
       } catch (error) {
-        const { code, message: reason } = error as NodeJS.ErrnoException
+        const { code, message } = error as NodeJS.ErrnoException
+        const reason = showUrlsIn(message)
         return { kind: code === 'EINNER' ? 'refused' : 'retry', reason: code ? `${code}: ${reason}` : reason }
       }
     },
@@ -137,15 +140,16 @@ const bodies: { [kind in WebhookKind]: (message: Message) => object } = {
     }),
   }),
   slack: ({ subject, notice, events }) => ({
-    text: subject,
+    text: escapeSlack(subject),
     blocks: [
       { type: 'header', text: { type: 'plain_text', text: subject.slice(0, 150) } },
-      { type: 'section', text: { type: 'mrkdwn', text: `*${notice.rule}*: ${escapeSlack(notice.why)}` } },
-      ...events.slice(0, 5).map(({ document, link }) => ({
-        type: 'section',
-        text: { type: 'mrkdwn', text: `<${link}|${escapeSlack(lineOf(document))}>` },
-      })),
+      toSlackSection(`*${escapeSlack(notice.rule)}*: ${escapeSlack(oneLine(notice.why))}`),
+      ...events
+        .slice(0, 5)
+        .map(({ document, link }) => toSlackSection(`<${link}|${escapeSlack(lineOf(document))}>`)),
     ],
+    unfurl_links: false,
+    unfurl_media: false,
   }),
   teams: ({ subject, notice, events }) => ({
     type: 'message',
@@ -157,14 +161,9 @@ const bodies: { [kind in WebhookKind]: (message: Message) => object } = {
           $schema: 'http://adaptivecards.io/schemas/adaptive-card.json',
           version: '1.4',
           body: [
-            { type: 'TextBlock', text: subject, weight: 'Bolder', size: 'Medium', wrap: true },
-            { type: 'TextBlock', text: `${notice.rule}: ${notice.why}`, wrap: true },
-            ...events.slice(0, 5).map(({ document }) => ({
-              type: 'TextBlock',
-              text: lineOf(document),
-              wrap: true,
-              isSubtle: true,
-            })),
+            toTeamsText(subject, { weight: 'Bolder', size: 'Medium' }),
+            toTeamsText(`${notice.rule}: ${oneLine(notice.why)}`),
+            ...events.slice(0, 5).map(({ document }) => toTeamsText(lineOf(document), { isSubtle: true })),
           ],
           actions: events
             .slice(0, 1)
@@ -175,6 +174,15 @@ const bodies: { [kind in WebhookKind]: (message: Message) => object } = {
   }),
 }
 
+/** A TextBlock would read Markdown, and with it links under any name; a run of text is shown as it is. */
+const toTeamsText = (text: string, style: object = {}) => ({
+  type: 'RichTextBlock',
+  inlines: [{ type: 'TextRun', text, ...style }],
+})
+
+/** `verbatim`: names and addresses in the text do not become mentions and links; the link that we write remains one. */
+const toSlackSection = (text: string) => ({ type: 'section', text: { type: 'mrkdwn', text, verbatim: true } })
+
 const escapeSlack = (text: string) =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 
@@ -182,5 +190,7 @@ const escapeSlack = (text: string) =>
 export function lineOf(document: { [key: string]: unknown }): string {
   const data = document.event_data as { message?: unknown } | undefined
   const message = typeof data?.message === 'string' ? data.message : JSON.stringify(data ?? null)
-  return `${document.event_timestamp} ${document.event_type}: ${message.slice(0, 500)}`
+  return oneLine(`${document.event_timestamp} ${document.event_type}: ${message.slice(0, 500)}`)
 }
+
+const oneLine = (text: string) => toInertLine(text.replace(/\s+/g, ' '))

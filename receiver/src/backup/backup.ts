@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { createReadStream, existsSync, readdirSync } from 'node:fs'
+import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Log } from '../log.ts'
+import { makePrivateFolder, privateFileMode, refusePlanted, tighten } from '../private-file.ts'
 import type { EventStore } from '../store/event-store.ts'
 
 export interface BackupOptions {
@@ -70,10 +71,11 @@ export function createBackups(options: BackupOptions): Backups {
     const name = `${databaseName}_backup_${toNameTime(date)}_${description}`
     const path = join(folder, name)
     const unfinished = path + partial
-    await mkdir(folder, { recursive: true })
+    makePrivateFolder(folder)
+    refusePlanted(folder)
     await removeUnfinished()
     try {
-      await mkdir(unfinished)
+      makePrivateFolder(unfinished)
       const { files, events } = await store.copyTo(unfinished)
       const sizes = await Promise.all(files.map(async (file) => (await stat(join(unfinished, file))).size))
       const metadata: BackupMetadata = {
@@ -87,9 +89,11 @@ export function createBackups(options: BackupOptions): Backups {
         events,
         files,
       }
-      await writeFile(join(unfinished, checksumFile), metadata.checksum, { flush: true })
+      const mode = privateFileMode
+      await writeFile(join(unfinished, checksumFile), metadata.checksum, { flush: true, mode })
       await writeFile(join(unfinished, metadataFile), `${JSON.stringify(metadata, null, 2)}\n`, {
         flush: true,
+        mode,
       })
       await rename(unfinished, path)
       log.info({ path, events, bytes: metadata.backup_size }, 'a backup was made')
@@ -119,7 +123,7 @@ export function createBackups(options: BackupOptions): Backups {
   }
 
   async function list(): Promise<BackupEntry[]> {
-    await mkdir(folder, { recursive: true })
+    makePrivateFolder(folder)
     const entries: BackupEntry[] = []
     for (const name of await readdir(folder)) {
       const path = join(folder, name)
@@ -156,6 +160,17 @@ export function createBackups(options: BackupOptions): Backups {
     } catch {
       return false
     }
+  }
+
+  tightenOlder()
+
+  /** Of a release that left the modes to the umask. */
+  function tightenOlder(): void {
+    const names = existsSync(folder) ? readdirSync(folder) : []
+    const ours = names.filter((name) => name.startsWith(`${databaseName}_backup_`))
+    const changed = ours.flatMap((name) => tighten(join(folder, name)))
+    if (changed.length > 0)
+      log.warn({ folder, count: changed.length }, 'other users could read these backups; they no longer can')
   }
 
   return {

@@ -50,7 +50,8 @@ const act: Action = async ({ arguments: [name, id], options }, base, terminal) =
   const minutes = options.minutes === undefined ? {} : { minutes: Number(options.minutes) }
   const url = new URL(`alerts/${encodeURIComponent(id!)}/${name}`, base)
   const text = await (await ask(url, post({ by: options.by ?? null, ...minutes }))).text()
-  terminal.stdout.write(`${options.json ? text : toText(JSON.parse(text) as Alert)}\n`)
+  if (options.json) terminal.stdout.write(`${text}\n`)
+  else for (const line of toLines(JSON.parse(text) as Alert)) terminal.stdout.line(line)
 }
 
 const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
@@ -60,7 +61,7 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
     const text = await (await ask(url)).text()
     if (options.json) return void terminal.stdout.write(`${text}\n`)
     const { alerts: health } = (await (await ask(new URL('health', base))).json()) as Health
-    for (const alert of JSON.parse(text) as Alert[]) terminal.stdout.write(`${toText(alert)}\n`)
+    for (const line of (JSON.parse(text) as Alert[]).flatMap(toLines)) terminal.stdout.line(line)
     if (health) {
       const { pending, retrying, failed } = health
       terminal.stdout.write(
@@ -90,7 +91,7 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
     } & { firings: { at: string; kind: string; key: string; count: number; why: string }[] }
     terminal.stdout.write(`${events} events, ${matched} matched: ${alerts} alerts, ${messages} messages\n`)
     for (const one of firings)
-      terminal.stdout.write(`${one.at}  ${one.kind.padEnd(10)} ${one.key}  ${one.count} events  ${one.why}\n`)
+      terminal.stdout.line(`${one.at}  ${one.kind.padEnd(10)} ${one.key}  ${one.count} events  ${one.why}`)
   },
 }
 
@@ -106,12 +107,12 @@ async function sendTest(
   if (options.json) terminal.stdout.write(`${text}\n`)
   else
     for (const { target, outcome, error } of results)
-      terminal.stdout.write(`${[channel, target, outcome, error].filter(Boolean).join('  ')}\n`)
+      terminal.stdout.line([channel, target, outcome, error].filter(Boolean).join('  '))
   return results.every(({ outcome }) => outcome === 'delivered') ? 0 : 1
 }
 
 /** A line about the alert, and one about each message that did not arrive. */
-function toText({ alert_id, rule, key, state, why, count, opened_at, deliveries }: Alert): string {
+function toLines({ alert_id, rule, key, state, why, count, opened_at, deliveries }: Alert): string[] {
   const delivered = deliveries.filter((one) => one.state === 'delivered').length
   const lines = [
     `${opened_at}  ${state.padEnd(12)} ${alert_id}  ${rule} ${key}  ${count} events, ${delivered} messages delivered  ${why}`,
@@ -120,5 +121,5 @@ function toText({ alert_id, rule, key, state, why, count, opened_at, deliveries 
     if (fate !== 'delivered' && (error !== null || attempts > 0))
       lines.push(`    ${fate} ${channel} ${target} after ${attempts} attempts: ${error ?? ''}`)
   }
-  return lines.join('\n')
+  return lines
 }

@@ -2,18 +2,21 @@ import { parseArgs } from 'node:util'
 import { EventError } from '@madsci-events/sdk/event'
 import { settings } from '../config/config.ts'
 import { version } from '../receiver.ts'
+import { showUrlsIn, showUrlsInJson } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import { toCommandHelp, toHelp } from './help.ts'
 import { type Command, commands } from './table.ts'
-import type { Terminal } from './terminal.ts'
+import { createTerminal, type Output, type Process } from './terminal.ts'
 
 /** Runs one command line. Exit codes: 0 done, 1 failed (a setting, the store, a port), 2 the command line is wrong. */
-export async function runCommand(args: string[], terminal: Terminal): Promise<number> {
+export async function runCommand(args: string[], process: Process): Promise<number> {
+  const terminal = createTerminal(process)
   let parsed: ReturnType<typeof parse>
   try {
     parsed = parse(args)
   } catch (error) {
-    terminal.stderr.write(`${(error as Error).message}\nmadsci-events --help tells what there is.\n`)
+    terminal.stderr.line(showUrlsIn((error as Error).message))
+    terminal.stderr.line('madsci-events --help tells what there is.')
     return 2
   }
   const { help, version: wantsVersion, ...values } = parsed.values
@@ -37,25 +40,37 @@ export async function runCommand(args: string[], terminal: Terminal): Promise<nu
   const rest = parsed.positionals.slice(1)
   const fault = command ? findFault(command, rest, values) : `'${name}' is no command here.`
   if (!command || fault !== undefined) {
-    terminal.stderr.write(`${fault}\nmadsci-events ${command ? `${name} ` : ''}--help tells what there is.\n`)
+    terminal.stderr.line(showUrlsIn(String(fault)))
+    terminal.stderr.line(`madsci-events ${command ? `${name} ` : ''}--help tells what there is.`)
     return 2
   }
   try {
     return await command.run(toCall(command, rest, values), terminal)
   } catch (error) {
-    terminal.stderr.write(`${(values as Values).json ? toErrorJson(error) : toErrorText(error)}\n`)
+    if ((values as Values).json) terminal.stderr.write(`${toErrorJson(error)}\n`)
+    else showError(error, terminal.stderr)
     return 1
   }
 }
 
-function toErrorText(error: unknown): string {
-  return error instanceof EventError ? `${error.code}: ${error.message}` : String((error as Error).stack)
+/** One line, but for the problems of settings, which are a list, and for a bug, which has a stack. */
+function showError(error: unknown, stderr: Output): void {
+  if (error instanceof EventError) {
+    const { code, message, detail } = error
+    const [first, ...more] = code === 'EVT_CONFIG' && Array.isArray(detail) ? detail.map(String) : [message]
+    stderr.line(`${code}: ${showUrlsIn(first ?? '')}`)
+    for (const problem of more) stderr.line(showUrlsIn(problem))
+    return
+  }
+  const { name, message, stack = '' } = error as Error
+  stderr.line(`${name}: ${showUrlsIn(message)}`)
+  for (const frame of stack.split('\n').filter((line) => line.startsWith('    at '))) stderr.line(frame)
 }
 
 function toErrorJson(error: unknown): string {
   const { code, message, detail } =
     error instanceof EventError ? error : { code: 'EVT_INTERNAL', message: String(error), detail: null }
-  return JSON.stringify({ error: { code, message, detail } })
+  return showUrlsInJson(JSON.stringify({ error: { code, message, detail } }))
 }
 
 type Values = { [name: string]: string | boolean | undefined }

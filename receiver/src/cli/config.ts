@@ -16,7 +16,7 @@ export async function showEffective({ options, flags }: CommandCall, terminal: T
   const width = Math.max(0, ...origins.map(({ name }) => name.length))
   for (const { name, value, origin } of origins) {
     const text = value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value)
-    terminal.stdout.write(`${name.padEnd(width)}  ${text}${origin === undefined ? '' : `    (${origin})`}\n`)
+    terminal.stdout.line(`${name.padEnd(width)}  ${text}${origin === undefined ? '' : `    (${origin})`}`)
   }
   return 0
 }

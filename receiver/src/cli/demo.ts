@@ -38,7 +38,8 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
       `emitted ${emitted}  stored ${stored} (${stored - storedBefore}/s)  ` +
       `workflows ${workflowsRunning} running, ${workflowsComplete} complete, ${workflowsFailed} failed`
     storedBefore = stored
-    stdout.write(stdout.isTTY ? `\r\x1b[K${line}` : `${line}\n`)
+    if (stdout.isTTY) stdout.control('\r\x1b[K')
+    stdout.write(stdout.isTTY ? line : `${line}\n`)
   }
   const timer = setInterval(showFigures, 1000)
   await aborted(terminal.stopping)

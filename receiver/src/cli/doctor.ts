@@ -14,8 +14,8 @@ export async function doctor({ options, flags }: CommandCall, terminal: Terminal
     findings.push(finding)
     if (options.json) continue
     const { check, state, text, advice } = finding
-    stdout.write(`${marks[state].padEnd(8)} ${check.padEnd(9)} ${text}\n`)
-    if (advice !== undefined) stdout.write(`${' '.repeat(19)}${advice}\n`)
+    stdout.line(`${marks[state].padEnd(8)} ${check.padEnd(9)} ${text}`)
+    if (advice !== undefined) stdout.line(`${' '.repeat(19)}${advice}`)
   }
   const count = (state: Finding['state']) => findings.filter((one) => one.state === state).length
   const [problems, warnings] = [count('problem'), count('warning')]

@@ -21,10 +21,11 @@ export function createProgress({ stderr }: Terminal, total: number | undefined):
         share === undefined
           ? ''
           : `[${'#'.repeat(Math.round(share * 30)).padEnd(30)}] ${Math.floor(share * 100)} %  `
-      stderr.write(`\r\x1b[K${bar}${text}  ${Math.round((nowMs - startMs) / 1000)} s `)
+      stderr.control('\r\x1b[K')
+      stderr.write(`${bar}${text}  ${Math.round((nowMs - startMs) / 1000)} s `)
     },
     end() {
-      if (stderr.isTTY) stderr.write('\r\x1b[K')
+      if (stderr.isTTY) stderr.control('\r\x1b[K')
     },
   }
 }

@@ -1,5 +1,6 @@
 import { EventError, isObject, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
 import { readConfig } from '../config/config.ts'
+import { splitLogin } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import { createProgress } from './progress.ts'
 import type { Terminal } from './terminal.ts'
@@ -13,7 +14,8 @@ export function baseUrl({ flags }: CommandCall, terminal: Terminal): URL {
 export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
   let answer: Response
   try {
-    answer = await fetch(url, init)
+    const { url: bare, headers } = splitLogin(url)
+    answer = await fetch(bare, { ...init, headers: { ...headers, ...(init.headers as object) } })
   } catch (cause) {
     throw new EventError('EVT_UNREACHABLE', `no receiver answers at ${url.origin}`, { cause })
   }
@@ -53,7 +55,7 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
   if (options.json) terminal.stdout.write(`${text}\n`)
   else {
     const events = parseJson(text) as { [id: string]: { [key: string]: Value } }
-    for (const event of Object.values(events)) terminal.stdout.write(`${toLine(event)}\n`)
+    for (const event of Object.values(events)) terminal.stdout.line(toLine(event))
   }
   return 0
 }
@@ -96,7 +98,8 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
   return 0
 
   function show(json: string): void {
-    terminal.stdout.write(`${options.json ? json : toLine(parseJson(json) as { [key: string]: Value })}\n`)
+    if (options.json) terminal.stdout.write(`${json}\n`)
+    else terminal.stdout.line(toLine(parseJson(json) as { [key: string]: Value }))
   }
 }
 
@@ -115,6 +118,7 @@ export async function backup(call: CommandCall, terminal: Terminal): Promise<num
     progress.end()
   }
   const { backup_path: path } = JSON.parse(text) as { backup_path: string }
-  terminal.stdout.write(`${call.options.json ? text : path}\n`)
+  if (call.options.json) terminal.stdout.write(`${text}\n`)
+  else terminal.stdout.line(path)
   return 0
 }

@@ -1,4 +1,4 @@
-import { createWriteStream, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import { readConfig } from '../config/config.ts'
@@ -8,6 +8,7 @@ import { openSalvage, type Salvage } from '../store/sqlite/salvage.ts'
 import { importEvents } from '../transfer/import.ts'
 import { fromStored } from '../transfer/source.ts'
 import type { CommandCall } from './call.ts'
+import { openOutput } from './output-file.ts'
 import { createProgress } from './progress.ts'
 import { createLog } from './serve.ts'
 import type { Terminal } from './terminal.ts'
@@ -24,7 +25,7 @@ export async function salvage(call: CommandCall, terminal: Terminal): Promise<nu
     throw new EventError('EVT_CONFIG', `${to} exists already: what is saved goes into a new file`)
   const source = open(from)
   const report = call.options.report
-    ? createWriteStream(resolve(terminal.workingDirectory, String(call.options.report)))
+    ? openOutput(resolve(terminal.workingDirectory, String(call.options.report)))
     : undefined
   const log = createLog({ ...readConfig({ ...terminal, flags: call.flags }), logLevel: 'warn' })
   const store = await openSqliteStore({ path: to, log })
@@ -53,7 +54,8 @@ export async function salvage(call: CommandCall, terminal: Terminal): Promise<nu
       pageCount,
       damagedPages,
     }
-    terminal.stdout.write(call.options.json ? `${JSON.stringify(result)}\n` : toText(result, to))
+    if (call.options.json) terminal.stdout.write(`${JSON.stringify(result)}\n`)
+    else for (const line of toLines(result, to)) terminal.stdout.line(line)
     return missingCount + copied.refused + damagedPages === 0 && copied.isWhole ? 0 : 1
   } finally {
     report?.end()
@@ -80,7 +82,7 @@ async function* findMissing(source: Salvage, store: EventStore): AsyncGenerator<
   }
 }
 
-function toText(
+function toLines(
   result: {
     events: number
     refused: number
@@ -90,7 +92,7 @@ function toText(
     damagedPages: number
   },
   to: string,
-): string {
+): string[] {
   const { events, refused, missing, missingIds, pageCount, damagedPages } = result
   const lines = [
     `${events} events were copied to ${to}`,
@@ -104,5 +106,5 @@ function toText(
       `${damagedPages} of ${pageCount} pages of the events and of their index cannot be read; events that they held may be missing without a name`,
     )
   lines.push('alerts, and the checkpoints of the fan-out, were not copied')
-  return `${lines.join('\n')}\n`
+  return lines
 }

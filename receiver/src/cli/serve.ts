@@ -1,7 +1,10 @@
 import { pino } from 'pino'
 import type { Config } from '../config/config.ts'
+import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
 import { type Receiver, startReceiver, version } from '../receiver.ts'
+import { showUrlsInJson } from '../url.ts'
+import { findExposure } from './exposure.ts'
 import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -15,13 +18,18 @@ export async function serve(flags: { [name: string]: string }, terminal: Termina
 }
 
 /** JSON lines on standard error, written before the call returns, so that a crash keeps the last of them. */
-export function createLog(config: Config): Log {
-  return pino({ level: config.logLevel, base: { pid: process.pid } }, pino.destination({ fd: 2, sync: true }))
+export function createLog(config: Pick<Config, 'logLevel'>): Log {
+  const stderr = pino.destination({ fd: 2, sync: true })
+  return pino(
+    { level: config.logLevel, base: { pid: process.pid } },
+    { write: (line: string) => void stderr.write(`${toInertText(showUrlsInJson(line.trimEnd()))}\n`) },
+  )
 }
 
 export async function openReceiver(config: Config, log: Log, terminal: Terminal): Promise<Receiver> {
   const { workingDirectory, environment } = terminal
   for (const name of config.unknown) log.warn({ name }, 'this is no setting; it is ignored')
+  for (const text of config.warnings) log.warn({}, text)
   if (config.otelEnabled) {
     log.warn(
       {},
@@ -29,6 +37,9 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
     )
   }
   const receiver = await startReceiver(config, { log, workingDirectory, environment })
+  const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
+  const exposure = await findExposure(host)
+  if (exposure !== undefined) log.warn({ host }, exposure)
   const lines = [
     `madsci-events ${version}`,
     `  REST and OTLP  ${receiver.url}  (the API: ${receiver.url}docs)`,
@@ -42,7 +53,7 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
       `  times without a zone count as UTC, and this machine's zone is ${zone}: naive_timezone=${zone} converts them`,
     )
   }
-  terminal.stdout.write(`${lines.join('\n')}\n`)
+  for (const line of lines) terminal.stdout.line(line)
   log.info(
     { url: receiver.url, otlpUrl: receiver.otlpUrl, grpcUrl: receiver.grpcUrl, store: receiver.storeText },
     'the receiver listens',

@@ -1,5 +1,5 @@
-import { once } from 'node:events'
 import { resolve } from 'node:path'
+import { showUrl } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -22,7 +22,8 @@ export async function spool(
   const { readSpool } = await import('@madsci-events/sdk/spool')
   const sums = new Map<string, Sum>()
   for await (const segment of readSpool(folder && resolve(terminal.workingDirectory, folder))) {
-    const { name, endpoint, state, count, bytes, isDamaged } = segment
+    const { name, state, count, bytes, isDamaged } = segment
+    const endpoint = showUrl(segment.endpoint)
     const key = JSON.stringify([name, endpoint, state])
     const sum = sums.get(key) ?? { name, endpoint, state, events: 0, bytes: 0, damaged: 0 }
     sum.events += count
@@ -30,12 +31,11 @@ export async function spool(
     sum.damaged += isDamaged ? 1 : 0
     sums.set(key, sum)
     if (options.count || terminal.stopping.aborted) continue
-    for (const line of segment.lines())
-      if (stdout.write(`${line}\n`) === false) await once(stdout as unknown as NodeJS.EventEmitter, 'drain')
+    for (const line of segment.lines()) if (stdout.write(`${line}\n`) === false) await stdout.drained()
   }
   const all = [...sums.values()]
   if (options.json) (options.count ? stdout : stderr).write(`${JSON.stringify({ spool: all })}\n`)
-  else for (const sum of all) (options.count ? stdout : stderr).write(`${toText(sum)}\n`)
+  else for (const sum of all) (options.count ? stdout : stderr).line(toText(sum))
   return 0
 }
 

@@ -1,5 +1,4 @@
 import { once } from 'node:events'
-import { createWriteStream, statSync, type WriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
@@ -9,11 +8,13 @@ import { type Config, readConfig } from '../config/config.ts'
 import { openSource, openStore } from '../database.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
+import { fromCsv } from '../transfer/csv.ts'
 import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
 import { type Repair, repairs } from '../transfer/heal.ts'
 import { type ImportChunk, type ImportReport, importEvents } from '../transfer/import.ts'
 import { fromLines, fromStored } from '../transfer/source.ts'
 import type { CommandCall } from './call.ts'
+import { openOutput } from './output-file.ts'
 import { createProgress } from './progress.ts'
 import { createLog } from './serve.ts'
 import type { Terminal } from './terminal.ts'
@@ -78,14 +79,9 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
   }
 }
 
-/** On the disk when it ends; a device or a pipe has none. */
-function openOutput(path: string): WriteStream {
-  return createWriteStream(path, { flush: statSync(path, { throwIfNoEntry: false })?.isFile() ?? true })
-}
-
 /** Waits while the reader of standard output does. */
 async function write({ stdout }: Terminal, piece: string): Promise<void> {
-  if (stdout.write(piece) === false) await once(stdout as unknown as NodeJS.EventEmitter, 'drain')
+  if (stdout.write(piece) === false) await stdout.drained()
 }
 
 export async function importFrom(call: CommandCall, terminal: Terminal): Promise<number> {
@@ -100,7 +96,7 @@ export async function importFrom(call: CommandCall, terminal: Terminal): Promise
   }
   const input = await openInput(from, call, config, terminal)
   const notes = call.options.report
-    ? createWriteStream(resolve(terminal.workingDirectory, String(call.options.report)))
+    ? openOutput(resolve(terminal.workingDirectory, String(call.options.report)))
     : undefined
   const progress = createProgress(terminal, input.total)
   try {
@@ -137,7 +133,9 @@ async function openInput(
       bytesRead = bytes
     }
     return {
-      chunks: fromLines(path, { text: options.text === true, onRead }),
+      chunks: /\.csv$/i.test(path)
+        ? fromCsv(path, onRead)
+        : fromLines(path, { text: options.text === true, onRead }),
       total: file.size,
       done: () => bytesRead,
       close: async () => {},

@@ -15,8 +15,8 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
   const report = call.arguments[0] ?? 'summary'
   const isExact = (exactReports as readonly string[]).includes(report)
   if (!isExact && !(originalReports as readonly string[]).includes(report)) {
-    terminal.stderr.write(
-      `'${report}' is no report; there are: ${[...exactReports, ...originalReports].join(', ')}\n`,
+    terminal.stderr.line(
+      `'${report}' is no report; there are: ${[...exactReports, ...originalReports].join(', ')}`,
     )
     return 2
   }
@@ -61,7 +61,7 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
     return 0
   }
   const lines = await (report === 'timeline' ? drawTimeline(url) : draw(report, url))
-  for (const line of lines) terminal.stdout.write(`${line}\n`)
+  for (const line of lines) terminal.stdout.line(line)
   return 0
 }
 
@@ -73,7 +73,8 @@ async function save(url: URL, terminal: Terminal, format: Value | undefined): Pr
   url.searchParams.set('save_to_file', 'true')
   const text = await (await ask(url)).text()
   const { file_path } = toTree(text, url)
-  terminal.stdout.write(`${format === 'json' ? text : file_path}\n`)
+  if (format === 'json') terminal.stdout.write(`${text}\n`)
+  else terminal.stdout.line(String(file_path))
   return 0
 }
 

@@ -1,4 +1,5 @@
 import { eventLevels, parseLevel } from '@madsci-events/sdk/event'
+import { showUrl } from '../url.ts'
 import { count, flag, group, optionalText, setting, structured, text } from './setting.ts'
 import { parseObject, parsePublicUrl, parseTexts } from './value.ts'
 
@@ -17,7 +18,14 @@ export const alertSettings = {
     schema: { type: 'integer', enum: eventLevels },
   }),
   email_alerts: group('mails about alerts; not set: none', {
-    smtp_server: text('smtp.example.com', { unit: 'host', about: 'mail server' }),
+    smtp_server: setting({
+      fallback: 'smtp.example.com',
+      unit: 'host',
+      about: 'mail server',
+      parse: (given) => given,
+      show: (host) => showUrl(host),
+      schema: { type: 'string' },
+    }),
     smtp_port: count(587, 1, { unit: 'port', about: 'its port', most: 65535 }),
     smtp_username: optionalText({ unit: 'text', about: 'login, when there is a password too', secret: true }),
     smtp_password: optionalText({ unit: 'text', about: 'login', secret: true }),
@@ -69,5 +77,6 @@ export const alertSettings = {
     unit: 'URL',
     about: 'where people reach this receiver, for links in messages; server_url if not set',
     parse: parsePublicUrl,
+    show: (url) => url && showUrl(url),
   }),
 }

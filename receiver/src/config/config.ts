@@ -43,6 +43,8 @@ export interface Config extends SettingValues {
   settingsFolder: string | undefined
   /** Names that look like settings and are none, with where they were found. */
   unknown: string[]
+  /** What is allowed and should be looked at, each a sentence. */
+  warnings: string[]
 }
 
 export interface ReadConfigOptions {
@@ -70,7 +72,12 @@ export function readConfig(options: ReadConfigOptions): Config {
   const settingsFolder =
     workingDirectory === undefined ? undefined : toSettingsFolder(environment, workingDirectory)
   const unknown = unknownVariables(environment, settings)
-  const files = settingsFolder === undefined ? [] : fromFiles(settingsFolder, settings, { problems, unknown })
+  const warnings: string[] = []
+  const isNamed = Boolean(environment.MADSCI_SETTINGS_DIR)
+  const files =
+    settingsFolder === undefined
+      ? []
+      : fromFiles(settingsFolder, settings, { problems, unknown, warnings, isNamed })
   const sources = [fromFlags(flags), fromEnvironment(environment), ...files]
   const given = new Map<SettingName, string>()
   const values: { [name: string]: unknown } = {}
@@ -87,7 +94,7 @@ export function readConfig(options: ReadConfigOptions): Config {
       problems.push(`${originOf(error) ?? origin} ${(error as Error).message}`)
     }
   }
-  const config: Config = { ...(values as unknown as SettingValues), given, settingsFolder, unknown }
+  const config: Config = { ...(values as unknown as SettingValues), given, settingsFolder, unknown, warnings }
   for (const { settings: asked, find } of checks) {
     if (!asked.every((name) => Object.hasOwn(values, toCamel(name)))) continue
     problems.push(...find(config).map((text) => withOrigin(text, given)))

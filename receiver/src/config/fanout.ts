@@ -1,3 +1,4 @@
+import { showUrl } from '../url.ts'
 import { redacted, setting, structured } from './setting.ts'
 
 /** A destination as an operator writes it. */
@@ -24,7 +25,7 @@ export const fanoutSettings = {
     show: (list) =>
       list.map(({ url, headers, batchEvents, timeoutMs, ...one }) => ({
         ...one,
-        url: withoutLogin(url),
+        url: showUrl(url),
         headers: Object.fromEntries(Object.keys(headers).map((name) => [name, redacted])),
         batch_events: batchEvents,
         timeout_ms: timeoutMs,
@@ -102,15 +103,6 @@ function toHttpUrl(text: string): URL {
   // The text may hold a password.
   if (!url || !/^https?:$/.test(url.protocol)) throw new Error('must have an http or https URL')
   return url
-}
-
-function withoutLogin(url: URL): string {
-  const shown = new URL(url)
-  if (shown.username !== '' || shown.password !== '') {
-    shown.username = redacted
-    shown.password = ''
-  }
-  return shown.href
 }
 
 function toHeaders(value: unknown): { [name: string]: string } {

@@ -1,9 +1,10 @@
-import { readFileSync, statSync } from 'node:fs'
+import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
-import { basename, dirname, join, resolve } from 'node:path'
+import { basename, dirname, join, resolve, sep } from 'node:path'
 import { parse as parseDotenv } from 'dotenv'
 import { parse as parseToml } from 'smol-toml'
 import { parse as parseYaml } from 'yaml'
+import { foreignOwner } from '../private-file.ts'
 import type { Setting } from './setting.ts'
 import { fromEnvironment, type Source, unknownVariables } from './source.ts'
 import { toText } from './value.ts'
@@ -23,17 +24,26 @@ const kinds: Kind[] = [
 /**
  * MADSci's settings files, strongest first. Each name is looked for on its own, from `folder` upwards to the first folder with
  * `.madsci/` or `.git`, the home folder or the root (these included; ten steps at most), then in `managers/` and `config/` of `folder`.
- * What cannot be read or parsed ends up in `problems`, names that look like ours and are not in `unknown`.
+ * What cannot be read or parsed ends up in `problems`, names that look like ours and are not in `unknown`. So does, in `problems`,
+ * a file that another user may have planted; below a folder that somebody named (`isNamed`) it is read, with a line in `warnings`.
  */
 export function fromFiles(
   folder: string,
   settings: { [name: string]: Setting<unknown> },
-  { problems, unknown }: { problems: string[]; unknown: string[] },
+  { problems, unknown, warnings, isNamed }: FileFindings,
 ): Source[] {
   return kinds.flatMap(({ names, parse }) =>
     names.toReversed().flatMap((name) => {
       const path = findFile(name, folder)
       if (path === undefined) return []
+      const { refusal, warning } = judgeOwner(path)
+      const isTold = isNamed && path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+      if (refusal !== undefined && !isTold) {
+        problems.push(refusal)
+        return []
+      }
+      const doubt = refusal ?? warning
+      if (doubt !== undefined) warnings.push(doubt)
       try {
         const values = (parse(readFileSync(path, 'utf8')) ?? {}) as { [name: string]: string }
         if (typeof values !== 'object' || Array.isArray(values))
@@ -51,6 +61,37 @@ export function fromFiles(
       }
     }),
   )
+}
+
+export interface FileFindings {
+  problems: string[]
+  unknown: string[]
+  warnings: string[]
+  /** The operator named the folder. */
+  isNamed: boolean
+}
+
+/** Who could have written the file, beside this user and root: the settings say where events go. */
+function judgeOwner(path: string): { refusal?: string; warning?: string } {
+  const [link, file] = [lstatSync(path), statSync(path)]
+  const owner = foreignOwner(link) ?? foreignOwner(file)
+  const remedy = 'or name its folder in MADSCI_SETTINGS_DIR'
+  if (owner !== undefined) {
+    return {
+      refusal: `${path} belongs to another user (uid ${owner}), so it is not read: give it to the user that runs the receiver (chown), remove it, ${remedy}`,
+    }
+  }
+  if (process.getuid === undefined) return {}
+  if ((file.mode & 0o002) !== 0) {
+    return {
+      refusal: `${path} can be written by every user, so it is not read: take that right from it (chmod o-w), ${remedy}`,
+    }
+  }
+  const isOfForeignGroup = (file.mode & 0o020) !== 0 && file.gid !== process.getgid?.() && file.gid !== 0
+  if (!isOfForeignGroup) return {}
+  return {
+    warning: `${path} can be written by the group ${file.gid}: whoever is in it decides where events go (chmod g-w)`,
+  }
 }
 
 /** The parser's own message quotes the text around the fault, which may be a secret. */

@@ -1,3 +1,4 @@
+import { showUrl } from '../url.ts'
 import { count, flag, optionalCount, optionalText, orNull, setting, word } from './setting.ts'
 import {
   parseExplorerUrl,
@@ -35,7 +36,7 @@ export const managerSettings = {
     unit: 'URL',
     about: 'host and port to listen on; port 0 takes a free one',
     parse: parseServerUrl,
-    show: (url) => url.href,
+    show: (url) => showUrl(url),
     schema: { type: 'string', format: 'uri' },
   }),
   otlp_port: setting({
@@ -71,7 +72,7 @@ export const managerSettings = {
     unit: 'URL',
     about: "the laboratory manager's address: shown in /settings, without effect",
     parse: (given) => (given === '' ? undefined : parseUrl(given)),
-    show: (url) => url?.href,
+    show: (url) => url && showUrl(url),
     schema: orNull('string'),
   }),
   enable_registry_resolution: flag(
@@ -120,6 +121,7 @@ export const managerSettings = {
     about:
       'page that shows one event among its neighbours, as docker/ has one in Grafana: where `GET /event/{event_id}/logs` leads',
     parse: (given) => (given === '' ? undefined : parseExplorerUrl(given)),
+    show: (url) => url && showUrl(url),
     schema: orNull('string'),
   }),
   drain_delay_ms: count(0, 0, {

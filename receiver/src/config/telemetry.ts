@@ -1,4 +1,5 @@
-import { flag, optionalText, word } from './setting.ts'
+import { showUrl } from '../url.ts'
+import { flag, optionalText, orNull, setting, word } from './setting.ts'
 
 /** MADSci's OpenTelemetry of the event manager itself, which the receiver does not have: it shows what is set. */
 export const telemetrySettings = {
@@ -11,6 +12,13 @@ export const telemetrySettings = {
     ['console', 'otlp', 'none'],
     'shown in /health and /settings, without effect',
   ),
-  otel_endpoint: optionalText({ unit: 'URL', about: 'shown in /health and /settings, without effect' }),
+  otel_endpoint: setting({
+    fallback: '',
+    unit: 'URL',
+    about: 'shown in /health and /settings, without effect',
+    parse: (given) => given || undefined,
+    show: (url) => url && showUrl(url),
+    schema: orNull('string'),
+  }),
   otel_protocol: word('grpc', ['grpc', 'http'], 'shown in /settings, without effect'),
 }

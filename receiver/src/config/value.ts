@@ -1,4 +1,5 @@
 import { isUlid, parseBoolean } from '@madsci-events/sdk/event'
+import { hidden, showUrl, splitLogin } from '../url.ts'
 
 /** Readers of a setting's text. Each throws an Error whose message follows the setting's name. */
 
@@ -25,19 +26,20 @@ export function toJsonObject(text: string): { [name: string]: unknown } {
 
 export function parseServerUrl(text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  if (url?.protocol !== 'http:') throw new Error(`must be an http URL, like http://localhost:8001: '${text}'`)
+  if (url?.protocol !== 'http:')
+    throw new Error(`must be an http URL, like http://localhost:8001: '${showUrl(text)}'`)
   return url
 }
 
 export function parseUrl(text: string): URL {
-  if (!URL.canParse(text)) throw new Error(`must be a URL, like http://localhost:8000: '${text}'`)
+  if (!URL.canParse(text)) throw new Error(`must be a URL, like http://localhost:8000: '${showUrl(text)}'`)
   return new URL(text)
 }
 
 export function parseExplorerUrl(text: string): string {
   const { protocol } = parseUrl(text.replaceAll('{event_id}', 'x'))
   if (text.includes('{event_id}') && /^https?:$/.test(protocol)) return text
-  throw new Error(`must be an http URL with {event_id} in it: '${text}'`)
+  throw new Error(`must be an http URL with {event_id} in it: '${showUrl(text)}'`)
 }
 
 export function parseDatabaseUrl(text: string): string {
@@ -49,7 +51,8 @@ export function parseDatabaseUrl(text: string): string {
 
 /** Neither user nor password nor options. */
 export function hideCredentials(url: string): string {
-  return url.replace(/^(mongodb(?:\+srv)?:\/\/)(?:[^/]*@)?([^?]*).*$/, '$1$2')
+  if (!/^mongodb(\+srv)?:/.test(url)) return url
+  return showUrl(url).replace(`${hidden}@`, '').replace(/\?.*$/s, '')
 }
 
 export function parseInteger(text: string, least: number, most: number): number {
@@ -109,10 +112,12 @@ export function parseObject(value: unknown): { [name: string]: unknown } {
   throw new Error('must be an object, like {"name": {…}}')
 }
 
-/** With a slash at the end. */
+/** With a slash at the end, and without a login: it goes into messages. */
 export function parsePublicUrl(text: string): string | undefined {
   if (text === '') return undefined
   if (!URL.canParse(text) || !/^https?:/.test(text))
-    throw new Error(`must be an http or https URL: '${text}'`)
-  return text.endsWith('/') ? text : `${text}/`
+    throw new Error(`must be an http or https URL: '${showUrl(text)}'`)
+  const bare =
+    new URL(text).username === '' && new URL(text).password === '' ? text : splitLogin(new URL(text)).url.href
+  return bare.endsWith('/') ? bare : `${bare}/`
 }

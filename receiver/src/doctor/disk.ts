@@ -56,7 +56,7 @@ async function findExisting(folder: string): Promise<string> {
 async function measure(check: Finding['check'], folder: string): Promise<Finding> {
   const own = await mkdtemp(join(folder, '.doctor-'))
   try {
-    const file = await open(join(own, 'probe'), 'w')
+    const file = await open(join(own, 'probe'), 'w', 0o600)
     try {
       const block = Buffer.alloc(1024 * 1024, 1)
       const writeMs = await time(async () => {

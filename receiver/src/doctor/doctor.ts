@@ -31,6 +31,9 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
   for (const name of config.unknown) {
     yield warning('settings', `${name} is no setting`, 'correct its name, or remove it')
   }
+  for (const text of config.warnings) {
+    yield warning('settings', text, 'make sure that nobody else can change the settings')
+  }
   const startMs = performance.timeOrigin + performance.now() - Date.now()
 
   const { workingDirectory } = options
@@ -88,7 +91,12 @@ function portsOf(config: Config): WantedPort[] {
 
 async function* inspectBackups(config: Config, workingDirectory: string): AsyncGenerator<Finding> {
   const start = config.settingsFolder ?? workingDirectory
-  const folder = resolveDataPath(config.backupDir, start, workingDirectory)
+  let folder: string
+  try {
+    folder = resolveDataPath(config.backupDir, start, workingDirectory)
+  } catch (error) {
+    return yield problem('backup', (error as Error).message, 'the receiver does not start before that')
+  }
   const [space, speed] = await inspectDisk('backup', folder, 'backup folder')
   yield space!
   if (speed!.state === 'problem') yield speed!

@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { type Finding, good, problem, warning } from '../finding.ts'
+import { splitLogin } from '../url.ts'
 
 export interface WantedPort {
   /** The setting. */
@@ -56,9 +57,10 @@ async function tryListen(host: string, port: number): Promise<string | undefined
 }
 
 /** Asks the address that a client would. Undefined when nothing answers. */
-export async function askAddress(url: URL): Promise<Answerer | undefined> {
+export async function askAddress(address: URL): Promise<Answerer | undefined> {
+  const { url, headers } = splitLogin(address)
   const ask = (path: string) =>
-    fetch(new URL(path, url), { signal: AbortSignal.timeout(3000), redirect: 'manual' })
+    fetch(new URL(path, url), { headers, signal: AbortSignal.timeout(3000), redirect: 'manual' })
   let health: Response
   try {
     health = await ask('health')

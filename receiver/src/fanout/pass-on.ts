@@ -1,4 +1,5 @@
 import { EventError } from '@madsci-events/sdk/event'
+import { splitLogin } from '../url.ts'
 
 /** Signals of OTLP that this receiver does not keep. */
 export const passedSignals = ['traces', 'metrics'] as const
@@ -24,14 +25,17 @@ export type PassOn = (
 const timeoutMs = 30_000
 const maxReplyBytes = 4 * 1024 * 1024
 
+/** A login in the URL becomes a header. */
 export function createPassOn(base: URL): PassOn {
+  const { url: bare, headers } = splitLogin(base)
   return async (signal, body, { contentType, contentEncoding }) => {
-    const url = new URL(base)
+    const url = new URL(bare)
     url.pathname = `${url.pathname.replace(/\/$/, '')}/v1/${signal}`
     try {
       const answer = await fetch(url, {
         method: 'POST',
         headers: {
+          ...headers,
           'content-type': contentType,
           ...(contentEncoding !== undefined && { 'content-encoding': contentEncoding }),
         },

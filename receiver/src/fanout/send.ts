@@ -1,4 +1,5 @@
 import { parseRetryAfter, readPartialSuccess } from '../otlp/answer.ts'
+import { hideSecrets } from '../url.ts'
 import { contentTypeOf, type Destination } from './destination.ts'
 
 /** What became of a request. */
@@ -12,6 +13,12 @@ export type SendOutcome =
 // What is wrong with the address or the login is for the operator to mend, and no reason to lose events.
 const refusals = new Set([400, 413, 422])
 const maxReplyBytes = 4 * 1024 * 1024
+
+/** Without what the request was sent with, should the other side repeat it, and without what URLs hide. */
+function hideHeaders(text: string, headers: Destination['headers']): string {
+  const values = Object.values(headers)
+  return hideSecrets(text, [...values, ...values.flatMap((value) => value.split(/\s+/))])
+}
 
 /** Never throws. Source: OTLP 1.x, OTLP/HTTP Response; other failures than 400, 413 and 422 are tried again, also those that OTLP would drop. */
 export async function sendBatch(
@@ -36,15 +43,19 @@ export async function sendBatch(
     const status = answer.status
     if (status >= 200 && status < 300) {
       const partial = readPartialSuccess(reply, answer.headers.get('content-type'))
-      return { kind: 'delivered', refusedCount: partial.rejectedCount, message: partial.message }
+      return {
+        kind: 'delivered',
+        refusedCount: partial.rejectedCount,
+        message: hideHeaders(partial.message, headers),
+      }
     }
-    const reason = `${status} ${toReason(reply)}`.trim()
+    const reason = hideHeaders(`${status} ${toReason(reply)}`.trim(), headers)
     if (refusals.has(status)) return { kind: 'refused', reason }
     return { kind: 'retry', reason, afterMs: parseRetryAfter(answer.headers.get('retry-after')) }
   } catch (error) {
     const { message, cause } = error as Error
     const reason = cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message
-    return { kind: 'retry', reason: reason.slice(0, 300), afterMs: undefined }
+    return { kind: 'retry', reason: hideHeaders(reason, headers).slice(0, 300), afterMs: undefined }
   }
 }
 

@@ -8,13 +8,14 @@ import {
   toRecord,
   type Value,
 } from '@madsci-events/sdk/event'
+import { toCsvCell } from '../csv-cell.ts'
 import { toLogsDataLine } from '../otlp/encode-json.ts'
 import type { StoredEvent } from '../store/event-store.ts'
 
 /**
  * Forms of an export:
  *  - `ndjson`: a document a line, exact (sdk event/json.ts), so that `import` gives back what was stored;
- *  - `csv`: a row an event, RFC 4180, `source` and `event_data` as JSON;
+ *  - `csv`: a row an event, RFC 4180, `source` and `event_data` as JSON, formulas made inert (../csv-cell.ts);
  *  - `otlp`: a line of OTLP LogsData for some events, as the OpenTelemetry file exporter writes and its receiver reads.
  */
 export const exportFormats = ['ndjson', 'csv', 'otlp'] as const
@@ -26,7 +27,7 @@ export function toEvent(stored: StoredEvent): Event {
   return fromDocument(document as { [key: string]: Value })
 }
 
-const columns = [
+export const csvColumns = [
   'event_id',
   'event_type',
   'log_level',
@@ -46,7 +47,7 @@ export async function* toExport(
   format: ExportFormat,
   onEvents: (count: number) => void = () => {},
 ): AsyncGenerator<string> {
-  if (format === 'csv') yield `${columns.join(',')}\r\n`
+  if (format === 'csv') yield `${csvColumns.join(',')}\r\n`
   for await (const chunk of chunks) {
     if (chunk.length === 0) continue
     onEvents(chunk.length)
@@ -61,7 +62,7 @@ export async function* toExport(
 }
 
 function toCsvRow(event: Event): string {
-  const cells = columns.map((column) => {
+  const cells = csvColumns.map((column) => {
     const value = event[column] as Value
     if (value === null) return ''
     const text =
@@ -70,7 +71,7 @@ function toCsvRow(event: Event): string {
           ? toJson(value)
           : toExactJson(value)
         : String(value)
-    return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+    return toCsvCell(text)
   })
   return `${cells.join(',')}\r\n`
 }

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { createInterface } from 'node:readline'
 import {
   createEventId,
   type Event,
@@ -16,6 +15,7 @@ import type { StoredEvent } from '../store/event-store.ts'
 import { toEvent } from './export.ts'
 import type { ImportChunk } from './import.ts'
 import { splitKeyValues } from './key-value.ts'
+import { readLines } from './line.ts'
 
 const chunkLines = 500
 
@@ -40,12 +40,11 @@ export interface TextLines {
  *     {"event_id":"01M8…","event_type":"node_start","log_level":20, …}
  */
 export async function* fromLines(path: string, { text, onRead }: TextLines): AsyncGenerator<ImportChunk> {
-  const input = createReadStream(path)
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY })
+  const input = createReadStream(path, { encoding: 'utf8' })
   let chunk: ImportChunk = []
   let number = 0
   const seen = new Map<string, number>()
-  for await (const line of lines) {
+  for await (const line of readLines(input)) {
     number++
     const where = `${path}:${number}`
     const item = line.trim() === '' ? undefined : parseLine(line, text, seen)

@@ -1,7 +1,9 @@
-import { constants, existsSync } from 'node:fs'
-import { lstat, mkdir, open, realpath } from 'node:fs/promises'
-import { dirname, join, resolve, sep } from 'node:path'
+import { closeSync, existsSync, readdirSync, writeFile } from 'node:fs'
+import { lstat, realpath } from 'node:fs/promises'
+import { basename, dirname, join, resolve, sep } from 'node:path'
+import { promisify } from 'node:util'
 import { EventError } from '@madsci-events/sdk/event'
+import { makePrivateFolder, openPrivateFile, refusePlanted, tighten } from '../private-file.ts'
 
 /**
  * Writes a report into a folder at or below `root`, which is made when missing; an older file of the name is overwritten.
@@ -13,7 +15,7 @@ export async function saveReport(root: string, folder: string, name: string, tex
   if (folder.split(/[\\/]/).includes('..') || folder.includes('\0')) throw outside()
   const target = resolve(root, folder)
   if (!isBelow(target, root)) throw outside()
-  await mkdir(root, { recursive: true })
+  makePrivateFolder(root)
   const realRoot = await realpath(root)
   // What is there already may be a link; what is made now is not.
   let present = target
@@ -22,17 +24,25 @@ export async function saveReport(root: string, folder: string, name: string, tex
     present = dirname(present)
   }
   if (!isBelow(await realpath(present), realRoot)) throw outside()
-  await mkdir(target, { recursive: true })
+  makePrivateFolder(target)
   if (!isBelow(await realpath(target), realRoot)) throw outside()
+  refusePlanted(target)
   const path = join(target, name)
-  const flags = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | (constants.O_NOFOLLOW ?? 0)
-  const file = await open(path, flags, 0o644)
+  const file = openPrivateFile(path)
   try {
-    await file.writeFile(text)
+    await promisify(writeFile)(file, text)
   } finally {
-    await file.close()
+    closeSync(file)
   }
   return path
+}
+
+/** Takes the rights of other users from the reports of a release that left them to the umask. Gives how many there were. */
+export function tightenReports(root: string): number {
+  if (!existsSync(root)) return 0
+  const names = readdirSync(root, { recursive: true, encoding: 'utf8' })
+  const reports = names.filter((name) => /^madsci_\w+_\d{8}\.csv$/.test(basename(name)))
+  return reports.flatMap((name) => tighten(join(root, name))).length
 }
 
 /** A link that leads nowhere exists for lstat alone. */

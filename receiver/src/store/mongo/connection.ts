@@ -1,6 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { type Db, MongoClient, type MongoClientOptions, MongoError, MongoNetworkError } from 'mongodb'
 import { createThrottle, type Log } from '../../log.ts'
+import { showUrlsIn } from '../../url.ts'
 import { withDeadline } from '../deadline.ts'
 
 export interface ConnectionOptions {
@@ -57,7 +58,7 @@ export function databaseOfUrl(url: string): string | undefined {
 
 /** Text without the user and password of any connection string in it. */
 export function redact(text: string): string {
-  return text.replace(/(mongodb(?:\+srv)?:\/\/)[^\s/]*@/g, '$1***@')
+  return showUrlsIn(text)
 }
 
 /** Throws EVT_CONFIG for a connection string that the driver does not take. */

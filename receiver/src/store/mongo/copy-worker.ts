@@ -3,6 +3,7 @@ import { createWriteStream, writeFileSync } from 'node:fs'
 import { finished } from 'node:stream/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, MongoClient, type MongoClientOptions } from 'mongodb'
+import { privateFileMode } from '../../private-file.ts'
 import { yieldToOthers } from '../query-thread.ts'
 
 /** The thread of a backup: one collection as mongodump writes it, so that mongorestore reads it too. */
@@ -23,8 +24,8 @@ try {
   const collection = client.db(databaseName).collection(collectionName)
   const indexes = await collection.indexes().catch(() => [])
   const metadata = { indexes, collectionName, type: 'collection', options: {} }
-  writeFileSync(metadataFile, BSON.EJSON.stringify(metadata, { relaxed: false }))
-  const output = createWriteStream(dataFile, { flush: true, highWaterMark: 1 << 20 })
+  writeFileSync(metadataFile, BSON.EJSON.stringify(metadata, { relaxed: false }), { mode: privateFileMode })
+  const output = createWriteStream(dataFile, { mode: privateFileMode, flush: true, highWaterMark: 1 << 20 })
   let events = 0
   const cursor = collection.find({}, { raw: true, batchSize: 1000 }).sort({ $natural: 1 })
   while (await cursor.hasNext()) {

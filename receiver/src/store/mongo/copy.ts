@@ -1,5 +1,6 @@
-import { mkdir, open } from 'node:fs/promises'
+import { open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makePrivateFolder } from '../../private-file.ts'
 import type { StoreCopy } from '../event-store.ts'
 import { runJob } from '../job.ts'
 import { workerUrl } from '../worker-url.ts'
@@ -16,7 +17,7 @@ export interface CopySource {
 /** `<database>/<collection>.bson` and its metadata, as mongodump writes them. */
 export async function copyCollection(folder: string, source: CopySource): Promise<StoreCopy> {
   const { databaseName, collectionName } = source
-  await mkdir(join(folder, databaseName), { recursive: true })
+  makePrivateFolder(join(folder, databaseName))
   const files = [`${databaseName}/${collectionName}.bson`, `${databaseName}/${collectionName}.metadata.json`]
   const [dataFile, metadataFile] = files.map((file) => join(folder, file)) as [string, string]
   const clientOptions = toClientOptions(source.url, { maxPoolSize: 2, socketTimeoutMS: 0 })

@@ -1,6 +1,7 @@
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import { createPrivateFile } from '../../private-file.ts'
 import { yieldToOthers } from '../query-thread.ts'
 import { openReadable } from './connection.ts'
 
@@ -14,6 +15,8 @@ yieldToOthers()
 try {
   const { path, target } = workerData as CopyWorkerData
   const database = openReadable(path)
+  // SQLite writes into an empty file as into none, and the mode is ours.
+  createPrivateFile(target)
   // One read transaction: what is committed meanwhile stays in the log of SQLite, and intake goes on.
   database.prepare('VACUUM INTO ?').run(target)
   database.close()

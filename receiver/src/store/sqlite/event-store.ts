@@ -1,5 +1,5 @@
-import { mkdirSync, realpathSync, statSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
@@ -13,6 +13,7 @@ import { runAlertTask } from './alert-task.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import type { CopyWorkerData } from './copy-worker.ts'
 import { adviceForDamage, createDamage, isDamage } from './damage.ts'
+import { prepareDatabaseFile } from './database-file.ts'
 import { JsonWriter } from './document-writer.ts'
 import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
 import { type FindCommand, timeIsUp } from './find-command.ts'
@@ -43,7 +44,7 @@ const checkedBytes = 256 * 1024 ** 2
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<EventStore> {
   const { synchronous = 'full', log } = options
   // By its own name: a link has another lock beside it, and SQLite keeps its log beside the file itself.
-  const path = open(options.path, () => toOwnName(options.path))
+  const path = open(options.path, () => prepareDatabaseFile(options.path, log))
   const lock = open(path, () => lockFile(path))
   let reading: DatabaseSync
   try {
@@ -221,17 +222,6 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       closeFiles(files)
       lock.release()
     },
-  }
-}
-
-/** Makes the folder. The name of the file without symbolic links, also of one that does not exist yet. */
-function toOwnName(path: string): string {
-  mkdirSync(dirname(path), { recursive: true })
-  try {
-    return realpathSync(path)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    return join(realpathSync(dirname(path)), basename(path))
   }
 }
 

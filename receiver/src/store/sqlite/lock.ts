@@ -1,14 +1,18 @@
 import { DatabaseSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
+import { createPrivateFile } from '../../private-file.ts'
 
 /**
- * One process owns a database file: its lock is an open exclusive transaction on `<path>.lock`, which the operating
- * system ends with the process, however that dies. Throws EVT_STORE_LOCKED.
+ * One process owns a database file: its lock is an open write transaction on `<path>.lock`, which the operating system
+ * ends with the process, however that dies. Of write transactions there is one at a time, and only who may write the file can
+ * begin one; readers do not matter to it, as they would to an exclusive transaction. Throws EVT_STORE_LOCKED.
  */
 export function lockFile(path: string): { release(): void } {
+  createPrivateFile(`${path}.lock`)
   const lock = new DatabaseSync(`${path}.lock`)
   try {
-    lock.exec('PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE')
+    // Nothing is written, so no journal has to outlive a crash.
+    lock.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN IMMEDIATE')
   } catch (cause) {
     lock.close()
     if (!isBusy(cause)) throw cause

@@ -1,8 +1,9 @@
+import { toCsvCell } from '../../csv-cell.ts'
 import { type Num, type Tree, toText } from './number.ts'
 
 type Cell = string | null | undefined | Num | boolean
 
-/** Rows as Python's csv writes them: CRLF, quotes only where they are needed, an empty row is an empty line. */
+/** Rows as Python's csv writes them: CRLF, quotes only where they are needed, an empty row is an empty line; formulas are made inert. */
 export function toCsv(rows: readonly (readonly Cell[])[]): string {
   return rows.map((row) => `${row.map(toCell).join(',')}\r\n`).join('')
 }
@@ -11,8 +12,11 @@ function toCell(value: Cell): string {
   if (value === null || value === undefined) return ''
   if (typeof value === 'number' || typeof value === 'bigint') return toText(value)
   if (typeof value === 'boolean') return value ? 'True' : 'False'
-  return /[",\r\n]/.test(value) ? `"${value.replaceAll('"', '""')}"` : value
+  return isTitle(value) ? value : toCsvCell(value)
 }
+
+/** Of a part, as the original has it: no formula, and without an apostrophe in front. */
+const isTitle = (value: string) => /^=== [A-Z ]+ ===$/.test(value)
 
 type Node = { [key: string]: Tree }
 

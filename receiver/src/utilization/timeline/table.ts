@@ -1,3 +1,4 @@
+import { toCsvCell } from '../../csv-cell.ts'
 import type { Format } from './parameter.ts'
 
 export type Cell = string | number | boolean | null
@@ -13,7 +14,7 @@ export const contentTypes: { [format in Format]: string } = {
 
 const pieceCharacters = 64 * 1024
 
-/** Rows as text: lines of JSON, or CSV (RFC 4180, CRLF) with a header. A null is an empty cell. */
+/** Rows as text: lines of JSON, or CSV (RFC 4180, CRLF) with a header. A null is an empty cell, a formula is made inert. */
 export function* toPieces(
   format: 'csv' | 'ndjson',
   columns: readonly string[],
@@ -35,6 +36,5 @@ function toLine(cells: readonly Cell[]): string {
 
 function toCell(cell: Cell): string {
   if (cell === null) return ''
-  const text = String(cell)
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+  return typeof cell === 'string' ? toCsvCell(cell) : String(cell)
 }

@@ -1,0 +1,77 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { parse } from 'yaml'
+
+const folder = join(import.meta.dirname, '../../docker')
+
+interface Service {
+  image: string
+  extends?: object
+  mem_limit?: string
+  ports?: string[]
+  networks?: string[]
+  network_mode?: string
+  restart?: string
+  user?: string
+  security_opt?: string[]
+}
+interface File {
+  services: { [name: string]: Service }
+  networks?: { [name: string]: { internal?: boolean } }
+}
+
+const reset = { tag: '!reset', resolve: () => [], collection: 'seq' as const }
+const files = readdirSync(folder).filter((name) => /^compose.*\.yaml$/.test(name))
+const services = files.flatMap((file) => {
+  const { services: found, networks = {} } = parse(readFileSync(join(folder, file), 'utf8'), {
+    merge: true,
+    customTags: [reset],
+  }) as File
+  return Object.entries(found).map(([name, service]) => ({ file, name, service, networks }))
+})
+// What extends the receiver has what stands in compose.yaml.
+const own = services.filter(({ service }) => service.extends === undefined)
+
+describe('the compose files', () => {
+  it('limit the memory of each service, of the receiver to 1 GiB', () => {
+    expect(files).toHaveLength(3)
+    for (const { file, name, service } of own) {
+      expect(service.mem_limit, `${file}: ${name}`).toMatch(/^\d+[mg]$/)
+      expect(service.security_opt, `${file}: ${name}`).toContain('no-new-privileges:true')
+    }
+    expect(own.find(({ name }) => name === 'receiver')!.service.mem_limit).toBe('1g')
+  })
+
+  it('name every image by an exact version', () => {
+    for (const { file, name, service } of own)
+      expect(service.image, `${file}: ${name}`).toMatch(
+        /:-(madsci-events:local|[\w./-]+:\d+\.\d+\.\d+[\w.-]*)\}$/,
+      )
+    expect(readFileSync(join(folder, 'Dockerfile'), 'utf8')).toMatch(/NODE_IMAGE=node:\d+\.\d+\.\d+-/)
+  })
+
+  it('let nobody but the receivers reach MongoDB', () => {
+    const mongo = own.filter(({ name }) => name.startsWith('mongo'))
+    expect(mongo).toHaveLength(4)
+    for (const { service, networks } of mongo) {
+      expect(service.ports).toBeUndefined()
+      expect(service.networks).toEqual(['store'])
+      expect(networks.store).toEqual({ internal: true })
+    }
+    const inStore = services
+      .filter(({ service }) => service.networks?.includes('store'))
+      .map(({ name }) => name)
+    expect(inStore.filter((name) => !/^(mongo|receiver|replica-set)/.test(name))).toEqual([])
+  })
+
+  it('run nothing as root that goes on running', () => {
+    for (const { file, name, service } of own)
+      if (service.restart !== undefined) expect(service.user ?? '', `${file}: ${name}`).not.toMatch(/^0/)
+  })
+
+  it('publish ports on this machine alone', () => {
+    for (const { service } of services)
+      for (const port of service.ports ?? []) expect(port).toMatch(/^\$\{BIND:-127\.0\.0\.1\}:/)
+  })
+})
