@@ -7,5 +7,8 @@ export function nodeFlags(major) {
     // MiB. Memory of bodies and documents is let go by collections of the young generation. In one of V8's own size it
     // stays long enough to bring about collections of everything, and resident memory creeps up under load.
     '--max-semi-space-size=8',
+    // MiB. What one request becomes is bounded far below; on a large machine V8 would let garbage grow to gigabytes, and
+    // the receiver is to stay within the 1 GiB that the containers of docker/ have.
+    '--max-old-space-size=512',
   ]
 }
