@@ -1,3 +1,4 @@
+import { createHmac, randomBytes } from 'node:crypto'
 import { ulidFrom } from '@madsci-events/sdk/event'
 import type { AlertAction, AlertRecord, Fact, Intent } from '../store/alert-store.ts'
 import { addAbsenceFact, advanceAbsence } from './absence.ts'
@@ -33,6 +34,8 @@ export interface Machine {
  */
 export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
   const state = given
+  state.seed ??= randomBytes(16).toString('hex')
+  const { seed } = state
   const ruleOf = new Map(ruleSet.rules.map((rule) => [rule.name, rule]))
   let notices: Notice[] = []
   const records = new Map<string, AlertRecord>()
@@ -64,8 +67,8 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       const known = ruleState.groups[bounded]
       if (known) return known
       const number = ++state.count
-      const bytes = new Uint8Array(10)
-      new DataView(bytes.buffer).setBigUint64(2, BigInt(number))
+      // Who knows an id may silence the alert: the next one follows from a secret, and from no id before it.
+      const bytes = createHmac('sha256', seed).update(String(number)).digest().subarray(0, 10)
       const group = openGroup(ulidFrom(fields.atMs, bytes), { ...fields, key: bounded })
       group.lastToldMs = ruleState.cooled[bounded] ?? null
       delete ruleState.cooled[bounded]

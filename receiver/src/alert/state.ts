@@ -32,6 +32,8 @@ export interface AlertsState {
   nowMs: number
   /** Alerts so far: makes ids. */
   count: number
+  /** Secret of the ids; made with the first step of a state that has none. */
+  seed?: string
   suppressed: number
   /** Events for rules that there are not any more. */
   orphaned: number

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readdirSync } from 'node:fs'
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Log } from '../log.ts'
 import { makePrivateFolder, privateFileMode, refusePlanted, tighten } from '../private-file.ts'
@@ -13,7 +13,7 @@ export interface BackupOptions {
   /** Absolute. */
   folder: string
   databaseName: string
-  /** The oldest beyond this number are deleted. */
+  /** Of each description, the oldest beyond this number are deleted. */
   maxCount: number
   now?: () => Date
 }
@@ -102,7 +102,7 @@ export function createBackups(options: BackupOptions): Backups {
       if (cause instanceof EventError) throw cause
       throw new EventError('EVT_BACKUP', `Failed to create backup: ${(cause as Error).message}`, { cause })
     }
-    await rotate()
+    await rotate(description)
     return path
   }
 
@@ -113,8 +113,10 @@ export function createBackups(options: BackupOptions): Backups {
     }
   }
 
-  async function rotate(): Promise<void> {
-    for (const { path } of (await list()).slice(maxCount)) {
+  /** Among those of one description alone: what somebody made and named is not pushed out by what others make. */
+  async function rotate(description: string): Promise<void> {
+    const alike = (await list()).filter(({ path }) => descriptionOf(basename(path)) === description)
+    for (const { path } of alike.slice(maxCount)) {
       await rm(path, { recursive: true, force: true })
       log.info({ path }, 'an old backup was deleted')
     }
@@ -220,6 +222,11 @@ async function hashFiles(path: string, files: readonly string[]): Promise<string
 function toFileName(description: string | null | undefined): string {
   const name = (description ?? '').replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 80)
   return name.replace(/^_+|_+$/g, '') || 'manual_backup'
+}
+
+/** Undefined for a folder of another form. */
+function descriptionOf(name: string): string | undefined {
+  return /_backup_\d{8}_\d{6}_\d{6}_(.+)$/s.exec(name)?.[1]
 }
 
 const two = (number: number) => String(number).padStart(2, '0')

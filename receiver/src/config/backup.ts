@@ -19,7 +19,10 @@ export const backupSettings = {
     parse: (given) => given,
     schema: { type: 'string', format: 'path' },
   }),
-  backup_max_count: count(10, 1, { unit: 'backups', about: 'the oldest beyond this number are deleted' }),
+  backup_max_count: count(10, 1, {
+    unit: 'backups',
+    about: 'of each description, the oldest beyond this number are deleted; those of other descriptions stay',
+  }),
 }
 
 function parseSchedule(text: string): string {

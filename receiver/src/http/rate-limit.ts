@@ -1,5 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
+import { toClient } from './client-address.ts'
 
 export interface RateLimitOptions {
   requests: number
@@ -17,6 +18,8 @@ export interface Verdict {
   refused?: { message: string; retryAfterSeconds: number }
 }
 
+const maxClients = 20_000
+
 /** The times of the requests of one address, oldest first, in a list whose front is cut off now and then. */
 interface Client {
   times: number[]
@@ -32,6 +35,7 @@ interface Client {
  *  2. The headers say what is left and when the oldest request leaves the long window.
  *  3. Exempt addresses get no headers.
  *  4. Addresses that ask no more are forgotten.
+ *  5. No more than 20,000 addresses are remembered: of more, those that have asked least lately go.
  */
 export function createRateLimit(options: RateLimitOptions) {
   const { requests, windowSeconds, shortRequests, shortWindowSeconds, cleanupIntervalSeconds } = options
@@ -54,11 +58,12 @@ export function createRateLimit(options: RateLimitOptions) {
     ask(address: string, now: number): Verdict | undefined {
       if (exempt.has(address)) return undefined
       if (now - lastCleanup > cleanupIntervalSeconds) forget(now)
-      let client = clients.get(address)
-      if (!client) {
-        client = { times: [], first: 0 }
-        clients.set(address, client)
-      }
+      const known = clients.get(address)
+      const client = known ?? { times: [], first: 0 }
+      // Its place in the map is that of its last request.
+      if (known) clients.delete(address)
+      else if (clients.size >= maxClients) clients.delete(clients.keys().next().value!)
+      clients.set(address, client)
       const { times } = client
       while (client.first < times.length && times[client.first]! <= now - windowSeconds) client.first++
       if (client.first > 64 && client.first * 2 > times.length) {
@@ -132,9 +137,7 @@ export function registerRateLimit(app: FastifyInstance, options: RateLimitOption
   const limit = createRateLimit(options)
   app.addHook('onRequest', async (request, reply) => {
     if (unlimited.has(`${request.method} ${request.routeOptions.url}`)) return
-    // An IPv4 client on an IPv6 socket is the same client.
-    const address = request.ip.replace(/^::ffff:(?=\d+\.)/, '')
-    const verdict = limit.ask(address, (performance.timeOrigin + performance.now()) / 1000)
+    const verdict = limit.ask(toClient(request.ip), (performance.timeOrigin + performance.now()) / 1000)
     if (!verdict) return
     reply.headers(verdict.headers)
     if (!verdict.refused) return

@@ -29,6 +29,17 @@ const told = (machine: Machine) =>
   machine.take().notices.map(({ kind, atMs, count, items }) => [kind, atMs / 1000, count, items?.length ?? 0])
 
 describe('the rules', () => {
+  it('give alerts ids that nobody can guess from the time, the number or another id', () => {
+    const idOf = () => {
+      const machine = createMachine(rulesOf([{ name: 'r', selector }]), emptyState(0))
+      add(machine, 10, fact(), fact({ key: '["b"]' }))
+      return machine.take().alerts.map(({ id }) => id)
+    }
+    const ids = [...idOf(), ...idOf()]
+    expect(new Set(ids.map((id) => id.slice(10))).size).toBe(4)
+    for (const id of ids) expect(id.slice(10)).not.toMatch(/^0{4}/)
+  })
+
   it('put everything of a digest rule into one message each period', () => {
     const machine = createMachine(
       rulesOf([{ name: 'r', selector, digest_seconds: 60, cooldown_seconds: 0 }]),

@@ -78,6 +78,20 @@ describe('backups', () => {
     expect((await readdir(folder)).length).toBe(4)
   })
 
+  it('of one description are not pushed out by those of others', async () => {
+    const { backups } = await start(2)
+    const good = await backups.create('GOOD before upgrade')
+    const manual = await backups.create()
+    for (let i = 0; i < 4; i++) await backups.create('scheduled')
+    for (let i = 0; i < 4; i++) await backups.create('x')
+    const paths = (await backups.list()).map(({ path }) => path)
+    expect(paths).toContain(good)
+    expect(paths).toContain(manual)
+    expect(paths).toHaveLength(6)
+    for (let i = 0; i < 3; i++) await backups.create()
+    expect((await backups.list()).map(({ path }) => path)).toContain(good)
+  })
+
   it('that were due while nothing ran are made at the start', async () => {
     const { backups } = await start(10, () => new Date(Date.now() - 3 * 86_400_000))
     await backups.create()

@@ -70,6 +70,16 @@ describe('rate limit', () => {
     for (let i = 0; i < 100; i++) expect(limit.ask('127.0.0.1', 1000)).toBeUndefined()
   })
 
+  it('No more than 20,000 addresses are remembered: of more, those that have asked least lately go.', () => {
+    const limit = createRateLimit(options)
+    for (let i = 0; i < 3; i++) limit.ask('kept', 1000)
+    for (let i = 0; i < 100_000; i++) {
+      limit.ask(`2001:db8:${i.toString(16)}`, 1000)
+      if (i % 10_000 === 0) expect(limit.ask('kept', 1000)!.refused).toBeDefined()
+    }
+    expect(limit.size).toBeLessThanOrEqual(20_000)
+  })
+
   it('Addresses that ask no more are forgotten.', () => {
     const limit = createRateLimit(options)
     for (let i = 0; i < 100; i++) limit.ask(`10.0.0.${i}`, 1000 + i)
