@@ -9,6 +9,8 @@ export const counters = {
   events_rejected: 'Events refused for good, by reason',
   events_unavailable: 'Events answered with 503 because nothing could be told of their commit',
   requests_refused: 'Requests that ended with an error, by error code',
+  answers_dropped:
+    'Answers that were ended before their end, by reason: `unread`, or `stream_share` of a stream that made room for another address',
   attributes_duplicate: 'Attribute keys that came twice in one list; the last one counts',
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor log.record.uid',
@@ -50,6 +52,7 @@ export type HistogramName = keyof typeof histograms
 export const labels: { [name in CounterName | GaugeName | HistogramName]?: string } = {
   events_rejected: 'reason',
   requests_refused: 'code',
+  answers_dropped: 'reason',
   alert_events: 'rule',
   alert_attempts: 'outcome',
   build_info: 'version',

@@ -78,7 +78,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,
     })
-    const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs } = config
+    const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs, writeTimeoutMs } = config
     const parse = {
       managerId: await toManagerId(config, options),
       ...(config.naiveTimezone !== undefined && { fromNaive: createZoneConverter(config.naiveTimezone) }),
@@ -107,6 +107,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       maxBodyBytes,
       requestTimeoutMs,
       queryTimeoutMs,
+      writeTimeoutMs,
       archiveBatchSize: config.archiveBatchSize,
       parse,
       version,

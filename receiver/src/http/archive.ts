@@ -14,6 +14,7 @@ import type { EventStore } from '../store/event-store.ts'
 import { sendEvents } from './answer.ts'
 import { withBody } from './body.ts'
 import { toWholeJson } from './event.ts'
+import { findOptionsOf } from './find-options.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
 
@@ -54,14 +55,14 @@ export function registerArchive(app: FastifyInstance, options: ArchiveDoorOption
     const number = parameters.integer('number', 100, 0)
     const offset = parameters.integer('offset', 0, 0)
     parameters.check()
-    const events = store.find({
+    const query = {
       archived: 'only',
       order: 'newest',
       limit: number,
       offset,
       timeoutMs: queryTimeoutMs,
-    })
-    return sendEvents(reply, events, { toText: toWholeJson })
+    } as const
+    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), { toText: toWholeJson })
   })
 
   app.delete('/events/archived', { schema: schemas.purgeArchived }, async (request, reply) => {

@@ -9,6 +9,7 @@ import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import type { Utilization } from '../utilization/thread.ts'
 import { registerAlerts } from './alert.ts'
+import { registerPieces } from './answer.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
 import { parseBytes } from './body.ts'
@@ -27,6 +28,7 @@ import { registerReceipts } from './receipt.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
 import { registerTimeline } from './timeline.ts'
+import { closeUnread } from './unread-answer.ts'
 import { registerUtilization } from './utilization.ts'
 
 export interface HttpOptions extends SettingsDoorOptions {
@@ -39,6 +41,7 @@ export interface HttpOptions extends SettingsDoorOptions {
   maxBodyBytes: number
   requestTimeoutMs: number
   queryTimeoutMs: number
+  writeTimeoutMs: number
   archiveBatchSize: number
   backups: Backups
   backupEnabled: boolean
@@ -74,6 +77,8 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const note = createErrorNotes(options)
   const takeEvent = createEventTaker(options)
   observeRequests(app, options.metric)
+  closeUnread(app, options)
+  registerPieces(app)
   registerErrors(app, note)
   registerCors(app, options.corsOrigins)
   registerRateLimit(app, options.rateLimit)
@@ -98,10 +103,14 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */
 export async function createOtlpServer(
-  options: Pick<HttpOptions, 'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs' | 'passOn'>,
+  options: Pick<
+    HttpOptions,
+    'ingest' | 'metric' | 'log' | 'maxBodyBytes' | 'requestTimeoutMs' | 'writeTimeoutMs' | 'passOn'
+  >,
 ): Promise<HttpServer> {
   const app = createApp(options)
   observeRequests(app, options.metric)
+  closeUnread(app, options)
   registerErrors(app, createErrorNotes(options))
   registerLogs(app, options)
   return wrap(app)

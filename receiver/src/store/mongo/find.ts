@@ -1,28 +1,46 @@
 import { EventError } from '@madsci-events/sdk/event'
-import type { FindQuery, StoredEvent } from '../event-store.ts'
-import { createQueryThread } from '../query-thread.ts'
+import type { FindOptions, FindQuery, StoredEvent } from '../event-store.ts'
+import { laneOf } from '../query-lane.ts'
+import { createQueryPool } from '../query-pool.ts'
 import { workerUrl } from '../worker-url.ts'
 import { redact, toClientOptions } from './connection.ts'
 import { type FindCommand, toFindCommand } from './filter.ts'
 import type { FindWorkerData } from './find-worker.ts'
 
 export interface Finder {
-  find(query: FindQuery): AsyncIterable<StoredEvent[]>
+  find(query: FindQuery, options?: FindOptions): AsyncIterable<StoredEvent[]>
   close(): Promise<void>
 }
 
 /** Queries in a thread with a client of its own. */
 export function createFinder(options: { url: string; databaseName: string; collectionName: string }): Finder {
   // A heavy query may be silent for long; the driver's monitor tells when the server is gone.
-  const clientOptions = toClientOptions(options.url, { maxPoolSize: 10, socketTimeoutMS: 0 })
+  const clientOptions = toClientOptions(options.url, { maxPoolSize: 14, socketTimeoutMS: 0 })
   const data: FindWorkerData = { ...options, clientOptions }
-  const thread = createQueryThread<FindCommand>({
+  const thread = createQueryPool<FindCommand>({
     file: workerUrl('./mongo/find-worker'),
     workerData: data,
+    // Fewer than connections, so that those that end queries find one.
+    slots: [
+      ['reserved'],
+      ['reserved'],
+      ['light'],
+      ['light'],
+      ['light'],
+      ['light'],
+      ['heavy', 'light'],
+      ['heavy', 'light'],
+      ['heavy', 'light'],
+      ['heavy', 'light'],
+    ],
+    threads: 'one',
     toError: toQueryError,
   })
   return {
-    find: (query) => thread.find(toFindCommand(query), query.timeoutMs),
+    find: (query, { client = 'local', isReserved, signal } = {}) => {
+      const { timeoutMs } = query
+      return thread.find(toFindCommand(query), { client, lane: laneOf(query, isReserved), timeoutMs, signal })
+    },
     close: () => thread.close(),
   }
 }
