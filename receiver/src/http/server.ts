@@ -77,7 +77,6 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const note = createErrorNotes(options)
   const takeEvent = createEventTaker(options)
   observeRequests(app, options.metric)
-  closeUnread(app, options)
   registerPieces(app)
   registerErrors(app, note)
   registerCors(app, options.corsOrigins)
@@ -97,8 +96,11 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerHealth(app, options)
   registerMetrics(app, options)
   // Headers of CORS are a hook's.
-  if (options.corsOrigins !== undefined) return wrap(app)
-  return wrap(app, openEventDoor(app, options, { note, takeEvent }))
+  const door =
+    options.corsOrigins === undefined ? openEventDoor(app, options, { note, takeEvent }) : undefined
+  // Behind that, which takes all listeners for connections away.
+  closeUnread(app, options)
+  return wrap(app, door)
 }
 
 /** The listener on OTLP's own port: /v1/logs and nothing else. */

@@ -96,7 +96,7 @@ describe('queries of a SQLite store', () => {
     expect(
       await collect({ selector: parseSelector({ _id: { $regex: '^e1$' } }) }, { client: 'other' }),
     ).toEqual(['e1'])
-    expect(performance.now() - startedMs).toBeLessThan(8000)
+    expect(performance.now() - startedMs).toBeLessThan(20_000)
     gone.abort()
     const codes = (await Promise.all(hung)).map(({ code }) => code)
     expect(new Set(codes)).toEqual(new Set(['EVT_QUERY_BUSY', 'EVT_CLIENT_GONE']))

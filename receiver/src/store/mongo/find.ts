@@ -46,13 +46,20 @@ export function createFinder(options: { url: string; databaseName: string; colle
 }
 
 const maxTimeExpired = 50
-// BadValue, FailedToParse, TypeMismatch, and the codes of broken regular expressions and expressions.
-const selectorFaults = new Set([2, 9, 14, 40, 168, 241, 51091, 51108])
+// BadValue, FailedToParse, TypeMismatch, Overflow, InvalidLength, IllegalOperation, InvalidBSON, those of paths, operators and options.
+const selectorFaults = new Set([2, 9, 14, 15, 16, 20, 22, 40, 52, 56, 57, 72, 168, 232, 241, 10334])
+// Numbers from here on belong to single checks of the server, of what it was asked for, but for those of its state.
+const firstCheck = 10_000
+const stateChecks = new Set([10_058, 10_107, 11_600, 11_601, 11_602, 13_388, 13_435, 13_436, 14_031, 16_386])
+
+function isSelectorFault(code: number): boolean {
+  return selectorFaults.has(code) || (code >= firstCheck && !stateChecks.has(code))
+}
 
 function toQueryError({ message, code }: { message: string; code: number | undefined }): EventError {
   const text = redact(message)
   if (code === maxTimeExpired) return new EventError('EVT_QUERY_TIMEOUT')
-  if (code !== undefined && selectorFaults.has(code))
+  if (code !== undefined && isSelectorFault(code))
     return new EventError('EVT_SELECTOR', `the database refuses the selector: ${text}`)
   return new EventError('EVT_STORE_UNAVAILABLE', `MongoDB: ${text}`)
 }
