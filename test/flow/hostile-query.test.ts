@@ -62,7 +62,8 @@ for (const kind of ['sqlite', 'mongodb'] as const) {
         if (text.includes(latest)) break
       }
       expect(performance.now() - startedMs).toBeLessThan(3000)
-      for (const status of await Promise.all(hung)) expect(status).toMatch(/^(200|400|422|503 .*(turn|waited))/)
+      for (const status of await Promise.all(hung))
+        expect(status).toMatch(/^(200|400|422|503 .*(turn|waited))/)
     }, 60_000)
 
     it('what can never succeed is 4xx', async (context) => {

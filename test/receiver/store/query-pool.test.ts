@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { composeMessage } from '../../../receiver/src/alert/message.ts'
 import { silentLog } from '../../../receiver/src/log.ts'
 import type { EventStore, FindOptions, FindQuery } from '../../../receiver/src/store/event-store.ts'
 import { laneOf } from '../../../receiver/src/store/query-lane.ts'
@@ -100,6 +101,41 @@ describe('queries of a SQLite store', () => {
     gone.abort()
     const codes = (await Promise.all(hung)).map(({ code }) => code)
     expect(new Set(codes)).toEqual(new Set(['EVT_QUERY_BUSY', 'EVT_CLIENT_GONE']))
+  })
+
+  it('an alert is composed with its neighbours while queries hang', async () => {
+    const source = { workflow_id: '01KAV0000000000000000000WF' }
+    await store.write(['w1', 'w2', 'w3'].map((id) => makeEvent(id, { source })))
+    const gone = new AbortController()
+    const hung = Array.from({ length: 12 }, () =>
+      failureOf({ selector: hanging, timeoutMs: 30_000 }, { signal: gone.signal }),
+    )
+    await sleep(500)
+    const startedMs = performance.now()
+    const { html } = await composeMessage(
+      'm',
+      {
+        id: 'n',
+        alertId: 'a',
+        rule: 'r',
+        kind: 'firing',
+        atMs: Date.now(),
+        notBeforeMs: 0,
+        channels: undefined,
+        key: '',
+        labels: {},
+        level: 40,
+        why: 'why',
+        count: 1,
+        ids: ['w3'],
+        total: 1,
+      },
+      { store, publicUrl: 'http://lab.example/' },
+    )
+    expect(html).toContain('w1')
+    expect(performance.now() - startedMs).toBeLessThan(5000)
+    gone.abort()
+    await Promise.all(hung)
   })
 
   it('a query whose client is gone is ended', async () => {
