@@ -84,7 +84,7 @@ export class OpenQuery<Command, Rest> {
 
   /** Of a query that is over its time: one that spent it in line can succeed later. */
   lateError(error: EventError): EventError {
-    const isBusy = error.code === 'EVT_QUERY_TIMEOUT' && this.waitedMs > this.timeoutMs / 2
+    const isBusy = error.code === 'EVT_QUERY_TIMEOUT' && this.waitedMs > Math.max(10, this.timeoutMs / 2)
     return isBusy ? new EventError('EVT_QUERY_BUSY') : error
   }
 
