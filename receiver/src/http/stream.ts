@@ -22,7 +22,7 @@ export interface StreamDoorOptions {
 }
 
 const maxStreams = 200
-// A page has at most so many events, and fewer when they are large: one of more characters is read again with half of them.
+// A page has at most so many events, and fewer when they are large: one of more characters is read again with fewer.
 const maxPageEvents = 200
 const pageCharacters = 256 * 1024
 
@@ -100,27 +100,30 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
       return store.find(query, options)
     }
 
-    /** Undefined when they are too many characters. */
-    async function read(ids: readonly string[]): Promise<Found | undefined> {
-      const found = new Map<string, StoredEvent>()
+    /** Those found before they are too many characters. */
+    async function read(ids: readonly string[]): Promise<Found> {
+      const events = new Map<string, StoredEvent>()
       let characters = 0
       for await (const chunk of find(ids))
         for (const event of chunk) {
-          found.set(event.id, event)
+          events.set(event.id, event)
           characters += event.json.length
-          if (characters > pageCharacters) return undefined
+          if (characters > pageCharacters) return { events, characters }
         }
-      return { events: found, characters }
+      return { events, characters }
     }
 
-    /** One event of any size; the store knows that it is held until its last piece is written. */
-    async function sendOne(id: string): Promise<void> {
+    /** One event of any size; the store knows that it is held until its last piece is written. Gives its characters. */
+    async function sendOne(id: string, place: string): Promise<number> {
+      let characters = 0
       for await (const chunk of find([id]))
-        for (const event of chunk) {
-          await write(response, 'data: ', signal)
-          for (const piece of piecesOf(event.json)) await write(response, piece, signal)
+        for (const { json } of chunk) {
+          characters = json.length
+          await write(response, `id: ${place}\ndata: `, signal)
+          for (const piece of piecesOf(json)) await write(response, piece, signal)
           await write(response, '\n\n', signal)
         }
+      return characters
     }
 
     reply.hijack()
@@ -148,19 +151,17 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
           continue
         }
         silentMs = 0
+        if (pageEvents === 1) {
+          const characters = await sendOne(page.ids[0]!, page.cursor)
+          cursor = page.cursor
+          pageEvents = fitting(characters)
+          continue
+        }
         const found = await read(page.ids)
-        if (!found && page.ids.length > 1) {
-          pageEvents = page.ids.length >> 1
-          continue
-        }
-        if (!found || found.characters < pageCharacters / 4)
-          pageEvents = Math.min(maxPageEvents, pageEvents * 2)
+        const { characters } = found
+        pageEvents = fitting(characters / Math.max(1, found.events.size))
+        if (characters > pageCharacters) continue
         cursor = page.cursor
-        if (!found) {
-          await write(response, `id: ${cursor}\n`, signal)
-          await sendOne(page.ids[0]!)
-          continue
-        }
         let text = ''
         page.ids.forEach((id, index) => {
           const event = found.events.get(id)
@@ -178,6 +179,11 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
       response.end()
     }
   })
+}
+
+/** How many events of that size make a page. */
+function fitting(characters: number): number {
+  return Math.max(1, Math.min(maxPageEvents, Math.floor(pageCharacters / 2 / Math.max(1, characters))))
 }
 
 async function write(response: ServerResponse, text: string, signal: AbortSignal): Promise<void> {
