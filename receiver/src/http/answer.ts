@@ -41,10 +41,13 @@ export async function sendEvents(
     const rest = async function* () {
       let comma = first.value.length > 0 ? ',' : ''
       try {
-        yield* piecesOf(head)
+        if (head.length <= pieceCharacters) yield head
+        else yield* piecesOf(head)
         for (let next = second ?? (await chunks.next()); !next.done; next = await chunks.next()) {
           if (next.value.length === 0) continue
-          yield* piecesOf(comma + encode(next.value))
+          const text = comma + encode(next.value)
+          if (text.length <= pieceCharacters) yield text
+          else yield* piecesOf(text)
           comma = ','
           // Small requests come in between.
           await setImmediate()
@@ -63,10 +66,10 @@ export async function sendEvents(
 
 /** Every long text leaves in pieces, as fast as it is read. */
 export function registerPieces(app: FastifyInstance): void {
-  app.addHook('onSend', async (_request, reply, payload) => {
-    if (typeof payload !== 'string' || payload.length <= wholeCharacters) return payload
+  app.addHook('onSend', (_request, reply, payload, done) => {
+    if (typeof payload !== 'string' || payload.length <= wholeCharacters) return done()
     reply.header('content-length', Buffer.byteLength(payload))
-    return toStream(piecesOf(payload))
+    done(null, toStream(piecesOf(payload)))
   })
 }
 

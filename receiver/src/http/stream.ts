@@ -173,7 +173,10 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
       }
     } catch (error) {
       // A reader that has left, or trouble of the store: it comes back to where it was.
-      if (!signal.aborted) log.warn({ reason: (error as Error).message }, 'a stream of events was ended')
+      if (!signal.aborted)
+        throttle('ended', (suppressed) =>
+          log.warn({ reason: (error as Error).message, suppressed }, 'a stream of events was ended'),
+        )
     } finally {
       seat.leave()
       response.end()

@@ -7,7 +7,7 @@ import { unpackEvents } from './packed-event.ts'
 import type { QueryLane } from './query-lane.ts'
 import { createQueryLine, type QueryLine } from './query-line.ts'
 import {
-  chunksAhead,
+  aheadLimit,
   type FromQueryThread,
   type QueryThreadOptions,
   sharedAt,
@@ -147,7 +147,7 @@ export function createQueryPool<Command, Rest = undefined>(options: QueryPoolOpt
       query: number,
       command: isKnown ? undefined : query.command,
       rest: query.rest,
-      chunks: Math.max(1, chunksAhead - query.arrived.length),
+      chunks: Math.max(1, aheadLimit.chunks - query.arrived.length),
       remainingMs: timeoutMs > 0 ? Math.max(1, timeoutMs - (nowMs - query.sinceMs)) : 0,
     })
   }
@@ -182,7 +182,8 @@ export function createQueryPool<Command, Rest = undefined>(options: QueryPoolOpt
 
   /** The query waits for its next turn, if its reader wants more. */
   function queue(query: Query): void {
-    if (query.state !== 'idle' || query.arrived.length >= chunksAhead) return
+    if (query.state !== 'idle') return
+    if (query.arrived.length >= aheadLimit.chunks || query.held >= aheadLimit.characters) return
     query.state = 'waiting'
     query.waitingSinceMs = performance.now()
     // While its reader was busy the clock stood still.
@@ -333,6 +334,7 @@ export function createQueryPool<Command, Rest = undefined>(options: QueryPoolOpt
           queue(query)
           yield events
           budgetOf(query).release(query, chunk.text.length)
+          queue(query)
           pump()
         } else if (query.error) throw query.error
         else if (query.isEnded) return

@@ -39,8 +39,8 @@ export const sharedAt = {
   contended: 1,
 } as const
 
-/** Chunks that wait for their reader at most: one is read while the other is used. */
-export const chunksAhead = 2
+/** What waits for the reader of a query at most, and what a turn sends: it ends with the first of these. */
+export const aheadLimit = { chunks: 4, characters: 512 * 1024 }
 /** A chunk ends with the first of these. */
 export const chunkLimit = { events: 100, characters: 256 * 1024 }
 

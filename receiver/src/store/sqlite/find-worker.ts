@@ -4,6 +4,7 @@ import type { StoredEvent } from '../event-store.ts'
 import { createMatcher } from '../matcher.ts'
 import { packEvents } from '../packed-event.ts'
 import {
+  aheadLimit,
   chunkLimit,
   type FromQueryThread,
   sharedAt,
@@ -50,6 +51,7 @@ const known = new Map<number, Known>()
 interface Running extends Known {
   number: number
   chunks: number
+  sentCharacters: number
   timeoutMs: number
   startedMs: number
   /** When the time limit is over for the chunk that is being filled; Infinity without one. */
@@ -87,7 +89,17 @@ function takeTurn({ query: number, command, rest, chunks, remainingMs }: Turn): 
     const startedMs = performance.now()
     const { timeoutMs } = one.command.query
     const untilMs = remainingMs > 0 ? startedMs + remainingMs : Number.POSITIVE_INFINITY
-    const turn: Running = { ...one, number, chunks, timeoutMs, startedMs, untilMs, events: [], characters: 0 }
+    const turn: Running = {
+      ...one,
+      number,
+      chunks,
+      sentCharacters: 0,
+      timeoutMs,
+      startedMs,
+      untilMs,
+      events: [],
+      characters: 0,
+    }
     let outcome: ReturnType<typeof read>
     do outcome = read(turn)
     while (outcome === 'window')
@@ -139,7 +151,7 @@ function read(turn: Running): 'end' | 'pause' | 'window' {
       if (progress.given === limit) return 'end'
       if (turn.events.length >= chunkLimit.events || turn.characters >= chunkLimit.characters) {
         flush(turn)
-        if (turn.chunks <= 0) return 'pause'
+        if (turn.chunks <= 0 || turn.sentCharacters >= aheadLimit.characters) return 'pause'
       }
     }
     unseenCharacters += row[3]?.length ?? 0
@@ -167,6 +179,7 @@ function flush(turn: Running): void {
   const isWhole = events.length >= chunkLimit.events || turn.characters >= chunkLimit.characters
   if (isWhole && timeoutMs > 0) turn.untilMs = performance.now() + timeoutMs
   turn.chunks--
+  turn.sentCharacters += turn.characters
   turn.events = []
   turn.characters = 0
 }
