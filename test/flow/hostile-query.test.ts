@@ -66,6 +66,23 @@ for (const kind of ['sqlite', 'mongodb'] as const) {
         expect(status).toMatch(/^(200|400|422|503 .*(turn|waited))/)
     }, 60_000)
 
+    it('a query ends when its client is gone', async (context) => {
+      if (skip !== undefined) return context.skip(skip)
+      const path = `${receiver.url}events/query?selector=${encodeURIComponent(hanging)}`
+      const startedMs = performance.now()
+      for (let round = 0; round < 4; round++) {
+        const gone = new AbortController()
+        const asked = Array.from({ length: 4 }, () => fetch(path, { method: 'POST', signal: gone.signal }))
+        await sleep(200)
+        gone.abort()
+        await Promise.allSettled(asked)
+      }
+      const body = JSON.stringify({ _id: { $regex: `^${id}$` } })
+      expect(await statusOf('events/query', { method: 'POST', headers: json, body })).toBe('200')
+      // Each of the sixteen would have had four seconds, two at a time.
+      expect(performance.now() - startedMs).toBeLessThan(10_000)
+    }, 60_000)
+
     it('what can never succeed is 4xx', async (context) => {
       if (skip !== undefined) return context.skip(skip)
       const nest = (depth: number) => `${'{"$and":['.repeat(depth)}{"a":1}${']}'.repeat(depth)}`

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import { MongoClient } from 'mongodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
@@ -40,26 +39,27 @@ describe('queries that hang in MongoDB', () => {
     }
   }
 
-  /** So many of the next finds sleep in the server. */
-  const hang = (times: number, blockTimeMS: number) =>
-    client.db('admin').command({
+  /** So many of the next finds sleep in the server. What it gives settles when all of them do. */
+  async function hang(times: number, blockTimeMS: number): Promise<() => Promise<unknown>> {
+    const namespace = `${databaseName}.events`
+    const { count } = await client.db('admin').command({
       configureFailPoint: 'failCommand',
       mode: { times },
-      data: {
-        failCommands: ['find'],
-        namespace: `${databaseName}.events`,
-        blockConnection: true,
-        blockTimeMS,
-      },
+      data: { failCommands: ['find'], namespace, blockConnection: true, blockTimeMS },
     })
+    const reached = { waitForFailPoint: 'failCommand', timesEntered: count + times, maxTimeMS: 20_000 }
+    return () => client.db('admin').command(reached)
+  }
 
   it('leave room for the reserve, and end on the server when their client is gone', async () => {
-    await hang(8, 30_000)
+    // The thread is there.
+    expect(await codeOf(20_000, {})).toBe('2 events')
+    const allHang = await hang(8, 30_000)
     const gone = new AbortController()
     const strangers = Array.from({ length: 110 }, () =>
       codeOf(20_000, { client: 'stranger', signal: gone.signal }),
     )
-    await sleep(500)
+    await allHang()
     const startedMs = performance.now()
     expect(await codeOf(5000, { client: 'alert', isReserved: true })).toBe('2 events')
     expect(await store.get('a')).toBeDefined()
