@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { findMongo, freshDatabaseName, startMongod } from '../../support/mongod.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 
+const json = { 'content-type': 'application/json' }
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
@@ -27,14 +28,15 @@ for (const kind of ['sqlite', 'mongodb'] as const) {
           event_type: 'log_info',
           event_data: { message: 'x'.repeat(14_000_000), i },
         })
-        const headers = { 'content-type': 'application/json' }
-        const answer = await fetch(`${url}event`, { method: 'POST', headers, body })
+        const answer = await fetch(`${url}event`, { method: 'POST', headers: json, body })
         wanted.push(((await answer.json()) as { _id: string })._id)
       }
       wanted.sort()
       const isAll = (ids: Set<string>) => ids.size === wanted.length
       expect(await readIds(await fetch(`${url}events?number=0`))).toEqual(wanted)
-      expect(await readIds(await fetch(`${url}events/query`, { method: 'POST', body: '{}' }))).toEqual(wanted)
+      expect(
+        await readIds(await fetch(`${url}events/query`, { method: 'POST', headers: json, body: '{}' })),
+      ).toEqual(wanted)
       const paged: string[] = []
       for (let cursor: string | null = ''; cursor !== null; ) {
         const answer: Response = await fetch(`${url}events?number=10000&cursor=${cursor}`)
