@@ -13,6 +13,8 @@ export const counters = {
   requests_refused: 'Requests that ended with an error, by error code',
   connections_refused: 'Connections closed at once, by reason',
   connections_ended: 'Connections of OTLP/gRPC that were ended, by reason',
+  answers_dropped:
+    'Answers that were ended before their end, by reason: `unread`, or `stream_share` of a stream that made room for another address',
   attributes_duplicate: 'Attribute keys that came twice in one list; the last one counts',
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor log.record.uid',
@@ -60,6 +62,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   connections_refused: 'reason',
   connections_ended: 'reason',
   connections_open: 'listener',
+  answers_dropped: 'reason',
   alert_events: 'rule',
   alert_timeouts: 'rule',
   alert_attempts: 'outcome',

@@ -81,7 +81,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,
     })
-    const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs } = config
+    const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs, writeTimeoutMs } = config
     const parse = {
       managerId: await toManagerId(config, options),
       ...(config.naiveTimezone !== undefined && { fromNaive: createZoneConverter(config.naiveTimezone) }),
@@ -119,6 +119,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       ],
       requestTimeoutMs,
       queryTimeoutMs,
+      writeTimeoutMs,
       archiveBatchSize: config.archiveBatchSize,
       parse,
       version,

@@ -17,7 +17,8 @@ const maxEvents = 20
 // Of all events of a message: mail servers and chat rooms refuse what is much larger.
 const maxCharacters = 200_000
 const neighbourCount = 10
-const findTimeoutMs = 10_000
+// An alert does not wait for them.
+const findTimeoutMs = 2000
 
 /** What a notice tells, with its events as they are stored now. Throws EVT_STORE_UNAVAILABLE. */
 export async function composeMessage(
@@ -84,7 +85,7 @@ async function findNeighbours(store: EventStore, document: Document): Promise<Do
     timeoutMs: findTimeoutMs,
   } as const
   try {
-    for await (const chunk of store.find(query))
+    for await (const chunk of store.find(query, { client: 'alert', isReserved: true }))
       for (const one of chunk) {
         const neighbour = toDocument(one)
         if (neighbour && neighbour.event_id !== document.event_id) found.push(neighbour)

@@ -219,8 +219,15 @@ async function hashFiles(path: string, files: readonly string[]): Promise<string
 }
 
 /** Nothing that leaves the folder. */
+// The name of a file has 255 bytes at most, with that of the database and the time.
+const maxNameBytes = 80
+
 function toFileName(description: string | null | undefined): string {
-  const name = (description ?? '').replace(/[^\p{L}\p{N}_-]+/gu, '_').slice(0, 80)
+  let name = ''
+  for (const char of (description ?? '').replace(/[^\p{L}\p{N}_-]+/gu, '_')) {
+    if (Buffer.byteLength(name + char) > maxNameBytes) break
+    name += char
+  }
   return name.replace(/^_+|_+$/g, '') || 'manual_backup'
 }
 

@@ -21,7 +21,8 @@ export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
   }
   if (answer.ok) return answer
   throw new EventError(
-    'EVT_REFUSED',
+    // What a retry can help: a receiver that is busy or goes away.
+    [429, 502, 503, 504].includes(answer.status) ? 'EVT_UNREACHABLE' : 'EVT_REFUSED',
     `${url.pathname}: ${answer.status} ${(await answer.text()).slice(0, 1000)}`,
   )
 }

@@ -76,6 +76,11 @@ export const limitSettings = {
     about: 'how long a query may take to find its next events; 0 = no limit',
     most: 2 ** 31 - 1,
   }),
+  write_timeout_ms: count(30_000, 100, {
+    unit: 'ms',
+    about: 'how long a client may read nothing of an answer before its connection is closed',
+    most: 2 ** 31 - 1,
+  }),
 }
 
 function parseOrigins(given: string): '*' | string[] | undefined {

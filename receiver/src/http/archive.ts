@@ -2,6 +2,7 @@ import {
   type Detail,
   invalid,
   isObject,
+  maxIdCharacters,
   missing,
   type ParseEventOptions,
   parseTimestamp,
@@ -14,6 +15,7 @@ import type { EventStore } from '../store/event-store.ts'
 import { sendEvents } from './answer.ts'
 import { withBody } from './body.ts'
 import { toWholeJson } from './event.ts'
+import { findOptionsOf } from './find-options.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
 
@@ -37,8 +39,9 @@ export function registerArchive(app: FastifyInstance, options: ArchiveDoorOption
   app.post('/events/archive', { schema: schemas.archiveEvents }, (request, reply) =>
     withBody(request, options, async (body) => {
       const { ids, before, batchSize } = parseArchive(body, parse)
-      const selection = ids && ids.length > 0 ? { ids } : { before: before! }
-      const count = await sum(store.archive(selection, { batchSize: batchSize ?? archiveBatchSize }))
+      const selection = ids && ids.length > 0 ? { ids: ids.filter(canBeStored) } : { before: before! }
+      const options = { batchSize: boundBatch(batchSize ?? archiveBatchSize, ids) }
+      const count = await sum(store.archive(selection, options))
       log.info({ count }, 'events were archived')
       return reply.header('content-type', 'application/json').send(
         JSON.stringify({
@@ -54,14 +57,14 @@ export function registerArchive(app: FastifyInstance, options: ArchiveDoorOption
     const number = parameters.integer('number', 100, 0)
     const offset = parameters.integer('offset', 0, 0)
     parameters.check()
-    const events = store.find({
+    const query = {
       archived: 'only',
       order: 'newest',
       limit: number,
       offset,
       timeoutMs: queryTimeoutMs,
-    })
-    return sendEvents(reply, events, { toText: toWholeJson })
+    } as const
+    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), { toText: toWholeJson })
   })
 
   app.delete('/events/archived', { schema: schemas.purgeArchived }, async (request, reply) => {
@@ -79,6 +82,16 @@ export function registerArchive(app: FastifyInstance, options: ArchiveDoorOption
       }),
     )
   })
+}
+
+const canBeStored = (id: string) => id.length <= maxIdCharacters && id.isWellFormed()
+
+/** Ids of one command together: MongoDB takes 16 MB. */
+const maxIdsCharacters = 4 * 1024 * 1024
+
+function boundBatch(batchSize: number, ids: readonly string[] = []): number {
+  const longest = ids.reduce((most, id) => Math.max(most, id.length), 1)
+  return Math.min(batchSize, Math.max(1, Math.floor(maxIdsCharacters / Math.min(longest, maxIdCharacters))))
 }
 
 async function sum(counts: AsyncIterable<number>): Promise<number> {

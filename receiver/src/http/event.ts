@@ -15,8 +15,10 @@ import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { sendEvents } from './answer.ts'
 import { withBody } from './body.ts'
+import { findOptionsOf } from './find-options.ts'
 import { parseLiteral } from './literal.ts'
-import { decodePageCursor, encodePageCursor, maxPageEvents, nextPage, timestampOf } from './page.ts'
+import { maxPageEvents } from './page.ts'
+import { readPage } from './page-answer.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
 
@@ -59,7 +61,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const endTime = bound(parameters.time('end_time'))
     const archived = parameters.boolean('include_archived', false)
     parameters.check()
-    const events = store.find({
+    const query = {
       minLevel: level,
       ...(startTime !== undefined && { startTime }),
       ...(endTime !== undefined && { endTime }),
@@ -68,8 +70,8 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
       limit: number,
       offset,
       timeoutMs: queryTimeoutMs,
-    })
-    return sendEvents(reply, events, { toText: toWholeJson })
+    } as const
+    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), { toText: toWholeJson })
   })
 
   /** A page that begins behind the last event of the one before, at the same cost at any depth. */
@@ -85,27 +87,22 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const endTime = bound(parameters.time('end_time'))
     const archived = parameters.boolean('include_archived', false)
     parameters.check()
-    const begin = cursor === '' ? { upTo: undefined, offset: 0 } : decodePageCursor(cursor)
-    const events: StoredEvent[] = []
-    for await (const chunk of store.find({
+    const query = {
       minLevel: level,
       ...(startTime !== undefined && { startTime }),
       ...(endTime !== undefined && { endTime }),
-      ...(begin.upTo !== undefined && { upTo: begin.upTo }),
       archived: archived ? 'include' : 'exclude',
       order: 'newest',
-      limit: number,
-      offset: begin.offset,
       timeoutMs: queryTimeoutMs,
-    }))
-      events.push(...chunk)
-    if (events.length === number) {
-      const next = encodePageCursor(nextPage(begin, events.map(timestampOf)))
+    } as const
+    const find = { store, query, options: findOptionsOf(request, reply) }
+    const { next, events } = await readPage(find, { cursor, number })
+    if (next !== undefined) {
       const url = new URL(request.url, 'http://localhost')
       url.searchParams.set('cursor', next)
       reply.header('x-next-cursor', next).header('link', `<${url.pathname}${url.search}>; rel="next"`)
     }
-    return sendEvents(reply, [events], { toText: toWholeJson })
+    return sendEvents(reply, events, { toText: toWholeJson })
   }
 
   const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
@@ -114,14 +111,17 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const find = (input: Value) =>
       sendEvents(
         reply,
-        store.find({
-          selector: parseSelector(input, selectorOptions),
-          archived: 'include',
-          order: 'none',
-          limit: 0,
-          offset: 0,
-          timeoutMs: queryTimeoutMs,
-        }),
+        store.find(
+          {
+            selector: parseSelector(input, selectorOptions),
+            archived: 'include',
+            order: 'none',
+            limit: 0,
+            offset: 0,
+            timeoutMs: queryTimeoutMs,
+          },
+          findOptionsOf(request, reply),
+        ),
       )
     // The Python client sends the selector so, as Python writes a dict.
     if (text !== undefined && !Number(request.headers['content-length'])) return find(parseLiteral(text))

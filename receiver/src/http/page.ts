@@ -36,7 +36,12 @@ export function decodePageCursor(text: string): PageStart {
   try {
     const parts = JSON.parse(Buffer.from(text, 'base64url').toString('utf8')) as unknown[]
     const [upTo, offset] = parts
-    if (typeof upTo === 'string' && Number.isSafeInteger(offset) && (offset as number) >= 0)
+    if (
+      typeof upTo === 'string' &&
+      upTo.isWellFormed() &&
+      Number.isSafeInteger(offset) &&
+      (offset as number) >= 0
+    )
       return { upTo, offset: offset as number }
   } catch {
     // said below

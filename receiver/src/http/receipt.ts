@@ -1,4 +1,4 @@
-import { invalid, isObject, type Value } from '@madsci-events/sdk/event'
+import { invalid, isObject, maxIdCharacters, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { EventStore } from '../store/event-store.ts'
@@ -18,7 +18,9 @@ export function registerReceipts(app: FastifyInstance, options: ReceiptDoorOptio
   app.post('/events/receipts', { schema: schemas.receipts }, (request, reply) =>
     withBody(request, options, async (body) => {
       const ids = [...new Set(parseIds(body))]
-      const found = await options.store.locate(ids)
+      // Longer ones are never stored, and together they could be more than a database takes.
+      const possible = ids.filter((id) => id.length <= maxIdCharacters && id.isWellFormed())
+      const found = await options.store.locate(possible)
       // Written by hand: an object would move integer-like ids to the front.
       const stored = ids
         .filter((id) => found.has(id))

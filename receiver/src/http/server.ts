@@ -11,6 +11,7 @@ import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import type { Utilization } from '../utilization/thread.ts'
 import { registerAlerts } from './alert.ts'
+import { registerPieces } from './answer.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
 import { parseBytes } from './body.ts'
@@ -30,6 +31,7 @@ import { registerReceipts } from './receipt.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
 import { registerTimeline } from './timeline.ts'
+import { closeUnread } from './unread-answer.ts'
 import { registerUtilization } from './utilization.ts'
 
 export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
@@ -44,6 +46,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   maxConnections: number
   requestTimeoutMs: number
   queryTimeoutMs: number
+  writeTimeoutMs: number
   archiveBatchSize: number
   backups: Backups
   backupEnabled: boolean
@@ -78,6 +81,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const note = createErrorNotes(options)
   const takeEvent = createEventTaker(options)
   observeRequests(app, options.metric)
+  registerPieces(app)
   registerErrors(app, note)
   registerGuard(app, options)
   registerSecurityHeaders(app, options)
@@ -100,6 +104,8 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   // Headers of CORS are a hook's.
   const door =
     options.corsOrigins === undefined ? openEventDoor(app, options, { note, takeEvent }) : undefined
+  // Behind that, which takes all listeners for connections away.
+  closeUnread(app, options)
   return wrap(app, { ...options, listener: 'http' }, door)
 }
 
@@ -115,11 +121,13 @@ export async function createOtlpServer(
       | 'maxRequestRecords'
       | 'maxConnections'
       | 'requestTimeoutMs'
+      | 'writeTimeoutMs'
       | 'passOn'
     >,
 ): Promise<HttpServer> {
   const app = createApp(options)
   observeRequests(app, options.metric)
+  closeUnread(app, options)
   registerErrors(app, createErrorNotes(options))
   registerGuard(app, options)
   registerSecurityHeaders(app, options)

@@ -3,13 +3,15 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EventError, type ParseEventOptions, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
-import type { Log } from '../log.ts'
+import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
-import type { EventStore, FindQuery, StoredEvent } from '../store/event-store.ts'
+import type { EventStore, FindOptions, FindQuery, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
+import { piecesOf } from './answer.ts'
 import { parseLiteral } from './literal.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
+import { createStreamSeats } from './stream-seat.ts'
 
 export interface StreamDoorOptions {
   store: EventStore
@@ -20,20 +22,29 @@ export interface StreamDoorOptions {
 }
 
 const maxStreams = 200
-const pageEvents = 200
+// A page has at most so many events, and fewer when they are large: one of more characters is read again with fewer.
+const maxPageEvents = 200
+const pageCharacters = 256 * 1024
+
+interface Found {
+  events: Map<string, StoredEvent>
+  characters: number
+}
+
 const pollMs = 200
 const heartbeatMs = 15_000
 
 /**
  * GET /events/stream: events as server-sent events, from their commit on. Each reader goes along the order of commit at its
- * own pace, so a slow one waits for itself alone, and sees what other receivers of the same database store. Source: HTML
- * standard, server-sent events.
+ * own pace, so a slow one waits for itself alone, and sees what other receivers of the same database store. One that does not
+ * read is closed (unread-answer.ts), and goes on from the last id that it has seen. Source: HTML standard, server-sent events.
  */
 export function registerStream(app: FastifyInstance, options: StreamDoorOptions): void {
   const { store, metric, log, queryTimeoutMs, parse } = options
   const closing = new AbortController()
-  let open = 0
-  metric.gauge('streams_open', () => open)
+  const throttle = createThrottle()
+  const seats = createStreamSeats(maxStreams)
+  metric.gauge('streams_open', () => seats.taken)
   app.addHook('preClose', async () => closing.abort())
 
   app.get('/events/stream', { schema: schemas.streamEvents }, async (request, reply) => {
@@ -54,9 +65,23 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     let cursor = since ?? (await store.commitCursor())
     if (since !== undefined) await store.commitsSince(since, 1)
     if (closing.signal.aborted) throw new EventError('EVT_CLOSING')
-    if (open >= maxStreams) throw new EventError('EVT_OVERLOAD', `${maxStreams} streams are open`)
+    const gone = new AbortController()
+    const seat = seats.take(request.ip, () => {
+      metric.add('answers_dropped', 1, 'stream_share')
+      throttle('share', (suppressed) =>
+        log.warn(
+          { address: request.ip, suppressed },
+          'a stream of events was ended to make room for another address',
+        ),
+      )
+      gone.abort()
+    })
+    if (!seat) throw new EventError('EVT_OVERLOAD', `${maxStreams} streams are open`)
 
-    async function read(ids: readonly string[]): Promise<Map<string, StoredEvent>> {
+    const signal = AbortSignal.any([gone.signal, closing.signal])
+    const options: FindOptions = { client: request.ip, isReserved: true, signal }
+
+    function find(ids: readonly string[]): AsyncIterable<StoredEvent[]> {
       const ours: Value = { _id: { $in: [...ids] } }
       const query: FindQuery = {
         selector: parseSelector(
@@ -72,16 +97,37 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
         offset: 0,
         timeoutMs: queryTimeoutMs,
       }
-      const found = new Map<string, StoredEvent>()
-      for await (const chunk of store.find(query)) for (const event of chunk) found.set(event.id, event)
-      return found
+      return store.find(query, options)
+    }
+
+    /** Those found before they are too many characters. */
+    async function read(ids: readonly string[]): Promise<Found> {
+      const events = new Map<string, StoredEvent>()
+      let characters = 0
+      for await (const chunk of find(ids))
+        for (const event of chunk) {
+          events.set(event.id, event)
+          characters += event.json.length
+          if (characters > pageCharacters) return { events, characters }
+        }
+      return { events, characters }
+    }
+
+    /** One event of any size; the store knows that it is held until its last piece is written. Gives its characters. */
+    async function sendOne(id: string, place: string): Promise<number> {
+      let characters = 0
+      for await (const chunk of find([id]))
+        for (const { json } of chunk) {
+          characters = json.length
+          await write(response, `id: ${place}\ndata: `, signal)
+          for (const piece of piecesOf(json)) await write(response, piece, signal)
+          await write(response, '\n\n', signal)
+        }
+      return characters
     }
 
     reply.hijack()
     const response = reply.raw
-    open++
-    const gone = new AbortController()
-    const signal = AbortSignal.any([gone.signal, closing.signal])
     response.on('close', () => gone.abort())
     response.on('error', () => gone.abort())
     try {
@@ -92,6 +138,7 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
       })
       await write(response, `retry: 2000\nid: ${cursor}\n\n`, signal)
       let silentMs = 0
+      let pageEvents = maxPageEvents
       while (!signal.aborted) {
         const page = await store.commitsSince(cursor, pageEvents)
         if (page.ids.length === 0) {
@@ -103,26 +150,43 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
           silentMs = 0
           continue
         }
+        silentMs = 0
+        if (pageEvents === 1) {
+          const characters = await sendOne(page.ids[0]!, page.cursor)
+          cursor = page.cursor
+          pageEvents = fitting(characters)
+          continue
+        }
         const found = await read(page.ids)
+        const { characters } = found
+        pageEvents = fitting(characters / Math.max(1, found.events.size))
+        if (characters > pageCharacters) continue
+        cursor = page.cursor
         let text = ''
         page.ids.forEach((id, index) => {
-          const event = found.get(id)
+          const event = found.events.get(id)
           const place = page.cursors?.[index]
           if (event) text += `${place === undefined ? '' : `id: ${place}\n`}data: ${event.json}\n\n`
         })
-        cursor = page.cursor
         // Without data: it only moves the place to which a reader comes back.
         await write(response, `${text}id: ${cursor}\n\n`, signal)
-        silentMs = 0
       }
     } catch (error) {
       // A reader that has left, or trouble of the store: it comes back to where it was.
-      if (!signal.aborted) log.warn({ reason: (error as Error).message }, 'a stream of events was ended')
+      if (!signal.aborted)
+        throttle('ended', (suppressed) =>
+          log.warn({ reason: (error as Error).message, suppressed }, 'a stream of events was ended'),
+        )
     } finally {
-      open--
+      seat.leave()
       response.end()
     }
   })
+}
+
+/** How many events of that size make a page. */
+function fitting(characters: number): number {
+  return Math.max(1, Math.min(maxPageEvents, Math.floor(pageCharacters / 2 / Math.max(1, characters))))
 }
 
 async function write(response: ServerResponse, text: string, signal: AbortSignal): Promise<void> {

@@ -34,8 +34,18 @@ export interface FindQuery {
   /** 0 = no limit. */
   limit: number
   offset: number
-  /** EVT_QUERY_TIMEOUT after that long. 0 = no limit. */
+  /** EVT_QUERY_TIMEOUT after that long without a whole chunk, EVT_QUERY_BUSY when most of it was spent in line. 0 = no limit. */
   timeoutMs: number
+}
+
+/** For whom a query is. */
+export interface FindOptions {
+  /** Clients have fair turns. Opaque; 'local' if not given. */
+  client?: string
+  /** What the receiver itself needs: it has threads of its own, unless its selector is a heavy one. */
+  isReserved?: boolean
+  /** Ends the query when nobody wants it any more. */
+  signal?: AbortSignal
 }
 
 export interface StoreHealth {
@@ -119,7 +129,7 @@ export interface NoteStore {
 
 /** A store that is only read. */
 export interface EventSource {
-  find(query: FindQuery): AsyncIterable<StoredEvent[]>
+  find(query: FindQuery, options?: FindOptions): AsyncIterable<StoredEvent[]>
   /** About how many events it holds, for who waits; undefined when nobody can say. */
   eventCount?: number | undefined
   close(): Promise<void>
@@ -168,7 +178,7 @@ export interface EventStore {
   /** Undefined when there is no such id. */
   get(id: string): Promise<StoredEvent | undefined>
   /** Chunks of at most some hundred events. Leaving the loop early ends the query. */
-  find(query: FindQuery): AsyncIterable<StoredEvent[]>
+  find(query: FindQuery, options?: FindOptions): AsyncIterable<StoredEvent[]>
   /** From the beginning when cursor is ''. An empty page when nothing is new. */
   commitsSince(cursor: string, limit: number): Promise<CommitPage>
   /** The cursor of now: what is stored later comes after it. */

@@ -17,6 +17,9 @@ const comparisons = {
   $lte: (order: number) => order <= 0,
 }
 
+// MongoDB reads 200 at most.
+const maxPathNames = 100
+
 const booleans = new Set(['$and', '$or', '$not'])
 
 function refuse(why: string): EventError {
@@ -29,6 +32,7 @@ export function parseExpression(input: Value): Expression {
     const path = input.slice(1).split('.')
     if (path.some((name) => name === '' || name.startsWith('$')))
       throw refuse(`'${input.slice(0, 100)}' is no path`)
+    if (path.length > maxPathNames) throw refuse(`a path has more than ${maxPathNames} names`)
     return { kind: 'path', path }
   }
   if (Array.isArray(input)) throw refuse('a list stands within $literal alone')

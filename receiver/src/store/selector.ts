@@ -40,7 +40,17 @@ export interface ParseSelectorOptions {
   regexTimeoutMs?: number
 }
 
-const limits = { depth: 64, values: 50_000, conditions: 1000, inValues: 10_000, pathCharacters: 1000 }
+const limits = {
+  depth: 64,
+  values: 50_000,
+  // Below the 16 MB of a document of MongoDB, whatever the characters are.
+  characters: 4 * 1024 * 1024,
+  conditions: 1000,
+  inValues: 10_000,
+  pathCharacters: 1000,
+  // MongoDB reads 200 at most.
+  pathNames: 100,
+}
 
 const fieldOperators = new Set([
   '$eq',
@@ -71,7 +81,7 @@ const fieldOperators = new Set([
 export function parseSelector(input: Value, options: ParseSelectorOptions = {}): Selector {
   if (Array.isArray(input) && input.length === 0) return { source: {}, conditions: [] }
   if (!isObject(input)) throw refuse('', 'a selector is an object')
-  checkValue(input, limits.depth, { values: limits.values })
+  checkValue(input, limits.depth, { values: limits.values, characters: limits.characters })
   const parser = createParser(options)
   const { source, conditions } = parser.members(input, '', 'top')
   return { source, conditions }
@@ -82,9 +92,16 @@ function refuse(path: string, why: string): EventError {
 }
 
 /** What BSON cannot carry, and what is too much. */
-function checkValue(value: Value, depth: number, budget: { values: number }): void {
+function checkValue(value: Value, depth: number, budget: { values: number; characters: number }): void {
   if (--budget.values < 0) throw refuse('', `a selector holds at most ${limits.values} values`)
-  if (typeof value === 'string' && !value.isWellFormed()) throw refuse('', 'a text holds a lone surrogate')
+  const spend = (characters: number) => {
+    budget.characters -= characters
+    if (budget.characters < 0) throw refuse('', `a selector holds at most ${limits.characters} characters`)
+  }
+  if (typeof value === 'string') {
+    spend(value.length)
+    if (!value.isWellFormed()) throw refuse('', 'a text holds a lone surrogate')
+  }
   if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value)
     throw refuse('', 'an integer does not fit 64 bits')
   if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return
@@ -94,6 +111,7 @@ function checkValue(value: Value, depth: number, budget: { values: number }): vo
     return
   }
   for (const key of Object.keys(value)) {
+    spend(key.length)
     if (key.includes('\0')) throw refuse('', 'a key holds a NUL')
     if (!key.isWellFormed()) throw refuse('', 'a key holds a lone surrogate')
     checkValue(value[key]!, depth - 1, budget)
@@ -140,10 +158,13 @@ function createParser({ fromNaive, regexTimeoutMs }: ParseSelectorOptions) {
       } else {
         if (key.length > limits.pathCharacters)
           throw refuse(key, `a path is longer than ${limits.pathCharacters} characters`)
+        const names = key.split('.')
+        if (names.length > limits.pathNames)
+          throw refuse(key, `a path has more than ${limits.pathNames} names`)
         const path = at === '' ? key : `${at}.${key}`
         const field = tests(value, path)
         setKey(source, key, field.source)
-        conditions.push({ kind: 'field', path: key.split('.'), tests: field.conditions })
+        conditions.push({ kind: 'field', path: names, tests: field.conditions })
       }
     }
     return { source, conditions }

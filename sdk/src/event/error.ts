@@ -10,6 +10,16 @@ export const errorTable = {
   EVT_OTLP: { status: 400, retry: false, message: 'The body is no OTLP ExportLogsServiceRequest' },
   EVT_SELECTOR: { status: 422, retry: false, message: 'The selector is not accepted' },
   EVT_QUERY_TIMEOUT: { status: 400, retry: false, message: 'The query took longer than its time limit' },
+  EVT_QUERY_BUSY: {
+    status: 503,
+    retry: true,
+    message: 'Other queries are under way, and this one had no turn within its time limit',
+  },
+  EVT_CLIENT_GONE: {
+    status: 400,
+    retry: false,
+    message: 'The client closed its connection before the answer',
+  },
   EVT_FORBIDDEN: { status: 403, retry: false, message: 'The request comes from a page of another site' },
   EVT_NOT_FOUND: { status: 404, retry: false, message: 'Not Found' },
   EVT_METHOD: { status: 405, retry: false, message: 'Method Not Allowed' },

@@ -22,6 +22,9 @@ export function decodeCursor(cursor: string): CommitPosition {
       r: [string, number, number][]
       l: [string, number, number, number[] | null][]
     }
+    // It goes into queries: anything else than texts and numbers is of somebody else.
+    for (const [name, ...numbers] of r) check(name, numbers)
+    for (const [name, n, passedMs, missing] of l) check(name, [n, passedMs, ...(missing ?? [])])
     return {
       receivers: new Map(r.map(([name, n, taken]) => [name, { n, taken }])),
       late: l.map(([name, n, passedMs, missing]) => ({
@@ -34,6 +37,16 @@ export function decodeCursor(cursor: string): CommitPosition {
   } catch (cause) {
     throw new EventError('EVT_INVALID', 'the commit cursor is none of ours', { cause })
   }
+}
+
+function check(name: unknown, numbers: readonly unknown[]): void {
+  if (
+    typeof name !== 'string' ||
+    !name.isWellFormed() ||
+    name.includes('\0') ||
+    !numbers.every(Number.isSafeInteger)
+  )
+    throw new TypeError('unexpected values')
 }
 
 export function encodeCursor({ receivers, late }: CommitPosition): string {

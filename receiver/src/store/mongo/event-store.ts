@@ -271,9 +271,9 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       return translated(write(events, matches, rest))
     },
     get: (id) => guarded(() => get(id)),
-    async *find(query) {
+    async *find(query, options) {
       connection.assertUp()
-      yield* finder.find(query)
+      yield* finder.find(query, options)
     },
     commitsSince: (cursor, limit) => bounded(() => follower.commitsSince(cursor, limit)),
     commitCursor: () => bounded(() => follower.commitCursor()),

@@ -1,20 +1,15 @@
+import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, type ClientSession, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
 import type { StoredEvent } from '../event-store.ts'
 import { packEvents } from '../packed-event.ts'
-import {
-  chunkLimit,
-  chunksAhead,
-  type FromQueryThread,
-  type ToQueryThread,
-  yieldToOthers,
-} from '../query-thread.ts'
+import { chunkLimit, type FromQueryThread, type ToQueryThread, yieldToOthers } from '../query-thread.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
 
 /**
  * The thread of the queries: its own client, and JSON is made here, so that a report over a million events takes
- * nothing from intake. Each query keeps two chunks under way at most: one is read while the other is used.
+ * nothing from intake. A turn is one batch of a cursor; turns of several queries run side by side.
  */
 export interface FindWorkerData {
   url: string
@@ -27,39 +22,52 @@ const port = parentPort!
 yieldToOthers()
 const { url, clientOptions, databaseName, collectionName } = workerData as FindWorkerData
 const client = new MongoClient(url, clientOptions)
-/** A query under way. */
-interface Running {
-  /** Chunks that may still be sent before the reader asks for more. */
-  credit: number
-  isCancelled: boolean
-  wake: () => void
+/** A query that has begun. */
+interface Known {
+  command: FindCommand
+  isForgotten: boolean
+  isRunning: boolean
+  session: ClientSession | undefined
   cursor: FindCursor<Uint8Array> | undefined
   closing: Promise<void> | undefined
 }
-const running = new Map<number, Running>()
+const known = new Map<number, Known>()
 
-port.on('message', (message: ToQueryThread<FindCommand>) => {
-  if (message.kind === 'find') {
-    void run(message.query, message.command)
+port.on('message', (message: ToQueryThread<FindCommand, undefined>) => {
+  const { query } = message
+  if (message.kind === 'turn') {
+    void takeTurn(query, message.command, message.remainingMs)
     return
   }
-  const state = running.get(message.query)
+  const state = known.get(query)
+  known.delete(query)
   if (!state) return
-  if (message.kind === 'more') state.credit++
-  else {
-    state.isCancelled = true
-    void close(state)
-  }
-  state.wake()
+  state.isForgotten = true
+  void close(state)
 })
+post({ kind: 'ready' })
+
+function post(message: FromQueryThread<undefined>): void {
+  port.postMessage(message)
+}
 
 /**
- * Once for each cursor. Its session is ours: the driver ends its own as soon as a batch comes for a cursor that is being
- * closed, and may then have none left to kill it with on the server.
+ * Once for each query. Its session is ours: the driver ends its own as soon as a batch comes for a cursor that is being
+ * closed, and may then have none left to kill it with on the server. A command under way has no cursor yet that could be
+ * closed: the session of it is killed.
  */
-function close(state: Running): Promise<void> {
-  state.closing ??= state.cursor?.close().catch(() => {})
-  return state.closing ?? Promise.resolve()
+function close(state: Known): Promise<void> {
+  state.closing ??= (async () => {
+    const { session, cursor, isRunning } = state
+    if (isRunning && session?.id)
+      await client
+        .db('admin')
+        .command({ killSessions: [session.id] })
+        .catch(() => {})
+    await cursor?.close().catch(() => {})
+    await session?.endSession().catch(() => {})
+  })()
+  return state.closing
 }
 
 let connecting: Promise<unknown> | undefined
@@ -72,59 +80,80 @@ function connect(): Promise<unknown> {
   return connecting
 }
 
-async function run(query: number, command: FindCommand): Promise<void> {
-  const post = (message: FromQueryThread<FindCommand>) => port.postMessage(message)
-  const state: Running = {
-    credit: chunksAhead,
-    isCancelled: false,
-    wake: () => {},
+async function takeTurn(query: number, command: FindCommand | undefined, remainingMs: number): Promise<void> {
+  const state = command ? remember(query, command) : known.get(query)
+  if (!state) {
+    post({ kind: 'end', query })
+    return
+  }
+  state.isRunning = true
+  let outcome: FromQueryThread<undefined> = { kind: 'end', query }
+  try {
+    await connect()
+    const cursor = begin(state, remainingMs)
+    if (!state.isForgotten && (await cursor.hasNext())) {
+      await send(query, state, cursor.readBufferedDocuments())
+      outcome = { kind: 'pause', query, rest: undefined }
+    }
+  } catch (error) {
+    const { message, code } = error as { message: string; code?: unknown }
+    outcome = {
+      kind: 'failed',
+      query,
+      failure: { message, code: typeof code === 'number' ? code : undefined },
+    }
+  }
+  state.isRunning = false
+  // Ahead of closing, which talks to the database.
+  post(outcome)
+  if (outcome.kind === 'pause' && !state.isForgotten) return
+  known.delete(query)
+  await close(state)
+}
+
+function remember(query: number, command: FindCommand): Known {
+  const state: Known = {
+    command,
+    isForgotten: false,
+    isRunning: false,
+    session: undefined,
     cursor: undefined,
     closing: undefined,
   }
-  running.set(query, state)
-  async function send(events: StoredEvent[]): Promise<void> {
-    while (state.credit <= 0 && !state.isCancelled) {
-      await new Promise<void>((resolve) => {
-        state.wake = resolve
-      })
-    }
-    state.credit--
-    if (!state.isCancelled) post({ kind: 'chunk', query, events: packEvents(events) })
-  }
-  let session: ClientSession | undefined
-  try {
-    await connect()
-    session = client.startSession({ causalConsistency: false })
-    const cursor = createCursor(command, session)
-    state.cursor = cursor
-    let events: StoredEvent[] = []
-    let characters = 0
-    while (!state.isCancelled && (await cursor.hasNext())) {
-      for (const document of cursor.readBufferedDocuments()) {
-        const event = decodeStoredEvent(document)
-        events.push(event)
-        characters += event.json.length
-        if (events.length < chunkLimit.events && characters < chunkLimit.characters) continue
-        await send(events)
-        if (state.isCancelled) return
-        events = []
-        characters = 0
-      }
-    }
-    if (events.length > 0) await send(events)
-    post({ kind: 'end', query })
-  } catch (error) {
-    const { message, code } = error as { message: string; code?: unknown }
-    post({ kind: 'failed', query, message, code: typeof code === 'number' ? code : undefined })
-  } finally {
-    running.delete(query)
-    await close(state)
-    await session?.endSession().catch(() => {})
-  }
+  known.set(query, state)
+  return state
 }
 
-function createCursor(command: FindCommand, session: ClientSession): FindCursor<Uint8Array> {
-  const { filter, sort, limit, offset, timeoutMs } = command
+function begin(state: Known, remainingMs: number): FindCursor<Uint8Array> {
+  state.session ??= client.startSession({ causalConsistency: false })
+  state.cursor ??= createCursor(state.command, state.session, remainingMs)
+  return state.cursor
+}
+
+/** A whole batch: what stays behind here would be in nobody's count. */
+async function send(query: number, state: Known, documents: readonly Uint8Array[]): Promise<void> {
+  let events: StoredEvent[] = []
+  let characters = 0
+  for (const document of documents) {
+    if (state.isForgotten) return
+    const event = decodeStoredEvent(document)
+    events.push(event)
+    characters += event.json.length
+    if (events.length < chunkLimit.events && characters < chunkLimit.characters) continue
+    post({ kind: 'chunk', query, events: packEvents(events) })
+    events = []
+    characters = 0
+    await setImmediate()
+  }
+  if (events.length > 0) post({ kind: 'chunk', query, events: packEvents(events) })
+}
+
+function createCursor(
+  command: FindCommand,
+  session: ClientSession,
+  remainingMs: number,
+): FindCursor<Uint8Array> {
+  const { filter, sort, limit, offset } = command
   // promoteValues false: 64-bit integers and bytes of the filter keep their types on the way.
   const selector = BSON.deserialize(filter, { promoteValues: false })
   const cursor = client
@@ -136,6 +165,6 @@ function createCursor(command: FindCommand, session: ClientSession): FindCursor<
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   if (offset > 0) cursor.skip(offset)
   if (limit > 0) cursor.limit(limit)
-  if (timeoutMs > 0) cursor.maxTimeMS(timeoutMs)
+  if (remainingMs > 0) cursor.maxTimeMS(Math.ceil(remainingMs))
   return cursor as unknown as FindCursor<Uint8Array>
 }

@@ -6,7 +6,8 @@ import { createThrottle, type Log } from '../../log.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
-import { createQueryThread } from '../query-thread.ts'
+import { laneOf } from '../query-lane.ts'
+import { createQueryPool } from '../query-pool.ts'
 import { workerUrl } from '../worker-url.ts'
 import { createAlertStore } from './alert.ts'
 import { runAlertTask } from './alert-task.ts'
@@ -16,7 +17,7 @@ import { adviceForDamage, createDamage, isDamage } from './damage.ts'
 import { prepareDatabaseFile } from './database-file.ts'
 import { JsonWriter } from './document-writer.ts'
 import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
-import { type FindCommand, timeIsUp } from './find-command.ts'
+import { type FindCommand, type FindProgress, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import type { Place } from './keep.ts'
 import { lockFile } from './lock.ts'
@@ -38,7 +39,7 @@ const healthTimeoutMs = 1500
 const checkedBytes = 256 * 1024 ** 2
 
 /**
- * Events in one SQLite file, owned by this process: one thread writes, one answers queries, and this one reads single
+ * Events in one SQLite file, owned by this process: one thread writes, some answer queries, and this one reads single
  * rows. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_STORE_UNAVAILABLE for a file that cannot be opened.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<EventStore> {
@@ -74,12 +75,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         )
   // Health may be asked every second.
   const throttle = createThrottle()
-  const turn = new Int32Array(new SharedArrayBuffer(8))
-  const data: FindWorkerData = { path, turn }
-  const queries = createQueryThread<FindCommand>({
+  const data: FindWorkerData = { path }
+  const queries = createQueryPool<FindCommand, FindProgress>({
     file: workerUrl('./sqlite/find-worker'),
     workerData: data,
-    turn,
+    // A turn cannot be interrupted: what hangs is ended with its thread.
+    slots: [['reserved'], ['light'], ['heavy', 'light'], ['heavy', 'light']],
+    threads: 'each',
     toError: ({ message, code }) => {
       if (code === timeIsUp) return new EventError('EVT_QUERY_TIMEOUT')
       damage.see(message)
@@ -146,9 +148,11 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         const row = byId.get(id) as { document: string; exact: string | null } | undefined
         return row && toStoredEvent(id, row.document, row.exact)
       }),
-    find({ selector, ...query }) {
-      const command = { query, selector: selector?.source, position: undefined, passedOver: 0, given: 0 }
-      return queries.find(command, query.timeoutMs)
+    find(wanted, { client = 'local', isReserved, signal } = {}) {
+      const { selector, ...query } = wanted
+      const { timeoutMs } = query
+      const command = { query, selector: selector?.source }
+      return queries.find(command, { client, lane: laneOf(wanted, isReserved), timeoutMs, signal })
     },
     commitsSince: (cursor, limit) =>
       guarded(() => {

@@ -1,11 +1,15 @@
 import type { FindQuery } from '../event-store.ts'
 import type { Position } from './plan.ts'
 
-/** A query as its thread takes it, and takes it up again. */
+/** A query as its thread takes it. */
 export interface FindCommand {
   query: Omit<FindQuery, 'selector'>
   /** The normalised selector: the tree of it holds regular expressions, which do not travel. */
   selector: NonNullable<FindQuery['selector']>['source'] | undefined
+}
+
+/** Where a turn begins, and how far it came. */
+export interface FindProgress {
   /** Behind this row. */
   position: Position | undefined
   /** Rows left out for `offset` so far. */

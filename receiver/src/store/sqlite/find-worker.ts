@@ -1,115 +1,120 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { setImmediate } from 'node:timers'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { StoredEvent } from '../event-store.ts'
 import { createMatcher } from '../matcher.ts'
 import { packEvents } from '../packed-event.ts'
 import {
+  aheadLimit,
   chunkLimit,
-  chunksAhead,
   type FromQueryThread,
+  sharedAt,
   type ToQueryThread,
   yieldToOthers,
 } from '../query-thread.ts'
 import { parseSelector } from '../selector.ts'
 import { openReadable } from './connection.ts'
-import { type FindCommand, timeIsUp } from './find-command.ts'
+import { type FindCommand, type FindProgress, timeIsUp } from './find-command.ts'
 import { type Plan, toPlan, toWindow } from './plan.ts'
 import { filterRow, type Row } from './row-filter.ts'
 
 /**
- * The thread of the queries. Each gets its turn of some milliseconds; between turns it holds no read transaction, so
- * that the log of SQLite (WAL) can be cut while a report over a million events runs.
+ * A thread of the queries. It runs one turn of one query at a time; between windows of rows it holds no read
+ * transaction, so that the log of SQLite (WAL) can be cut while a report over a million events runs.
  */
 export interface FindWorkerData {
   path: string
-  turn: Int32Array
 }
 
+type Turn = Extract<ToQueryThread<FindCommand, FindProgress>, { kind: 'turn' }>
+
+// A turn lasts that long while others wait, and longer when nobody does.
 const turnMs = 20
+const lonelyTurnMs = 200
 const rowsAtOnce = 2000
-// The clock is looked at after so many rows.
+// The clock is looked at after so many rows, or so many characters.
 const rowsBetweenLooks = 32
+const charactersBetweenLooks = 256 * 1024
 
 const port = parentPort!
 yieldToOthers()
-const { path, turn } = workerData as FindWorkerData
+const { path, shared } = workerData as FindWorkerData & { shared: Int32Array }
 let database: DatabaseSync | undefined
 
-interface Running {
-  number: number
+interface Known {
   command: FindCommand
   plan: Plan
   matches: ReturnType<typeof createMatcher> | undefined
-  credit: number
-  /** When the chunk that is being filled was begun. */
-  sinceMs: number
+  progress: FindProgress
+}
+const known = new Map<number, Known>()
+
+interface Running extends Known {
+  number: number
+  chunks: number
+  sentCharacters: number
+  timeoutMs: number
+  startedMs: number
+  /** When the time limit is over for the chunk that is being filled; Infinity without one. */
+  untilMs: number
   events: StoredEvent[]
   characters: number
 }
-const running = new Map<number, Running>()
-let scheduled = false
 
-port.on('message', (message: ToQueryThread<FindCommand>) => {
-  if (message.kind === 'find') begin(message.query, message.command)
-  else if (message.kind === 'cancel') running.delete(message.query)
-  else {
-    const state = running.get(message.query)
-    if (!state) return
-    if (state.credit++ <= 0) state.sinceMs = performance.now()
-  }
-  schedule()
+port.on('message', (message: ToQueryThread<FindCommand, FindProgress>) => {
+  if (message.kind === 'forget') known.delete(message.query)
+  else takeTurn(message)
 })
+post({ kind: 'ready' })
 
-function post(message: FromQueryThread<FindCommand>): void {
+function post(message: FromQueryThread<FindProgress>): void {
   port.postMessage(message)
 }
 
-function begin(number: number, command: FindCommand): void {
+function remember(number: number, command: FindCommand): Known {
   const selector = command.selector === undefined ? undefined : parseSelector(command.selector)
-  running.set(number, {
-    number,
-    command: { ...command },
+  const one: Known = {
+    command,
     plan: toPlan({ ...command.query, ...(selector && { selector }) }),
     matches: selector && createMatcher(selector),
-    credit: chunksAhead,
-    sinceMs: performance.now(),
-    events: [],
-    characters: 0,
-  })
+    progress: { position: undefined, passedOver: 0, given: 0 },
+  }
+  known.set(number, one)
+  return one
 }
 
-function schedule(): void {
-  if (scheduled) return
-  scheduled = true
-  setImmediate(() => {
-    scheduled = false
-    let isWaiting = false
-    for (const state of running.values()) {
-      if (state.credit <= 0) continue
-      isWaiting = true
-      takeTurn(state)
-    }
-    if (isWaiting) schedule()
-  })
-}
-
-function takeTurn(state: Running): void {
-  Atomics.add(turn, 1, 1)
-  Atomics.store(turn, 0, state.number)
+function takeTurn({ query: number, command, rest, chunks, remainingMs }: Turn): void {
   try {
-    if (read(state, performance.now() + turnMs)) {
-      flush(state)
-      running.delete(state.number)
-      post({ kind: 'end', query: state.number })
+    const one = command ? remember(number, command) : known.get(number)!
+    if (rest) one.progress = rest
+    const startedMs = performance.now()
+    const { timeoutMs } = one.command.query
+    const untilMs = remainingMs > 0 ? startedMs + remainingMs : Number.POSITIVE_INFINITY
+    const turn: Running = {
+      ...one,
+      number,
+      chunks,
+      sentCharacters: 0,
+      timeoutMs,
+      startedMs,
+      untilMs,
+      events: [],
+      characters: 0,
     }
+    let outcome: ReturnType<typeof read>
+    do outcome = read(turn)
+    while (outcome === 'window')
+    flush(turn)
+    if (outcome === 'pause') {
+      post({ kind: 'pause', query: number, rest: turn.progress })
+      return
+    }
+    known.delete(number)
+    post({ kind: 'end', query: number })
   } catch (error) {
-    running.delete(state.number)
+    known.delete(number)
     const code = error instanceof TimeUp ? timeIsUp : undefined
-    post({ kind: 'failed', query: state.number, message: (error as Error).message, code })
+    post({ kind: 'failed', query: number, failure: { message: (error as Error).message, code } })
     if (code === undefined) reopen()
-  } finally {
-    Atomics.store(turn, 0, 0)
   }
 }
 
@@ -124,42 +129,57 @@ function reopen(): void {
   }
 }
 
-/** True when the query has no more rows to read. */
-function read(state: Running, untilMs: number): boolean {
-  const { command, plan } = state
-  const { limit, timeoutMs } = command.query
+/** One window of rows: 'end' when there are no more, 'pause' when the turn is over, else 'window'. */
+function read(turn: Running): 'end' | 'pause' | 'window' {
+  const { command, plan, progress } = turn
+  const { limit, offset } = command.query
+  const filter = { offset, matches: turn.matches }
   database ??= openReadable(path)
-  const { sql, parameters } = toWindow(plan, command.position, rowsAtOnce)
+  const { sql, parameters } = toWindow(plan, progress.position, rowsAtOnce)
   const statement = database.prepare(sql)
   statement.setReturnArrays(true)
   let count = 0
+  let unseenRows = 0
+  let unseenCharacters = 0
   // Arrays, as setReturnArrays makes them: the declared type is that of objects.
   for (const row of statement.iterate(...parameters) as unknown as Iterable<Row>) {
     count++
-    const event = filterRow(command, state.matches, row)
+    const event = filterRow(progress, filter, row)
     if (event) {
-      state.events.push(event)
-      state.characters += event.json.length
-      if (command.given === limit) return true
-      if (state.events.length >= chunkLimit.events || state.characters >= chunkLimit.characters) {
-        flush(state)
-        if (state.credit <= 0) return false
+      turn.events.push(event)
+      turn.characters += event.json.length
+      if (progress.given === limit) return 'end'
+      if (turn.events.length >= chunkLimit.events || turn.characters >= chunkLimit.characters) {
+        flush(turn)
+        if (turn.chunks <= 0 || turn.sentCharacters >= aheadLimit.characters) return 'pause'
       }
     }
-    if (count % rowsBetweenLooks !== 0) continue
-    const nowMs = performance.now()
-    if (timeoutMs > 0 && nowMs - state.sinceMs > timeoutMs) throw new TimeUp('the time limit is over')
-    if (nowMs > untilMs) return false
+    unseenCharacters += row[3]?.length ?? 0
+    if (++unseenRows < rowsBetweenLooks && unseenCharacters < charactersBetweenLooks) continue
+    unseenRows = 0
+    unseenCharacters = 0
+    if (isOver(turn)) return 'pause'
   }
-  return count < rowsAtOnce
+  if (count < rowsAtOnce) return 'end'
+  return isOver(turn) ? 'pause' : 'window'
 }
 
-function flush(state: Running): void {
-  const { events, number, command } = state
+/** Whether the turn is over. Throws TimeUp at the time limit. */
+function isOver({ number, startedMs, untilMs }: Running): boolean {
+  const nowMs = performance.now()
+  if (nowMs > untilMs) throw new TimeUp('the time limit is over')
+  if (Atomics.load(shared, sharedAt.cancelled) === number) return true
+  return nowMs - startedMs > (Atomics.load(shared, sharedAt.contended) === 1 ? turnMs : lonelyTurnMs)
+}
+
+function flush(turn: Running): void {
+  const { events, number, timeoutMs } = turn
   if (events.length === 0) return
-  post({ kind: 'chunk', query: number, events: packEvents(events), rest: { ...command } })
-  state.credit--
-  state.events = []
-  state.characters = 0
-  state.sinceMs = performance.now()
+  post({ kind: 'chunk', query: number, events: packEvents(events) })
+  const isWhole = events.length >= chunkLimit.events || turn.characters >= chunkLimit.characters
+  if (isWhole && timeoutMs > 0) turn.untilMs = performance.now() + timeoutMs
+  turn.chunks--
+  turn.sentCharacters += turn.characters
+  turn.events = []
+  turn.characters = 0
 }

@@ -82,12 +82,23 @@ interface Narrowing {
 }
 
 function addLevel(found: Narrowing, operator: string, level: number): void {
-  add(found.hints, `log_level ${operator} ?`, level)
+  addHint(found, `log_level ${operator} ?`, level)
   if (operator === '>' || operator === '>=' || operator === '=')
     found.leastLevel = Math.max(found.leastLevel, level)
 }
 
 const maxListed = 1000
+// SQLite bounds the depth of an expression and the number of parameters. What is left out here the matcher finds.
+const maxHints = 100
+const maxTimes = 100
+
+function addHint(found: Narrowing, text: string, ...parameters: Parameter[]): void {
+  if (found.hints.texts.length < maxHints) add(found.hints, text, ...parameters)
+}
+
+function addTime(found: Narrowing, text: string, ...parameters: Parameter[]): void {
+  if (found.times.parameters.length < maxTimes) add(found.times, text, ...parameters)
+}
 
 /** What SQL can say of the members of a selector that must all hold; the rest is the matcher's. */
 function narrow(found: Narrowing, conditions: readonly Condition[]): void {
@@ -120,10 +131,11 @@ function narrowList(found: Narrowing, path: string, values: readonly Value[]): v
   if (values.length > maxListed) return
   const texts = values.filter((value) => typeof value === 'string')
   const marks = texts.map(() => '?').join(', ')
-  if (path === '_id') add(found.ids, `id IN (${marks})`, ...texts)
-  else if (path === 'event_timestamp') add(found.times, `event_timestamp IN (${marks})`, ...texts)
+  if (path === '_id') {
+    if (found.ids.texts.length === 0) add(found.ids, `id IN (${marks})`, ...texts)
+  } else if (path === 'event_timestamp') addTime(found, `event_timestamp IN (${marks})`, ...texts)
   else if (texts.length === values.length && texts.length > 0 && texts.length <= 10)
-    add(found.hints, `(${texts.map(() => inDocument).join(' OR ')})`, ...texts.map(toJsonText))
+    addHint(found, `(${texts.map(() => inDocument).join(' OR ')})`, ...texts.map(toJsonText))
 }
 
 // A text that must be equal to one in the document stands in its JSON in one way only.
@@ -132,13 +144,15 @@ const toJsonText = (text: string) => JSON.stringify(text)
 
 function narrowComparison(found: Narrowing, path: string, operator: string, value: Value): void {
   if (typeof value === 'string') {
-    if (path === '_id') add(operator === '=' ? found.ids : found.hints, `id ${operator} ?`, value)
-    else if (path === 'event_timestamp') add(found.times, `event_timestamp ${operator} ?`, value)
-    else if (operator === '=') add(found.hints, inDocument, toJsonText(value))
+    if (path === '_id' && operator === '=') {
+      if (found.ids.texts.length === 0) add(found.ids, 'id = ?', value)
+    } else if (path === '_id') addHint(found, `id ${operator} ?`, value)
+    else if (path === 'event_timestamp') addTime(found, `event_timestamp ${operator} ?`, value)
+    else if (operator === '=') addHint(found, inDocument, toJsonText(value))
   } else if (path === 'log_level' && typeof value === 'number' && Number.isFinite(value)) {
     addLevel(found, operator, value)
   } else if (path === 'archived' && operator === '=' && typeof value === 'boolean') {
-    add(found.hints, 'archived = ?', value ? 1 : 0)
+    addHint(found, 'archived = ?', value ? 1 : 0)
   }
 }
 

@@ -1,6 +1,6 @@
 import type { StoredEvent } from '../event-store.ts'
 import type { createMatcher } from '../matcher.ts'
-import type { FindCommand } from './find-command.ts'
+import type { FindProgress } from './find-command.ts'
 import { toMatchDocument, toStoredEvent } from './row.ts'
 
 /** A row of the plan's statement, as an array: `setReturnArrays`. */
@@ -13,19 +13,19 @@ export type Row = [
   archivedAt: number,
 ]
 
-/** The event of a row that is part of the answer; the command moves on behind the row either way. */
+/** The event of a row that is part of the answer; the progress moves on behind the row either way. */
 export function filterRow(
-  command: FindCommand,
-  matches: ReturnType<typeof createMatcher> | undefined,
+  progress: FindProgress,
+  { offset, matches }: { offset: number; matches: ReturnType<typeof createMatcher> | undefined },
   [seq, id, value, json, exact, archivedAt]: Row,
 ): StoredEvent | undefined {
-  command.position = { seq, value }
+  progress.position = { seq, value }
   if (json === null) return undefined
   if (matches && !matches(toMatchDocument(json, exact, archivedAt))) return undefined
-  if (command.passedOver < command.query.offset) {
-    command.passedOver++
+  if (progress.passedOver < offset) {
+    progress.passedOver++
     return undefined
   }
-  command.given++
+  progress.given++
   return toStoredEvent(id, json, exact)
 }

@@ -4,7 +4,7 @@ import { EventError } from '@madsci-events/sdk/event'
 import type { EventSource, FindQuery, StoredEvent } from '../event-store.ts'
 import { createMatcher } from '../matcher.ts'
 import { openReadable, toStoreError } from './connection.ts'
-import type { FindCommand } from './find-command.ts'
+import type { FindProgress } from './find-command.ts'
 import { toPlan, toWindow } from './plan.ts'
 import { filterRow, type Row } from './row-filter.ts'
 import { deletedEventsSql, lastSeqSql } from './schema.ts'
@@ -27,20 +27,20 @@ async function* read(path: string, { selector, ...query }: FindQuery): AsyncGene
   const database = openReadable(path)
   try {
     const plan = toPlan({ ...query, ...(selector && { selector }) })
-    const matches = selector && createMatcher(selector)
-    const command: FindCommand = { query, selector: undefined, position: undefined, passedOver: 0, given: 0 }
+    const filter = { offset: query.offset, matches: selector && createMatcher(selector) }
+    const progress: FindProgress = { position: undefined, passedOver: 0, given: 0 }
     for (let isDone = false; !isDone; ) {
       const events: StoredEvent[] = []
-      const { sql, parameters } = toWindow(plan, command.position, rowsAtOnce)
+      const { sql, parameters } = toWindow(plan, progress.position, rowsAtOnce)
       const statement = database.prepare(sql)
       statement.setReturnArrays(true)
       let count = 0
       let characters = 0
       for (const row of statement.iterate(...parameters) as unknown as Iterable<Row>) {
         count++
-        const event = filterRow(command, matches, row)
+        const event = filterRow(progress, filter, row)
         if (event) events.push(event)
-        isDone = query.limit > 0 && command.given === query.limit
+        isDone = query.limit > 0 && progress.given === query.limit
         characters += row[3]?.length ?? 0
         if (isDone || characters > windowCharacters) break
       }
