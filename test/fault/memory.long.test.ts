@@ -128,6 +128,7 @@ const bodies: { [name: string]: () => Body } = {
     type: protobuf,
     bytes: encodeLogs(makeEvents(honestEvents)),
     statuses: [200],
+    most: 3,
   }),
 }
 
