@@ -21,7 +21,11 @@ for (const kind of ['sqlite', 'mongodb'] as const) {
       }
       const { url, close } = await startTestReceiver({ flags })
       cleanups.push(close)
-      const stream = await fetch(`${url}events/stream`)
+      // The place from which the stream is read later: one that is not read is closed.
+      const reader = (await fetch(`${url}events/stream`)).body!.getReader()
+      const begin = Buffer.from((await reader.read()).value!).toString()
+      const lastEventId = /^id: (.*)$/m.exec(begin)![1]!
+      await reader.cancel()
       const wanted: string[] = []
       for (let i = 0; i < 40; i++) {
         const body = JSON.stringify({
@@ -44,6 +48,7 @@ for (const kind of ['sqlite', 'mongodb'] as const) {
         paged.push(...(await readIds(answer)))
       }
       expect(paged.sort()).toEqual(wanted)
+      const stream = await fetch(`${url}events/stream`, { headers: { 'last-event-id': lastEventId } })
       expect(await readIds(stream, isAll)).toEqual(wanted)
     }, 300_000)
   })
