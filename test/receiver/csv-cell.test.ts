@@ -30,6 +30,8 @@ const formulas = [
   '＠x',
   '-',
   '--5',
+  '-5 seconds+1',
+  '-5 years',
   '-5-',
 ]
 
@@ -47,6 +49,8 @@ describe('a cell of CSV', () => {
     'a',
     '-5',
     '-0.25',
+    '-2200.0 seconds',
+    '-0.6 hours',
     '-1e9',
     '1-2',
     'a=b',
