@@ -16,6 +16,7 @@ import { resolveDataPath } from './folder.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createIngest } from './ingest/ingest.ts'
+import { createUnpacker } from './ingest/unpack.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
 import { resolveManagerId } from './registry.ts'
@@ -102,8 +103,13 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       })
       ending.push(alerts)
     }
+    const { documents, encoderUrl } = store
+    const { managerId } = parse
+    const unpacker = createUnpacker({ documents, encoderUrl, managerId, naiveTimezone: config.naiveTimezone })
+    ending.push(unpacker)
     const door = {
       ingest,
+      unpacker,
       store,
       metric,
       log,

@@ -41,6 +41,6 @@ export interface DocumentWriter {
   take(): Buffer
   /** Memory that `take` gave, when nobody looks at it any more. */
   giveBack(bytes: Uint8Array): void
-  /** A document → its event. */
-  read(document: Uint8Array): Event
+  /** A document → its event. `exact` is given where the document's JSON alone does not give it back. */
+  read(document: Uint8Array, exact?: Uint8Array): Event
 }

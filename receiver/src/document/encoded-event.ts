@@ -47,6 +47,16 @@ export function runsOf(events: readonly Event[]): { run: EncodedRun; count: numb
   return runs
 }
 
+/** What is at hand without a look into the document. */
+export interface EncodedFields extends Pick<Event, 'event_id' | 'event_type' | 'log_level' | 'alert'> {
+  /** Canonical text, or microseconds since 1970. */
+  time: string | number
+  /** Not given for an event that is not archived. */
+  archive?: Pick<Event, 'archived' | 'archived_at'> | undefined
+  /** Where the exact JSON ends that lies behind a document whose JSON alone does not give the event back. */
+  exactEnd?: number | undefined
+}
+
 /**
  * An event that is a document already, in the form of the store that it goes to. What rules and counters ask of every
  * event is at hand; the rest is read from the document when somebody asks, until its write has settled.
@@ -60,20 +70,16 @@ export class EncodedEvent implements Event {
   readonly event_type: EventType
   readonly log_level: EventLevel
   readonly alert: boolean
-  private readonly micros: number
+  private readonly time: string | number
+  private readonly archive: EncodedFields['archive']
+  readonly exactEnd: number | undefined
   private whole: Event | undefined
 
   constructor(
     run: EncodedRun,
     start: number,
     end: number,
-    {
-      event_id,
-      event_type,
-      log_level,
-      alert,
-      micros,
-    }: Pick<Event, 'event_id' | 'event_type' | 'log_level' | 'alert'> & { micros: number },
+    { event_id, event_type, log_level, alert, time, archive, exactEnd }: EncodedFields,
   ) {
     this.run = run
     this.start = start
@@ -82,12 +88,14 @@ export class EncodedEvent implements Event {
     this.event_type = event_type
     this.log_level = log_level
     this.alert = alert
-    this.micros = micros
+    this.time = time
+    this.archive = archive
+    this.exactEnd = exactEnd
     this.whole = undefined
   }
 
   get event_timestamp(): string {
-    return microsToTimestamp(this.micros)
+    return typeof this.time === 'string' ? this.time : microsToTimestamp(this.time)
   }
 
   get source(): Source {
@@ -107,11 +115,11 @@ export class EncodedEvent implements Event {
   }
 
   get archived(): boolean {
-    return false
+    return this.archive?.archived ?? false
   }
 
-  get archived_at(): null {
-    return null
+  get archived_at(): string | null {
+    return this.archive?.archived_at ?? null
   }
 
   get otel(): Otel {
@@ -120,7 +128,11 @@ export class EncodedEvent implements Event {
 
   private read(): Event {
     if (this.whole === undefined && this.run.bytes.length === 0) throw new Error('the event was let go')
-    this.whole ??= this.run.writer.read(this.run.bytes.subarray(this.start, this.end))
+    const { run, start, end, exactEnd } = this
+    this.whole ??= run.writer.read(
+      run.bytes.subarray(start, end),
+      exactEnd === undefined ? undefined : run.bytes.subarray(end, exactEnd),
+    )
     return this.whole
   }
 }

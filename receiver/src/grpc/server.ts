@@ -7,9 +7,10 @@ import { noDestination, type PassedSignal, type PassOn } from '../fanout/pass-on
 import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
+import { isLarge, type Unpacker } from '../ingest/unpack.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
-import { decodeProtobuf, decodeProtobufInSteps, isLong } from '../otlp/protobuf.ts'
+import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { contentTypes, encodeSuccess } from '../otlp/reply.ts'
 import { readMessage, toFrame } from './message.ts'
 import { type WatchedSession, watchSession, whileAnswering } from './session.ts'
@@ -17,6 +18,7 @@ import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.t
 
 export interface GrpcOptions {
   ingest: Ingest
+  unpacker: Unpacker
   metric: Metric
   log: Log
   maxBodyBytes: number
@@ -59,7 +61,7 @@ const windowBytes = 256 * 1024
  * Sources: OTLP 1.x, OTLP/gRPC; gRPC over HTTP/2.
  */
 export function createGrpcServer(options: GrpcOptions): GrpcServer {
-  const { ingest, metric, log, maxBodyBytes, maxRequestRecords, requestTimeoutMs, passOn } = options
+  const { ingest, unpacker, metric, log, maxBodyBytes, maxRequestRecords, requestTimeoutMs, passOn } = options
   const accept = createLogsIntake(options)
   const throttle = createThrottle()
   const sessions = new Set<WatchedSession>()
@@ -157,12 +159,11 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   async function takeLogs(bytes: Uint8Array, ticket: Ticket): Promise<Uint8Array> {
     const turn = ticket.turn()
     if (turn) await turn
-    const { documents } = ingest
     const receivedUnixNano = BigInt(nowMicros()) * 1000n
-    const options = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords, documents }
-    const accepting = isLong(bytes)
-      ? accept(await decodeProtobufInSteps(bytes, options))
-      : accept(decodeProtobuf(bytes, options))
+    const limits = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords }
+    const accepting = isLarge(bytes, 'protobuf')
+      ? accept(await unpacker.logs(bytes, 'protobuf', limits))
+      : accept(decodeProtobuf(bytes, { ...limits, documents: ingest.documents }))
     return encodeSuccess('protobuf', await accepting)
   }
 

@@ -106,7 +106,10 @@ interface Archive {
   batchSize: number | undefined
 }
 
-/** Throws EVT_INVALID with every problem, in the original's words. */
+// An answer that is many times its request helps nobody.
+const maxDetails = 100
+
+/** Throws EVT_INVALID with every problem, and the first hundred ids that are none, in the original's words. */
 function parseArchive(body: Value, { fromNaive }: ParseEventOptions): Archive {
   if (body === null) throw invalid([missing(['body'])])
   if (!isObject(body)) {
@@ -120,10 +123,11 @@ function parseArchive(body: Value, { fromNaive }: ParseEventOptions): Archive {
   if (ids !== null && !Array.isArray(ids))
     fail('list_type', ['event_ids'], 'Input should be a valid list', ids)
   if (Array.isArray(ids)) {
-    ids.forEach((id, index) => {
+    for (let index = 0; index < ids.length && details.length < maxDetails; index++) {
+      const id = ids[index]!
       if (typeof id !== 'string')
         fail('string_type', ['event_ids', index], 'Input should be a valid string', id)
-    })
+    }
   }
   let before: string | undefined
   if (date !== null) {

@@ -14,18 +14,19 @@ import type { Ingest } from '../ingest/ingest.ts'
 import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { sendEvents } from './answer.ts'
-import { withBody } from './body.ts'
+import { withBody, withBytes } from './body.ts'
 import { findOptionsOf } from './find-options.ts'
 import { parseLiteral } from './literal.ts'
 import { maxPageEvents } from './page.ts'
 import { readPage } from './page-answer.ts'
 import { createParameters } from './parameter.ts'
+import type { EventTaker } from './post-event.ts'
 import { schemas } from './schema.ts'
 
 export interface EventDoorOptions {
   ingest: Ingest
   store: EventStore
-  takeEvent: (body: Value) => Promise<string>
+  takeEvent: EventTaker
   maxBodyBytes: number
   queryTimeoutMs: number
   parse: ParseEventOptions
@@ -38,8 +39,8 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     time !== undefined && parse.fromNaive && !time.endsWith('Z') ? parse.fromNaive(time) : time
 
   app.post('/event', { schema: schemas.postEvent }, (request, reply) =>
-    withBody(request, options, async (body) =>
-      reply.header('content-type', 'application/json').send(await takeEvent(body)),
+    withBytes(request, options, async (bytes, contentType) =>
+      reply.header('content-type', 'application/json').send(await takeEvent(bytes, contentType)),
     ),
   )
 

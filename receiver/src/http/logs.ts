@@ -3,12 +3,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createMemoryPool } from '../document/memory-pool.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
+import { isLarge, type Unpacker } from '../ingest/unpack.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { readBody } from '../otlp/body.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import { decodeJson } from '../otlp/json.ts'
-import { decodeProtobuf, decodeProtobufInSteps, isLong } from '../otlp/protobuf.ts'
+import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { contentTypes, encodeStatus, encodeSuccess, encodingOf, type OtlpEncoding } from '../otlp/reply.ts'
 import { schemas } from './schema.ts'
 import { registerTelemetry, type TelemetryDoorOptions } from './telemetry.ts'
@@ -16,6 +17,7 @@ import { lingerOnUnreadBody } from './unread-body.ts'
 
 export interface LogsDoorOptions extends TelemetryDoorOptions {
   ingest: Ingest
+  unpacker: Unpacker
   metric: Metric
   log: Log
   maxBodyBytes: number
@@ -30,7 +32,7 @@ export interface LogsDoorOptions extends TelemetryDoorOptions {
  * Every answer is in the encoding of the request; protobuf when it named neither.
  */
 export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): void {
-  const { ingest, metric, log, maxBodyBytes, maxRequestRecords } = options
+  const { ingest, unpacker, metric, log, maxBodyBytes, maxRequestRecords } = options
   const throttle = createThrottle()
   const accept = createLogsIntake(options)
   const pool = createMemoryPool()
@@ -74,15 +76,15 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         })
         const turn = ticket.turn()
         if (turn) await turn
-        const { documents } = ingest
         const receivedUnixNano = BigInt(nowMicros()) * 1000n
-        const options = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords, documents }
-        if (encoding === 'protobuf' && isLong(bytes)) {
-          const outcome = await accept(await decodeProtobufInSteps(bytes, options))
+        const limits = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords }
+        if (isLarge(bytes, encoding)) {
+          const outcome = await accept(await unpacker.logs(bytes, encoding, limits))
           return send(reply, encoding, encodeSuccess(encoding, outcome))
         }
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
-        return send(reply, encoding, encodeSuccess(encoding, await take(() => decode(bytes, options), bytes)))
+        const read = () => decode(bytes, { ...limits, documents: ingest.documents })
+        return send(reply, encoding, encodeSuccess(encoding, await take(read, bytes)))
       } finally {
         ticket.release()
       }

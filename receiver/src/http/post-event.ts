@@ -1,33 +1,36 @@
-import { isDeepStrictEqual } from 'node:util'
 import {
-  type Event,
   EventError,
   isObject,
   keptEventJson,
   type ParseEventOptions,
   parseEvent,
-  parseJson,
-  type Value,
 } from '@madsci-events/sdk/event'
 import { type Ingest, toRefusal } from '../ingest/ingest.ts'
+import { parseBytes } from '../ingest/json-body.ts'
+import { isSameContent } from '../ingest/same-content.ts'
+import { isLarge, type SentEvent, type Unpacker } from '../ingest/unpack.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 
 export interface EventTakerOptions {
   ingest: Ingest
+  unpacker: Unpacker
   store: Pick<EventStore, 'get'>
   metric: Metric
   log: Log
   parse: ParseEventOptions
 }
 
+/** Settles with the JSON that is answered. */
+export type EventTaker = (bytes: Uint8Array, contentType: string | undefined) => Promise<string | Uint8Array>
+
 /**
  * What POST /event does with a body, whatever the connection: settles with the answer after the commit, and counts. The
  * answer is the event as it is stored, also where an event with this id was stored before.
  */
-export function createEventTaker(options: EventTakerOptions): (body: Value) => Promise<string> {
-  const { ingest, store, metric, log, parse } = options
+export function createEventTaker(options: EventTakerOptions): EventTaker {
+  const { ingest, unpacker, store, metric, log, parse } = options
   const throttle = createThrottle()
 
   function countLoss(error: unknown): void {
@@ -43,14 +46,18 @@ export function createEventTaker(options: EventTakerOptions): (body: Value) => P
   }
 
   /** The event that the store has under this id; what was sent, should the store not answer. */
-  async function findStored(event: Event, body: Value): Promise<string> {
-    const stored = await store.get(event.event_id).catch(() => undefined)
-    if (!stored) return keptEventJson(event)
-    if (!isSameContent(stored.json, event, body)) {
+  async function findStored(
+    id: string,
+    sentJson: string | Uint8Array,
+    isSame: (storedJson: string) => boolean | Promise<boolean>,
+  ): Promise<string | Uint8Array> {
+    const stored = await store.get(id).catch(() => undefined)
+    if (!stored) return sentJson
+    if (!(await isSame(stored.json))) {
       metric.add('events_conflicting', 1)
       throttle('conflict', (suppressed) =>
         log.warn(
-          { event_id: event.event_id, suppressed },
+          { event_id: id, suppressed },
           'an event with the id of a stored one has other content; the stored one was kept',
         ),
       )
@@ -58,32 +65,48 @@ export function createEventTaker(options: EventTakerOptions): (body: Value) => P
     return stored.json
   }
 
-  return async (body) => {
+  /** Gives whether it was new. */
+  async function accept(event: SentEvent['event']): Promise<boolean> {
+    const receipt = await ingest.accept([event], { isRest: true })
+    metric.add('events_stored', receipt.stored)
+    metric.add('events_duplicate', receipt.duplicate)
+    const [first] = receipt.rejected
+    if (first) throw toRefusal(first.reason)
+    return receipt.duplicate === 0
+  }
+
+  async function takeSmall(bytes: Uint8Array, contentType: string | undefined): Promise<string | Uint8Array> {
+    const body = parseBytes(bytes, contentType)
+    return counted(async () => {
+      const event = parseEvent(body, parse)
+      const isNew = await accept(event)
+      const json = keptEventJson(event)
+      if (isNew) return json
+      const isTimed = isObject(body) && typeof body.event_timestamp === 'string'
+      return findStored(event.event_id, json, (stored) => isSameContent(stored, json, isTimed))
+    })
+  }
+
+  async function takeLarge(bytes: Uint8Array, contentType: string | undefined): Promise<string | Uint8Array> {
+    const sent = await unpacker.event(bytes, contentType)
+    return counted(async () => {
+      if ('refused' in sent) throw sent.refused
+      const { event, json } = sent
+      if (await accept(event)) return json
+      return findStored(event.event_id, json, (stored) => unpacker.isSame(stored, sent))
+    })
+  }
+
+  async function counted<T>(take: () => Promise<T>): Promise<T> {
     metric.add('events_received', 1)
     try {
-      const event = parseEvent(body, parse)
-      const receipt = await ingest.accept([event], { isRest: true })
-      metric.add('events_stored', receipt.stored)
-      metric.add('events_duplicate', receipt.duplicate)
-      const refusal = toRefusal(receipt)
-      if (refusal) throw refusal
-      if (receipt.duplicate > 0) return findStored(event, body)
-      return keptEventJson(event)
+      return await take()
     } catch (error) {
       countLoss(error)
       throw error
     }
   }
-}
 
-/** Of what the sender said: a time that it left out was filled in anew, and archived events are the same events. */
-function isSameContent(storedJson: string, event: Event, body: Value): boolean {
-  const isTimed = isObject(body) && typeof body.event_timestamp === 'string'
-  const content = (json: string) => {
-    const value = parseJson(json)
-    if (!isObject(value)) return value
-    const { archived: _, archived_at: __, event_timestamp: time, ...rest } = value
-    return isTimed ? { ...rest, event_timestamp: time } : rest
-  }
-  return isDeepStrictEqual(content(storedJson), content(keptEventJson(event)))
+  return (bytes, contentType) =>
+    isLarge(bytes, 'json') ? takeLarge(bytes, contentType) : takeSmall(bytes, contentType)
 }

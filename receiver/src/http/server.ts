@@ -6,6 +6,7 @@ import type { Backups } from '../backup/backup.ts'
 import { type ConnectionLimitOptions, limitConnections } from '../connection.ts'
 import type { PassOn } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
+import type { Unpacker } from '../ingest/unpack.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
@@ -14,7 +15,6 @@ import { registerAlerts } from './alert.ts'
 import { registerPieces } from './answer.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
-import { parseBytes } from './body.ts'
 import { registerCors } from './cors.ts'
 import { createErrorNotes, registerErrors, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
@@ -41,6 +41,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   alerts: Alerts | undefined
   metric: Metric
   log: Log
+  unpacker: Unpacker
   maxBodyBytes: number
   maxRequestRecords: number
   maxConnections: number
@@ -115,6 +116,7 @@ export async function createOtlpServer(
     Pick<
       HttpOptions,
       | 'ingest'
+      | 'unpacker'
       | 'metric'
       | 'log'
       | 'maxBodyBytes'
@@ -156,7 +158,8 @@ function openEventDoor(
       const startedMs = performance.now()
       let answer: QuickAnswer
       try {
-        answer = { status: 200, body: await takeEvent(parseBytes(bytes, contentType)) }
+        const body = await takeEvent(bytes, contentType)
+        answer = { status: 200, body: typeof body === 'string' ? body : Buffer.from(body).toString() }
       } catch (thrown) {
         answer = toErrorAnswer(note(thrown, path))
       }

@@ -55,7 +55,7 @@ export interface Ingest {
   /** The same for events that raise no alert: those that tell of alerts. */
   acceptQuietly(events: readonly Event[]): Promise<Receipt>
   /** For doors that can make the store's documents at once. */
-  readonly documents: DocumentWriter | undefined
+  readonly documents: DocumentWriter
   readonly inFlightBytes: number
   readonly isClosing: boolean
   /** Says that it will close soon; calls are still taken. */
@@ -190,13 +190,11 @@ function note(receipt: Receipt, outcome: WriteOutcome, index: number): void {
   else receipt.rejected.push({ index, reason: outcome.refused })
 }
 
-/** The error of a call whose single event was refused. */
-export function toRefusal(receipt: Receipt): EventError | undefined {
-  const first = receipt.rejected[0]
-  if (!first) return undefined
-  return first.reason.startsWith('the event is larger')
-    ? new EventError('EVT_TOO_LARGE', first.reason)
-    : new EventError('EVT_INVALID', first.reason, {
-        detail: [{ type: 'value_error', loc: ['body'], msg: `Value error, ${first.reason}`, input: null }],
+/** The error of a call whose single event was refused for this reason. */
+export function toRefusal(reason: string): EventError {
+  return reason.startsWith('the event is larger')
+    ? new EventError('EVT_TOO_LARGE', reason)
+    : new EventError('EVT_INVALID', reason, {
+        detail: [{ type: 'value_error', loc: ['body'], msg: `Value error, ${reason}`, input: null }],
       })
 }

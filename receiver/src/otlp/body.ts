@@ -44,17 +44,63 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
 
   if (!create && announcedBytes > 0 && announcedBytes <= maxPooledBody && options.pool)
     return readPooled(stream, options.pool, onGrow)
-  const chunks: Buffer[] = []
-  let size = 0
+  const gathered = createGathered(maxBodyBytes)
   const take = (chunk: Buffer) => {
-    size += chunk.length
-    if (size > maxBodyBytes) throw tooLarge()
+    if (gathered.size + chunk.length > maxBodyBytes) throw tooLarge()
     onGrow(chunk.length)
-    chunks.push(chunk)
+    gathered.add(chunk)
   }
   if (create) await inflate(stream, create(), take)
   else await readPlain(stream, take)
-  return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
+  return gathered.take()
+}
+
+/** Bytes that come in pieces. */
+export interface Gathered {
+  readonly size: number
+  add(chunk: Buffer): void
+  /** All of them, one behind the other. */
+  take(): Buffer
+}
+
+// To copy more than that at once would hold the thread.
+const maxCopiedAtOnce = 4 * 1024 * 1024
+
+/** Many pieces are copied as they come, into memory that doubles. */
+export function createGathered(maxBytes: number): Gathered {
+  let chunks: Buffer[] = []
+  let size = 0
+  let memory: Buffer | undefined
+
+  function copy(chunk: Buffer): void {
+    const start = size - chunk.length
+    if (memory!.length < size) {
+      const grown = Buffer.allocUnsafeSlow(
+        Math.min(Math.max(size, memory!.length * 2), Math.max(size, maxBytes)),
+      )
+      memory!.copy(grown, 0, 0, start)
+      memory = grown
+    }
+    chunk.copy(memory!, start)
+  }
+
+  return {
+    get size() {
+      return size
+    },
+    add(chunk) {
+      size += chunk.length
+      if (memory) return copy(chunk)
+      chunks.push(chunk)
+      if (size <= maxCopiedAtOnce) return
+      memory = Buffer.concat(chunks, size)
+      chunks = []
+    },
+    take() {
+      if (memory) return memory.subarray(0, size)
+      return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
+    },
+  }
 }
 
 /** The memory is taken when the body is there: what is announced may never come. */

@@ -273,7 +273,7 @@ export class RecordCopier {
       event_type: type,
       log_level: level,
       alert: this.alert,
-      micros,
+      time: micros,
     })
   }
 

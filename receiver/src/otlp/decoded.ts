@@ -22,6 +22,8 @@ export interface DecodeOptions {
   maxRecords?: number
   /** Makes documents of events at once, where that is possible. */
   documents?: DocumentWriter | undefined
+  /** Takes each event as soon as it is there: `events` then stays empty. */
+  onEvent?: (event: Event) => void
 }
 
 /** What a request came to. events.length + the counts in `refused` = the records in it. */
@@ -92,7 +94,7 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
   let contextText: ContextText = { text: '' }
   // The records of a request may come to more than its body: a large resource is in every event again.
   let bytesLeft = options.maxBodyBytes * 4
-  const { maxRecords = defaultMaxRecords } = options
+  const { maxRecords = defaultMaxRecords, onEvent = (event) => void decoded.events.push(event) } = options
   let recordsLeft = maxRecords
 
   const recordOptions: FromRecordOptions = {
@@ -146,7 +148,7 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
     copier,
     take(event) {
       count()
-      decoded.events.push(event)
+      onEvent(event)
     },
     contextOf,
     openResource(next) {
@@ -168,7 +170,7 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
       contextOf()
       const event = fromRecord(record, recordOptions)
       if (event.event_id.length > maxIdCharacters) decoded.isSound = false
-      decoded.events.push(event)
+      onEvent(event)
     },
     refuse,
     close({ duplicateKeyCount, isSound }) {

@@ -1,4 +1,3 @@
-import { setImmediate } from 'node:timers/promises'
 import { type LogRecord, maxEventBytes, type OtelScope, type Value } from '@madsci-events/sdk/event'
 import { readAnyValue, readAttribute, readMember } from './any-value.ts'
 import { RecordCopier } from './copy-record.ts'
@@ -50,38 +49,6 @@ const maxPlainBytes = maxEventBytes / 6
  *  3. Unknown fields are passed over.
  */
 export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
-  const steps = readRequest(bytes, options)
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-  }
-}
-
-const stepMs = 20
-
-/**
- * The same, but others have the thread in between. For bodies that are too large to be copied: a copier and its documents
- * belong to one request at a time.
- */
-export async function decodeProtobufInSteps(bytes: Uint8Array, options: DecodeOptions): Promise<DecodedLogs> {
-  const steps = readRequest(bytes, options)
-  let startedMs = performance.now()
-  for (;;) {
-    const step = steps.next()
-    if (step.done) return step.value
-    if (performance.now() - startedMs < stepMs) continue
-    await setImmediate()
-    startedMs = performance.now()
-  }
-}
-
-/** Whether a body is decoded in steps. */
-export const isLong = (bytes: Uint8Array) => bytes.length > maxPlainBytes
-
-/** Comes back after so many records. */
-const recordsOfStep = 64
-
-function* readRequest(bytes: Uint8Array, options: DecodeOptions): Generator<void, DecodedLogs> {
   const r = createReader(bytes, maxValuesOf(options))
   const end = bytes.length
   const { documents } = options
@@ -91,13 +58,13 @@ function* readRequest(bytes: Uint8Array, options: DecodeOptions): Generator<void
   )
   while (r.pos < end) {
     const tag = readVarint(r, end)
-    if (tag === 0x0a) yield* readResourceLogs(r, readFrame(r, end), sink)
+    if (tag === 0x0a) readResourceLogs(r, readFrame(r, end), sink)
     else skipField(r, tag, end, knownOfLists)
   }
   return sink.close({ duplicateKeyCount: r.duplicateKeyCount, isSound: r.isPlain && end <= maxPlainBytes })
 }
 
-function* readResourceLogs(r: Reader, end: number, sink: EventSink): Generator<void, void> {
+function readResourceLogs(r: Reader, end: number, sink: EventSink): void {
   const start = r.pos
   const resource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
   while (r.pos < end) {
@@ -112,7 +79,7 @@ function* readResourceLogs(r: Reader, end: number, sink: EventSink): Generator<v
   r.pos = start
   while (r.pos < end) {
     const tag = readVarint(r, end)
-    if (tag === 0x12) yield* readScopeLogs(r, readFrame(r, end), sink)
+    if (tag === 0x12) readScopeLogs(r, readFrame(r, end), sink)
     else skipField(r, tag, end, 0)
   }
 }
@@ -126,8 +93,7 @@ function readResource(r: Reader, end: number, resource: Resource): void {
   }
 }
 
-function* readScopeLogs(r: Reader, end: number, sink: EventSink): Generator<void, void> {
-  let count = 0
+function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
   const start = r.pos
   const scope: OtelScope = {}
   while (r.pos < end) {
@@ -144,7 +110,6 @@ function* readScopeLogs(r: Reader, end: number, sink: EventSink): Generator<void
   while (r.pos < end) {
     const tag = readVarint(r, end)
     if (tag === 0x12) {
-      if (++count % recordsOfStep === 0) yield
       const stop = readFrame(r, end)
       const event = sink.copier?.copy(r, stop)
       if (event !== undefined) {

@@ -162,8 +162,10 @@ export interface EventStore {
   /** Alerts beside the events; undefined where nothing is kept. */
   readonly alerts: AlertStore | undefined
   readonly notes: NoteStore
-  /** Makes the documents of this store, for doors that can do without an Event; undefined where nothing is kept. */
-  readonly documents: DocumentWriter | undefined
+  /** Makes the documents of this store, for doors that can do without an Event. */
+  readonly documents: DocumentWriter
+  /** The module that does so in another thread, a `DocumentEncoder`. */
+  readonly encoderUrl: URL
   /** Whether several receivers may use it at once, and how long it knows the order of commits. */
   readonly following: { isShared: boolean; keptMs: number }
   /**

@@ -1,5 +1,6 @@
 import type { EventStore } from './event-store.ts'
 import { JsonWriter } from './sqlite/document-writer.ts'
+import { workerUrl } from './worker-url.ts'
 
 /** Says 'stored' and keeps nothing: it shows what the doors alone cost. */
 export function createNullStore(): EventStore {
@@ -11,6 +12,7 @@ export function createNullStore(): EventStore {
     alerts: undefined,
     // As the default store: what a door costs is then what it costs there.
     documents: new JsonWriter(),
+    encoderUrl: workerUrl('./sqlite/encode-document'),
     following: { isShared: false, keptMs: Number.POSITIVE_INFINITY },
     notes: { read: async () => undefined, write: async () => true },
     async write(events) {

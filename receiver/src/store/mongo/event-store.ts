@@ -5,6 +5,7 @@ import { type Fact, type Match, toFacts } from '../alert-store.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
 import { isWithin, type Ranges, toRanges } from '../range.ts'
+import { workerUrl } from '../worker-url.ts'
 import { createAlertStore } from './alert.ts'
 import { createIntentLog } from './alert-intent.ts'
 import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
@@ -265,6 +266,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     alerts: createAlertStore(db, collectionName, { intents, guard: bounded }),
     following: { isShared: true, keptMs: journalDays * 86_400_000 },
     documents: new BsonWriter(),
+    encoderUrl: workerUrl('./mongo/encode-document'),
     notes: createNotes(db, collectionName, guarded),
     async write(events, matches, rest) {
       connection.assertUp()

@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { fromDocument, isPlain, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
+import { fromDocument, fromExactJson, isPlain, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
 import { DocumentBytes } from '../../document/document-bytes.ts'
 import type { DocumentWriter } from '../../document/document-writer.ts'
 import { type Bytes, type Key, toKey, Word } from '../../document/word.ts'
@@ -7,6 +7,8 @@ import { type Bytes, type Key, toKey, Word } from '../../document/word.ts'
 const [quote, comma, zero, openBracket, backslash, closeBracket, openBrace, closeBrace] = [
   34, 44, 48, 91, 92, 93, 123, 125,
 ] as const
+const textOf = ({ buffer, byteOffset, length }: Uint8Array) =>
+  Buffer.from(buffer, byteOffset, length).toString()
 const asciiOf = (text: string) => new TextEncoder().encode(text)
 const trueText = toKey(asciiOf('true'))
 const falseText = toKey(asciiOf('false'))
@@ -125,8 +127,9 @@ export class JsonWriter extends DocumentBytes implements DocumentWriter {
     this.to.bytes(prepared)
   }
 
-  read(document: Uint8Array) {
-    return fromDocument(parseJson(Buffer.from(document).toString()) as { [key: string]: Value })
+  read(document: Uint8Array, exact?: Uint8Array) {
+    const value = exact ? fromExactJson(textOf(exact)) : parseJson(textOf(document))
+    return fromDocument(value as { [key: string]: Value })
   }
 
   /** Comma and key. Makes room for `more` bytes behind them. */

@@ -133,6 +133,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     alerts: createAlertStore(reading, (task) => writer.alert(task)),
     following: { isShared: false, keptMs: Number.POSITIVE_INFINITY },
     documents: new JsonWriter(),
+    encoderUrl: workerUrl('./sqlite/encode-document'),
     notes: {
       read: (name) =>
         guarded(() => {

@@ -50,20 +50,31 @@ export const createRows = (): Rows => ({
 /** Adds the event, or says why it cannot be kept. */
 export function addRow(rows: Rows, event: Event, isRest = false): string | undefined {
   if (event instanceof EncodedEvent && event.run.writer.form === 'json') {
-    const json = event.run.bytes.toString('utf8', event.start, event.end)
-    return pushRow(rows, event, { json, exact: undefined, archivedAt: undefined, isRest })
+    const { run, start, end, exactEnd } = event
+    const json = run.bytes.toString('utf8', start, end)
+    const exact = exactEnd === undefined ? undefined : run.bytes.toString('utf8', end, exactEnd)
+    return pushRow(rows, event, { json, exact, archivedAt: archiveMsOf(event), isRest })
   }
-  const date = event.archived_at === null ? undefined : toDateMs(event.archived_at)
-  const archivedAt = date === undefined ? undefined : Number(date)
+  const written = toText(event)
+  const refused = pushRow(rows, event, { ...written, isRest })
+  if (refused === undefined && isRest && written.archivedAt === undefined) keepEventJson(event, written.json)
+  return refused
+}
+
+function archiveMsOf({ archived_at }: Event): number | undefined {
+  const date = archived_at === null ? undefined : toDateMs(archived_at)
+  return date === undefined ? undefined : Number(date)
+}
+
+/** The columns of a row that hold the document. */
+export function toText(event: Event): Omit<Written, 'isRest'> {
+  const archivedAt = archiveMsOf(event)
   const document = toDocument(event)
   // A date, as MongoDB keeps it: milliseconds.
   if (archivedAt !== undefined) document.archived_at = toDateText(archivedAt)
   const json = toJson(document)
   const plain = isPlain(event.event_data) && (event.otel === undefined || isPlain(event.otel as Value))
-  const exact = plain ? undefined : toExactJson(document)
-  const refused = pushRow(rows, event, { json, exact, archivedAt, isRest })
-  if (refused === undefined && isRest && archivedAt === undefined) keepEventJson(event, json)
-  return refused
+  return { json, exact: plain ? undefined : toExactJson(document), archivedAt }
 }
 
 interface Written {
