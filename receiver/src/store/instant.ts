@@ -39,7 +39,8 @@ function isMinuteAt(text: DataView, from: number): boolean {
     text.getUint8(from) === lastMinute.getUint8(0)
   if (isLast) return true
   const ms = Date.parse(`${sliceOf(text, from, from + minuteLength)}00Z`)
-  if (Number.isNaN(ms)) return false
+  // The parser takes 30 February for 2 March.
+  if (Number.isNaN(ms) || new Date(ms).getUTCDate() !== digitsAt(text, from + 8, from + 10)) return false
   for (let at = 0; at < minuteLength; at++) lastMinute.setUint8(at, text.getUint8(from + at))
   lastMinuteMs = ms
   return true

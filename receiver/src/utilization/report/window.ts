@@ -18,6 +18,10 @@ export function parseTime(text: string): number {
   const bad = () => new EventError('EVT_INVALID', `Invalid isoformat string: '${text}'`)
   // Unix times, which events may carry, are none here.
   if (!/^\d{4}-\d\d-\d\d/.test(text)) throw bad()
+  const [year, month, day] = text.slice(0, 10).split('-').map(Number) as [number, number, number]
+  if (month < 1 || month > 12) throw new EventError('EVT_INVALID', 'month must be in 1..12')
+  if (day < 1 || day > new Date(Date.UTC(year, month, 0)).getUTCDate())
+    throw new EventError('EVT_INVALID', 'day is out of range for month')
   const micros = toMicros(text.replace(/[zZ]$/, 'Z'))
   if (Number.isNaN(micros)) throw bad()
   return micros

@@ -1,9 +1,8 @@
 import type { Mark, Run, State } from './entity.ts'
-import type { History } from './history.ts'
-import { type Interval, intervalsOf, type Totals, totalsOf, type Window } from './interval.ts'
+import { type Interval, knownIntervals, type Totals, totalsOf, type Window } from './interval.ts'
 import { type Seen, seeExperiments, seeNode } from './original.ts'
 import type { Filter } from './parameter.ts'
-import { workcellOf } from './select.ts'
+import { type Known, knownOf, workcellOf } from './select.ts'
 import { compareSignals } from './signal.ts'
 import type { Row } from './table.ts'
 
@@ -24,6 +23,7 @@ export const reasons = {
   pause_not_read: 'the original counts a paused experiment as running',
   start_not_read:
     'the original takes the node for active only from its node_start on, or not after its node_stop',
+  silent: 'nothing was heard of it for a day: the original takes it to be as it was last',
   overlapping_sessions: 'sessions overlap: the original counts the time once for each',
   other: 'for another reason',
 } as const
@@ -63,11 +63,12 @@ const maxEventIds = 20
 
 /** Holds the original's report against the engine, for each node and for the experiments together. */
 export function compare(
-  history: History,
+  sources: Known,
   sessions: readonly ReportedSession[],
   window: Window,
   { filter, checkTime }: { filter: Filter; checkTime: () => void },
 ): Comparison[] {
+  const { history } = sources
   const actionsOf = new Map<string, Mark[]>()
   const experiments: Run[] = []
   const nodes: { id: string; name: string | undefined }[] = []
@@ -111,7 +112,9 @@ export function compare(
         ? seeNode(node?.marks, actionsOf.get(id) ?? [], session)
         : [{ start: session.start, end: session.end, state: 'none' }]
     })
-    const exact = node ? intervalsOf(node.last, window) : [{ ...nothing, ...window }]
+    const exact = node
+      ? knownIntervals(node, node.last, knownOf(sources, node), window)
+      : [{ ...nothing, ...window }]
     found.push({
       kind: 'node',
       id,
@@ -130,7 +133,7 @@ export function compare(
         session,
       )
     })
-    const exact = uniteRuns(experiments, window)
+    const exact = uniteRuns(sources, experiments, window)
     const original = { busy: active, idle: length - active }
     found.push({
       kind: 'experiments',
@@ -247,6 +250,7 @@ function reasonOf(
   if (seen === 'none' && (state === 'down' || state === 'unknown')) return undefined
   // Experiments that do not run are nothing to the original.
   if (kind === 'experiments' && seen === 'idle' && state !== 'busy') return undefined
+  if (exact.cause === 'silent') return 'silent'
   if (type === null) return 'default_active'
   if (promoted) return 'stored_as_log'
   if (kind === 'experiments' && state === 'down') return 'pause_not_read'
@@ -286,10 +290,10 @@ function subtract({ start, end }: Window, covered: readonly Window[]): Window[] 
 }
 
 /** Experiments together: busy while one runs, down while one is paused and none runs, else idle. */
-function uniteRuns(runs: readonly Run[], window: Window): Interval[] {
+function uniteRuns(sources: Known, runs: readonly Run[], window: Window): Interval[] {
   const edges: { at: number; by: number; interval: Interval }[] = []
   for (const run of runs)
-    for (const interval of intervalsOf(run.last, window)) {
+    for (const interval of knownIntervals(run, run.last, knownOf(sources, run), window)) {
       if (interval.state !== 'busy' && interval.state !== 'down') continue
       edges.push({ at: interval.start, by: 1, interval }, { at: interval.end, by: -1, interval })
     }

@@ -1,6 +1,8 @@
 import type { Entity, Run, Standing } from './entity.ts'
 import type { History } from './history.ts'
-import { refreshStale } from './place.ts'
+import { hear, refreshStale } from './place.ts'
+import { loseNode, takeReach } from './reach.ts'
+import { answerRequest, endRequests, takeRequestWord } from './request.ts'
 import { advanceRun, learnLinks, loseRun, refreshWorkflow } from './run.ts'
 import { compareSignals, type Signal } from './signal.ts'
 
@@ -18,7 +20,9 @@ export function takeSignal(history: History, signal: Signal): void {
   if (subject === undefined) history.note('no_id', signal.id)
   else if (kind === 'node' || kind === 'workcell' || kind === 'lab')
     takeStanding(history, history.standing(kind, subject), signal)
-  else {
+  else if (takeRequestWord(history, signal)) {
+    // It is no run by itself.
+  } else {
     const run = history.run(kind, subject, signal.at, signal.isAnonymous)
     run.name ??= signal.name
     run.user ??= signal.user
@@ -28,25 +32,49 @@ export function takeSignal(history: History, signal: Signal): void {
     else if (kind === 'action') takeAction(history, run, signal)
     else takeRun(history, run, signal)
   }
+  nameThings(history, signal)
   refreshStale(history, signal)
 }
 
-function markEntity(entity: Entity, { mark, at, id, key, links }: Signal): void {
+/** Names that an event gives of others than its subject. */
+function nameThings(history: History, { named, announced, links }: Signal): void {
+  const name = (kind: 'node' | 'workcell', id: string | undefined, text: string) => {
+    const thing = id === undefined ? undefined : history.find(kind, id)
+    if (!thing || thing.name !== undefined) return
+    history.touch(thing)
+    thing.name = text
+  }
+  for (const one of announced ?? []) if (one.kind !== 'workflow') name(one.kind, one.id, one.name)
+  if (named?.node !== undefined) name('node', links.node_id, named.node)
+  if (named?.workcell !== undefined) name('workcell', links.workcell_id, named.workcell)
+}
+
+/** The original knows nodes by what the event says, be it a name. */
+function markEntity(entity: Entity, { mark, at, id, key, links, named }: Signal): void {
   if (mark === undefined) return
-  entity.marks = { at, id, isStart: mark === 'start', node: links.node_id, key, previous: entity.marks }
+  const node = named?.node ?? links.node_id
+  entity.marks = { at, id, isStart: mark === 'start', node, key, previous: entity.marks }
 }
 
 function takeStanding(history: History, standing: Standing, signal: Signal): void {
-  const { kind, what, report, links } = signal
+  const { kind, what, report, links, saying } = signal
   standing.name ??= signal.name
   markEntity(standing, signal)
   if (kind === 'node') standing.workcellId ??= links.workcell_id
-  if (what === 'start' || what === 'stop') {
+  if (kind === 'workcell') takeReach(history, standing, signal)
+  if (saying === 'alive' || saying === 'nodes_retried') hear(history, standing)
+  else if (saying === 'node_disconnected') loseNode(history, standing, signal)
+  else if (saying === 'node_locked' || saying === 'node_unlocked') {
+    standing.flags = standing.flags.filter((flag) => flag !== 'locked')
+    if (saying === 'node_locked') standing.flags = [...standing.flags, 'locked']
+    standing.up = true
+  } else if (what === 'start' || what === 'stop') {
     // Nothing outlives the process that ran it.
     for (const run of history.openBelow(`${kind}:${standing.id}`)) loseRun(history, run, signal)
     standing.up = what === 'start'
     standing.flags = []
     standing.listed = []
+    standing.requests = standing.requests.map((request) => ({ ...request, isOpen: false }))
   } else if (what === 'error') {
     if (!standing.flags.includes('errored')) standing.flags = [...standing.flags, 'errored']
   } else if (what === 'status_update') {
@@ -82,11 +110,14 @@ function takeRun(history: History, run: Run, signal: Signal): boolean {
   // What only its end places somewhere was never busy there.
   if (typeof phase !== 'object') learnLinks(history, run, signal)
   const counts = advanceRun(history, run, phase, signal)
+  // How it went the experiment itself says in a moment.
+  if (counts && signal.saying === 'experiment_over') run.isLost = true
   learnLinks(history, run, signal)
   return counts
 }
 
-function takeAction(history: History, action: Run, signal: Signal): void {
+function takeAction(history: History, action: Run, said: Signal): void {
+  const signal = said.saying === 'action_requested' ? said : answerRequest(history, action, said)
   const counts = takeRun(history, action, signal)
   const { workflow_id } = signal.links
   if (!counts || signal.phase !== 'running' || workflow_id === undefined) return
@@ -97,7 +128,20 @@ function takeAction(history: History, action: Run, signal: Signal): void {
 }
 
 function takeWorkflow(history: History, workflow: Run, signal: Signal): void {
-  const { phase, what } = signal
+  const { phase, what, saying } = signal
+  if (saying === 'workflow_belongs') {
+    learnLinks(history, workflow, signal)
+    return
+  }
+  if (saying === 'steps_failed') {
+    for (const step of history.openBelow(`workflow:${workflow.id}`)) {
+      history.touch(step)
+      takeStep(history, step, { ...signal, kind: 'step', what: 'failed', phase: { over: 'failed' } })
+    }
+    return
+  }
+  // Before its start it was only prepared.
+  if (workflow.last === undefined) workflow.heardAt = signal.at
   if (typeof phase === 'object') {
     takeRun(history, workflow, signal)
     return
@@ -123,10 +167,12 @@ function takeStep(history: History, step: Run, signal: Signal): void {
   // Before the step moves it: where a workflow belongs is known when its work begins.
   if (workflow_id !== undefined) learnLinks(history, history.run('workflow', workflow_id, signal.at), signal)
   const counts = takeRun(history, step, signal)
+  if (typeof signal.phase === 'object') endRequests(history, step, signal)
   if (!counts || workflow_id === undefined) return
   const workflow = history.run('workflow', workflow_id, signal.at)
   workflow.stepsSeen = true
-  workflow.stepFailed = what === 'failed'
+  workflow.stepFailed =
+    what === 'failed' || (typeof signal.phase === 'object' && signal.phase.over === 'failed')
   if (what === 'start') workflow.workedAt ??= signal.at
   refreshWorkflow(history, workflow, signal)
 }

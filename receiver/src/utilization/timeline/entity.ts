@@ -36,6 +36,7 @@ export type Cause =
   | 'ready'
   | 'step_failed'
   | 'unclear'
+  | 'silent'
   | 'over'
   | Flag
 
@@ -73,6 +74,29 @@ export interface Standing extends Common {
   /** Busy runs inside it. */
   running: number
   workcellId: string | undefined
+  /** For nodes: what workcells want of it. */
+  requests: readonly Request[]
+  /** For nodes: when a workcell last failed to reach it. */
+  lostAt: number
+  /** For workcells: the nodes that it does not reach, and when it last tried them again. */
+  lostNodes: readonly string[]
+  retriedAt: number | undefined
+}
+
+/**
+ * A workcell gives its request for an action an id of its own, and the node answers under another: what the node does next
+ * belongs to the request. A node that never speaks for itself is taken at the workcell's word: then the request is the run.
+ */
+export interface Request {
+  readonly at: number
+  readonly actionId: string
+  readonly name: string | undefined
+  readonly links: Links
+  /** The run that it became: its own, or that under which the node answered. */
+  readonly runId: string | undefined
+  readonly isRun: boolean
+  /** Nothing answered yet, and something still may. */
+  readonly isOpen: boolean
 }
 
 /** A campaign, an experiment, a workflow, a step or an action. */
@@ -80,7 +104,7 @@ export interface Run extends Common {
   readonly kind: RunKind
   /** Its id was made up from others, so several lives may share it. */
   readonly isAnonymous: boolean
-  readonly heardAt: number
+  heardAt: number
   /** The first instant at which work on it was seen. */
   workedAt: number | undefined
   hasRun: boolean
@@ -98,6 +122,9 @@ export interface Run extends Common {
   declared: 'queued' | 'started' | 'running' | 'paused'
   /** For steps: the node that it names. */
   nodeName: string | undefined
+  /** For steps: the node that was asked for its actions, and those. */
+  requestedOf: string | undefined
+  actionIds: readonly string[]
 }
 
 export interface Links {

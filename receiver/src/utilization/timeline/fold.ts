@@ -1,5 +1,7 @@
 import { takeSignal } from './engine.ts'
+import { createHearing, type Hearing } from './hearing.ts'
 import { createHistory, type History } from './history.ts'
+import { createIdentity } from './identity.ts'
 import { type TimelineEvent, toSignal } from './reader.ts'
 import { compareSignals, type Place, type Signal } from './signal.ts'
 
@@ -15,6 +17,8 @@ export interface TimelineFold {
   reset(options?: { keepsAll?: boolean }): void
   /** Valid after `settle`, until the next `add`. */
   readonly history: History
+  /** When anything was heard of whom. */
+  readonly hearing: Hearing
   /** Time of the first and of the last event of all, whatever it speaks of. */
   readonly bounds: { first: number; last: number } | undefined
   /** Events whose time could not be read: how many, and the first of them. */
@@ -44,6 +48,10 @@ export function createTimelineFold({
   epochSignals = 1000,
 }: TimelineFoldOptions = {}): TimelineFold {
   let history = createHistory({ epochSignals })
+  let identity = createIdentity()
+  let hearing = createHearing()
+  // What was learned since changes the meaning of signals from here on.
+  let changedFrom: number | undefined
   let held: Signal[] = []
   let remembered: Signal[] = []
   // The last signal that is applied and not remembered any more.
@@ -59,7 +67,9 @@ export function createTimelineFold({
     held.sort(compareSignals)
     const due = held.slice(0, count)
     held = held.slice(count)
-    const first = due[0]
+    let first: Place | undefined = due[0]
+    if (changedFrom !== undefined && !(first && first.at < changedFrom)) first = { at: changedFrom, id: '' }
+    changedFrom = undefined
     if (first === undefined) return
     let late: Signal[] = []
     if (history.place && compareSignals(first, history.place) <= 0) {
@@ -72,7 +82,7 @@ export function createTimelineFold({
       late = remembered.splice(from)
     }
     for (const signal of merge(late, due)) {
-      takeSignal(history, signal)
+      takeSignal(history, identity.resolve(signal))
       remembered.push(signal)
     }
     if (remembered.length <= rememberedSignals * 2) return
@@ -95,6 +105,9 @@ export function createTimelineFold({
     get history() {
       return history
     },
+    get hearing() {
+      return hearing
+    },
     get unread() {
       return unread
     },
@@ -108,12 +121,20 @@ export function createTimelineFold({
         if (!Number.isNaN(micros)) bounds = { first: micros, last: micros }
       } else if (micros < bounds.first) bounds.first = micros
       else if (micros > bounds.last) bounds.last = micros
+      if (!Number.isNaN(micros))
+        for (const key of ['node_id', 'workcell_id', 'lab_id', 'experiment_id'] as const) {
+          const id = event.source(key)
+          if (id !== undefined) hearing.hear(intern(id), micros)
+        }
       const signal = toSignal(event, intern)
       if (signal === undefined) return
       if (Number.isNaN(signal.at)) {
         if (unread.count++ < maxUnreadIds) unread.eventIds.push(signal.id)
         return
       }
+      const changed = identity.learn(signal)
+      if (changed !== undefined) changedFrom = Math.min(changedFrom ?? changed, changed)
+      if (signal.links.experiment_id !== undefined) hearing.hear(signal.links.experiment_id, micros)
       held.push(signal)
       if (!keepsAll && held.length >= heldSignals * 2) apply(held.length - heldSignals)
     },
@@ -124,6 +145,9 @@ export function createTimelineFold({
     },
     reset(options = {}) {
       history = createHistory({ epochSignals })
+      identity = createIdentity()
+      hearing = createHearing()
+      changedFrom = undefined
       held = []
       remembered = []
       forgotten = undefined

@@ -145,6 +145,10 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
         listed: [],
         running: 0,
         workcellId: undefined,
+        requests: [],
+        lostAt: Number.NEGATIVE_INFINITY,
+        lostNodes: [],
+        retriedAt: undefined,
       })
     },
     run(kind, id, heardAt, isAnonymous = false) {
@@ -175,6 +179,8 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
         stepFailed: false,
         declared: 'queued',
         nodeName: undefined,
+        requestedOf: undefined,
+        actionIds: [],
       })
     },
     touch,

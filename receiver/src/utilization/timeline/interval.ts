@@ -1,5 +1,6 @@
 import type { EventType } from '@madsci-events/sdk/event'
 import { type Cause, type Entity, isRun, type State, type Stretch, states } from './entity.ts'
+import { silentMicros, uniteSpans } from './span.ts'
 
 /** Microseconds since 1970, UTC: from `start` on, before `end`. */
 export interface Window {
@@ -55,6 +56,59 @@ export function intervalsOf(last: Stretch | undefined, window: Window): Interval
     })
   }
   return found.reverse()
+}
+
+/**
+ * The same, but unknown where nothing was heard for long. What says that it stopped needs say no more, and what its own end
+ * bounds was so all the time.
+ */
+export function knownIntervals(
+  entity: Entity,
+  last: Stretch | undefined,
+  known: readonly Window[],
+  window: Window,
+): Interval[] {
+  const found: Interval[] = []
+  for (const interval of intervalsOf(last, window)) {
+    const { state, cause, endType, isOpen, since } = interval
+    const isBounded = isRun(entity)
+      ? !isOpen && !entity.isLost
+      : state === 'busy' && /_(complete|failed|change|abort)$/.test(endType ?? '')
+    if (isBounded || state === 'unknown' || cause === 'stopped' || cause === 'disconnected') {
+      found.push(interval)
+      continue
+    }
+    // The event that began it was heard, wherever it came from.
+    const spans = uniteSpans([...known, { start: since, end: since + silentMicros }])
+    let at = interval.start
+    const push = (end: number, isKnown: boolean) => {
+      if (end <= at) return
+      const isLast = end === interval.end
+      found.push({
+        ...interval,
+        ...(!isKnown && {
+          state: 'unknown' as const,
+          cause: 'silent' as const,
+          begunBy: null,
+          type: null,
+          promoted: false,
+        }),
+        ...(!isLast && { endedBy: null, isOpen: false, endType: null, endPromoted: false }),
+        start: at,
+        end,
+        since: at === interval.start ? since : at,
+      })
+      at = end
+    }
+    for (const span of spans) {
+      if (span.end <= at) continue
+      if (span.start >= interval.end) break
+      push(Math.min(span.start, interval.end), false)
+      push(Math.min(span.end, interval.end), true)
+    }
+    push(interval.end, false)
+  }
+  return found
 }
 
 /** Microseconds in each state; `wall` is their sum, always. */

@@ -1,6 +1,7 @@
 import type { Mark } from './entity.ts'
 import type { Window } from './interval.ts'
 import { compareSignals } from './signal.ts'
+import { uniteSpans } from './span.ts'
 
 /** How the original sees a part of a session: a node is active or not, and busy or not; experiments run or do not. */
 export interface Seen extends Window {
@@ -90,7 +91,7 @@ function paint(session: Window, active: readonly Window[], busy: readonly Window
   const sorted = [...new Set(edges)]
     .filter((at) => at >= session.start && at <= session.end)
     .sort((a, b) => a - b)
-  const [activeSpans, busySpans] = [unite(active), unite(busy)]
+  const [activeSpans, busySpans] = [uniteSpans(active), uniteSpans(busy)]
   const seen: Seen[] = []
   let [a, b] = [0, 0]
   for (let index = 0; index + 1 < sorted.length; index++) {
@@ -104,15 +105,4 @@ function paint(session: Window, active: readonly Window[], busy: readonly Window
     else seen.push({ start, end, state })
   }
   return seen
-}
-
-/** Spans that overlap or touch as one. */
-function unite(spans: readonly Window[]): Window[] {
-  const found: Window[] = []
-  for (const { start, end } of [...spans].sort((x, y) => x.start - y.start)) {
-    const last = found.at(-1)
-    if (last && start <= last.end) last.end = Math.max(last.end, end)
-    else found.push({ start, end })
-  }
-  return found
 }

@@ -134,15 +134,19 @@ export function parseReportParameters(given: {
 
 /**
  * The window of a report. Both bounds: as they are; one: a day from or up to it; none: from the first event to the last, a
- * minute more on both sides; without any event the last day.
+ * minute more on both sides; without any event the last day. It ends now at the latest: after that nothing is known.
  */
 export function toWindow(
   { start, end }: Pick<ReportParameters, 'start' | 'end'>,
   bounds: { first: number; last: number } | undefined,
   nowMicros: number,
 ): Window {
-  if (start !== undefined) return { start, end: end ?? start + dayMicros }
-  if (end !== undefined) return { start: end - dayMicros, end }
-  if (bounds === undefined) return { start: nowMicros - dayMicros, end: nowMicros }
-  return { start: bounds.first - 60e6, end: bounds.last + 60e6 }
+  const asked = (): Window => {
+    if (start !== undefined) return { start, end: end ?? start + dayMicros }
+    if (end !== undefined) return { start: end - dayMicros, end }
+    if (bounds === undefined) return { start: nowMicros - dayMicros, end: nowMicros }
+    return { start: bounds.first - 60e6, end: bounds.last + 60e6 }
+  }
+  const window = asked()
+  return { start: Math.min(window.start, nowMicros), end: Math.min(window.end, nowMicros) }
 }

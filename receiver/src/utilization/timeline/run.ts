@@ -59,6 +59,8 @@ export function moveRun(
   signal: Signal,
 ): void {
   const was = { busy: isBusy(run), open: run.last !== undefined && !isOver(run) }
+  // It ended by itself: it went on while nobody reached its node.
+  if (state === 'over' && !run.isLost && run.last?.cause === 'disconnected') run.last = run.last.previous
   setState(run, state, cause, signal)
   const open = !isOver(run)
   if (open !== was.open)

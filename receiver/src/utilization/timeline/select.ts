@@ -1,4 +1,5 @@
-import { type Entity, isRun, type Run, type Standing, type Stretch } from './entity.ts'
+import { type Entity, isRun, type Links, type Run, type Standing, type Stretch } from './entity.ts'
+import type { Hearing } from './hearing.ts'
 import type { History } from './history.ts'
 import type { Window } from './interval.ts'
 import { type Kind, kinds } from './kind.ts'
@@ -8,13 +9,15 @@ import type { Filter } from './parameter.ts'
 export interface Selected {
   entity: Entity
   last: Stretch | undefined
+  /** When something was heard of where it is. */
+  known: readonly Window[]
 }
 
 const rank = new Map(kinds.map((kind, index) => [kind as Kind, index]))
 
 /** The things that a report speaks of, by kind and id. */
 export function selectEntities(
-  history: History,
+  { history, hearing }: Known,
   filter: Filter,
   window: Window,
   checkTime = () => {},
@@ -24,13 +27,27 @@ export function selectEntities(
   for (const entity of history.entities.values()) {
     if (seen++ % 1024 === 0) checkTime()
     if (!filter.kinds.includes(entity.kind) || !touches(entity, window)) continue
-    if (isWanted(history, entity, filter)) found.push({ entity, last: entity.last })
+    if (isWanted(history, entity, filter))
+      found.push({ entity, last: entity.last, known: knownOf({ history, hearing }, entity) })
   }
   return found.sort(
     (a, b) =>
       rank.get(a.entity.kind)! - rank.get(b.entity.kind)! ||
       (a.entity.id < b.entity.id ? -1 : a.entity.id > b.entity.id ? 1 : 0),
   )
+}
+
+/** What the reports read. */
+export interface Known {
+  readonly history: History
+  readonly hearing: Hearing
+}
+
+/** When something was heard of a thing, or of where it is: its node, its workcell, its laboratory. */
+export function knownOf({ history, hearing }: Known, entity: Entity): Window[] {
+  const places: Links = isRun(entity) ? entity.links : { node_id: entity.id }
+  const experiment = entity.kind === 'experiment' ? entity.id : places.experiment_id
+  return hearing.spansOf([places.node_id, workcellOf(history, entity), places.lab_id, experiment])
 }
 
 /** True for things that are always there, and for runs whose life has a part in the window. */

@@ -1,4 +1,5 @@
 import type { EventType, Source } from '@madsci-events/sdk/event'
+import type { Saying } from './emission.ts'
 import type { Kind } from './kind.ts'
 import type { Phase, StatusReport } from './status.ts'
 
@@ -25,6 +26,20 @@ export interface Signal {
   readonly user: string | undefined
   /** The node that a step names. */
   readonly nodeName: string | undefined
+  /** What MADSci's own programs mean by it beyond its type. */
+  readonly saying: Saying | undefined
+  /** Names that stand in `links` and `subject` in place of ids. */
+  readonly named: Named | undefined
+  /** Names that the event gives together with their ids. */
+  readonly announced: readonly Announcement[] | undefined
+  /** The thing itself speaks: a node of what it does. */
+  readonly isOwn: boolean
+  /** Nodes that a workcell lists, by name. */
+  readonly nodes: readonly string[] | undefined
+  /** The outcome of a step is said, not only that it is over. */
+  readonly isClear: boolean
+  /** A workcell asks for an action of a node that does not speak for itself: the request is the run. */
+  readonly isBelieved: boolean
   /** What it says of a run. */
   readonly phase: Phase | undefined
   /** What the original reads of it: it knows starts and ends of nodes, experiments and action_status_change, not in logs. */
@@ -33,6 +48,18 @@ export interface Signal {
   readonly key: string | undefined
   /** What a node, a workcell or a laboratory says of itself. */
   readonly report: StatusReport | undefined
+}
+
+export interface Named {
+  node?: string
+  workcell?: string
+  workflow?: string
+}
+
+export interface Announcement {
+  readonly kind: keyof Named
+  readonly name: string
+  readonly id: string
 }
 
 /** A place in the order of signals. */

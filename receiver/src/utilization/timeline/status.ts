@@ -50,7 +50,7 @@ const words: { [word: string]: Flag | 'fine' } = {
 export function parseStatus(data: { [key: string]: Value }): StatusReport | undefined {
   for (const place of [data.status, data.node_status, data.state, data]) {
     if (typeof place === 'string') {
-      const text = place.trim().toLowerCase()
+      const text = toWord(place)
       const word = Object.hasOwn(words, text) ? words[text] : undefined
       if (word !== undefined) return { flags: word === 'fine' ? [] : [word] }
     } else if (isObject(place)) {
@@ -75,6 +75,14 @@ function parseFlags(status: { [key: string]: Value }): StatusReport | undefined 
   const list = status.running_actions
   if (!Array.isArray(list)) return known ? { flags } : undefined
   return { flags, runningActions: list.flatMap((id) => toText(id) ?? []) }
+}
+
+/** Python writes a member of an enum as `ActionStatus.CANCELLED`. */
+function toWord(text: string): string {
+  return text
+    .trim()
+    .toLowerCase()
+    .replace(/^\w+\.(?=\w+$)/, '')
 }
 
 export type Outcome = 'completed' | 'failed' | 'cancelled' | 'unknown'
@@ -104,7 +112,7 @@ const phases: { [word: string]: Phase } = {
 /** The phase of an action or a workflow that `status` names: a word, or the flags of MADSci's WorkflowStatus. */
 export function parsePhase(status: Value | undefined): Phase | undefined {
   if (typeof status === 'string') {
-    const word = status.trim().toLowerCase()
+    const word = toWord(status)
     return Object.hasOwn(phases, word) ? phases[word] : undefined
   }
   if (!isObject(status)) return undefined

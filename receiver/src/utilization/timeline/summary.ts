@@ -5,14 +5,14 @@ import {
   addTotals,
   emptyTotals,
   type Interval,
-  intervalsOf,
+  knownIntervals,
   lifeOf,
   type Totals,
   totalsOf,
   type Window,
 } from './interval.ts'
 import type { Filter } from './parameter.ts'
-import { experimentOf, selectEntities, userOf, workcellOf } from './select.ts'
+import { experimentOf, type Known, selectEntities, userOf, workcellOf } from './select.ts'
 import type { Row } from './table.ts'
 import type { Bucket, Zone } from './zone.ts'
 
@@ -78,11 +78,12 @@ export interface SummaryOptions {
 
 /** Figures for each node, workcell, laboratory, user, experiment or type of workflow, by name and id. */
 export function summarize(
-  history: History,
+  sources: Known,
   filter: Filter,
   window: Window,
   options: SummaryOptions,
 ): SummaryItem[] {
+  const { history } = sources
   const { by, checkTime = () => {} } = options
   const groups = new Map<string, Group>()
   const groupOf = (id: string, name?: string): Group => {
@@ -107,19 +108,19 @@ export function summarize(
     return made
   }
 
-  for (const { entity, last } of selectEntities(history, filter, window, checkTime)) {
+  for (const { entity, last, known } of selectEntities(sources, filter, window, checkTime)) {
     checkTime()
     if (entity.kind === by) {
       const group = groupOf(entity.id, entity.name)
       group.thing = entity
-      group.intervals = intervalsOf(last, window)
+      group.intervals = knownIntervals(entity, last, known, window)
       group.totals = totalsOf(group.intervals)
     }
     if (!isRun(entity) || (entity.kind !== 'workflow' && entity.kind !== 'action')) continue
     const key = keyOf(history, entity, by)
     if (key === undefined) continue
     const group = groupOf(key, by === 'workflow_type' ? key : undefined)
-    const intervals = intervalsOf(last, window)
+    const intervals = knownIntervals(entity, last, known, window)
     const totals = totalsOf(intervals)
     if (entity.kind === 'action') group.nodeBusy += totals.busy
     if (entity.kind !== (by === 'node' ? 'action' : 'workflow')) continue

@@ -111,7 +111,7 @@ const prepare: { [report: string]: (parameters: ReportParameters) => void } = {
 function timelineReport(sources: Sources): ReportAnswer {
   const { fold, checkTime, window, parameters } = sources
   const { zone, format, filter, limit, cursor } = parameters
-  const selected = selectEntities(fold.history, filter, window, checkTime)
+  const selected = selectEntities(fold, filter, window, checkTime)
   if (format !== 'json') {
     const rows = timelineRows(selected, window, zone)
     return toTable('timeline', format, timelineColumns, limit === undefined ? rows : take(rows, limit))
@@ -138,7 +138,7 @@ function summaryReport(sources: Sources): ReportAnswer {
     )
     parameters.check()
   }
-  const items = summarize(fold.history, filter, window, { by, bucket, zone, checkTime })
+  const items = summarize(fold, filter, window, { by, bucket, zone, checkTime })
   if (format === 'json') return toJson({ ...toMetadata(sources), by, items })
   const rows = [...summaryRows(items)]
   return toTable('summary', format, Object.keys(rows[0] ?? { id: null, name: null }), rows)
@@ -147,7 +147,7 @@ function summaryReport(sources: Sources): ReportAnswer {
 function waitReport(sources: Sources): ReportAnswer {
   const { fold, checkTime, window, parameters } = sources
   const { zone, format, filter, limit } = parameters
-  const waits = findWaits(fold.history, filter, window, checkTime)
+  const waits = findWaits(fold, filter, window, checkTime)
   if (format !== 'json')
     return toTable(
       'waits',
@@ -171,7 +171,7 @@ function waitReport(sources: Sources): ReportAnswer {
 function compareReport(sources: Sources, sessions: readonly ReportedSession[]): ReportAnswer {
   const { fold, checkTime, window, parameters } = sources
   const { format, filter, limit } = parameters
-  const comparisons = compare(fold.history, sessions, window, { filter, checkTime })
+  const comparisons = compare(fold, sessions, window, { filter, checkTime })
   if (format !== 'json') {
     const rows = compareRows(comparisons)
     return toTable('compare', format, compareColumns, limit === undefined ? rows : take(rows, limit))

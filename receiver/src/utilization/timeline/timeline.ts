@@ -1,7 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { type Entity, isRun } from './entity.ts'
 import type { History } from './history.ts'
-import { type Interval, intervalsOf, type Totals, totalsOf, type Window } from './interval.ts'
+import { type Interval, knownIntervals, type Totals, totalsOf, type Window } from './interval.ts'
 import { type Kind, kinds } from './kind.ts'
 import { experimentOf, type Selected, userOf, workcellOf } from './select.ts'
 import type { Row } from './table.ts'
@@ -92,8 +92,8 @@ export function describeEntity(
 
 /** Every interval as a row, one after another. */
 export function* timelineRows(selected: Iterable<Selected>, window: Window, zone: Zone): Generator<Row> {
-  for (const { entity, last } of selected)
-    for (const interval of intervalsOf(last, window))
+  for (const { entity, last, known } of selected)
+    for (const interval of knownIntervals(entity, last, known, window))
       yield { kind: entity.kind, id: entity.id, name: entity.name ?? null, ...toRow(interval, zone) }
 }
 
@@ -108,10 +108,10 @@ export function timelinePage(
   const from = cursor === undefined ? undefined : decodeCursor(cursor)
   const entities: TimelineEntity[] = []
   let left = limit
-  for (const { entity, last } of selected) {
+  for (const { entity, last, known } of selected) {
     checkTime()
     if (from && isBefore(entity, from)) continue
-    const all = intervalsOf(last, window)
+    const all = knownIntervals(entity, last, known, window)
     const isContinued = from && entity.kind === from.kind && entity.id === from.id
     const rest = isContinued ? all.filter(({ start }) => start >= from.start) : all
     if (rest.length === 0) continue

@@ -1,8 +1,8 @@
 import { isRun, type Run, type Standing } from './entity.ts'
 import type { History } from './history.ts'
-import { intervalsOf, lifeOf, type Totals, totalsOf, type Window } from './interval.ts'
+import { intervalsOf, knownIntervals, lifeOf, type Totals, totalsOf, type Window } from './interval.ts'
 import type { Filter } from './parameter.ts'
-import { selectEntities } from './select.ts'
+import { type Known, knownOf, selectEntities } from './select.ts'
 import type { Row } from './table.ts'
 import type { Zone } from './zone.ts'
 
@@ -34,8 +34,8 @@ const maxHolders = 5
  *
  * What for: the node of the step or the action that came next.
  */
-export function findWaits(history: History, filter: Filter, window: Window, checkTime = () => {}): Wait[] {
-  const index = indexRuns(history)
+export function findWaits(sources: Known, filter: Filter, window: Window, checkTime = () => {}): Wait[] {
+  const index = indexRuns(sources.history)
   const waits: Wait[] = []
   const add = (
     reason: Wait['reason'],
@@ -57,13 +57,13 @@ export function findWaits(history: History, filter: Filter, window: Window, chec
       ...gap,
       isOpen: to === undefined,
       node,
-      meanwhile: node && totalsOf(intervalsOf(node.last, gap)),
+      meanwhile: node && totalsOf(knownIntervals(node, node.last, knownOf(sources, node), gap)),
       holders: node ? index.holdersOf(node, gap, waiter) : [],
     })
   }
 
   // The node is what is waited for, and so no property of the waiter.
-  for (const { entity } of selectEntities(history, { ...filter, nodeId: undefined }, window, checkTime)) {
+  for (const { entity } of selectEntities(sources, { ...filter, nodeId: undefined }, window, checkTime)) {
     checkTime()
     if (!isRun(entity)) continue
     const { heardAt, workedAt, endedAt } = lifeOf(entity)!

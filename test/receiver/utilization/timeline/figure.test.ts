@@ -66,7 +66,7 @@ describe('figures of utilization', () => {
           if (repairs > 0) expect(found.mttr_seconds).toBeCloseTo(repairMicros / repairs / 1e6, 5)
         }
         for (const by of groupings)
-          for (const item of summarize(fold.history, filter, window, { by, bucket: 'hour', zone })) {
+          for (const item of summarize(fold, filter, window, { by, bucket: 'hour', zone })) {
             const { busy, idle, error, down, unknown, wall } = item.totals_us
             expect(busy + idle + error + down + unknown).toBe(wall)
             for (const state of ['busy', 'idle', 'error', 'down', 'unknown', 'wall'] as const)
@@ -76,7 +76,7 @@ describe('figures of utilization', () => {
             const { total, completed, failed, cancelled, unknown: lost, open } = item.runs
             expect(completed + failed + cancelled + lost + open).toBe(total)
           }
-        for (const { start, end, node, meanwhile, holders } of findWaits(fold.history, filter, window)) {
+        for (const { start, end, node, meanwhile, holders } of findWaits(fold, filter, window)) {
           expect(start).toBeLessThan(end)
           expect(start).toBeGreaterThanOrEqual(window.start)
           expect(end).toBeLessThanOrEqual(window.end)
