@@ -1,23 +1,24 @@
 import { context, diag } from '@opentelemetry/api'
-import { type ExportResult, ExportResultCode, suppressTracing } from '@opentelemetry/core'
-import { OTLPLogExporter as JsonExporter } from '@opentelemetry/exporter-logs-otlp-http'
+import { type ExportResult, suppressTracing } from '@opentelemetry/core'
+import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer'
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
-import { createAgent } from './agent.ts'
-import { withoutVariables } from './environment.ts'
+import { maxReplyBytes, readExportReply, readStatusMessage, showForeignReply, showText } from './event/export-reply.ts'
 import { decodeRuns } from './otlp/decode.ts'
-import { decodeReply, decodeStatus, encodeRequest, type Run } from './otlp/request.ts'
+import { encodeRequest, type Run } from './otlp/request.ts'
 import type { Settings } from './setting.ts'
-import { type Answer, createTransport } from './transport.ts'
-import { version } from './version.ts'
+import { type Answer, contentTypes, createTransport } from './transport.ts'
 
 /** How one request ended. */
 export type Outcome =
   /** The endpoint took them, except `rejected` of them, which it will never take. */
   | { kind: 'delivered'; rejected: number; message: string }
-  /** It may take them later; not before `retryAfterMs`, if it said so. */
-  | { kind: 'retry'; error: Error; retryAfterMs: number | undefined }
-  /** It will never take this request; if `divisible`, it may take a part of it. */
-  | { kind: 'refused'; error: Error; divisible: boolean }
+  /**
+   * It may take them later; not before `retryAfterMs`, if it said so. `isAnswer`: it answered something that says nothing
+   * about when, or whether (401, 404, 500, a page for people).
+   */
+  | { kind: 'retry'; error: Error; retryAfterMs: number | undefined; isAnswer?: boolean }
+  /** It will never take this request, but perhaps a part of it. */
+  | { kind: 'refused'; error: Error }
 
 export interface Exporter {
   /** Settles with what came of it, and never rejects. */
@@ -25,15 +26,23 @@ export interface Exporter {
   close(): Promise<void>
 }
 
-/** OTLP over HTTP: protobuf as it lies in the queue, JSON by OpenTelemetry's own exporter. */
+/** OTLP over HTTP: protobuf as it lies in the queue, JSON by OpenTelemetry's own serializer. */
 export function createOtlpExporter(settings: Settings): Exporter {
-  if (settings.protocol === 'http/json') return createJsonExporter(settings)
   const transport = createTransport(settings)
+  const isJson = settings.protocol === 'http/json'
   return {
     async send(runs) {
-      const body = encodeRequest(runs)
+      let body: Buffer<ArrayBuffer>
+      try {
+        body = isJson ? toJsonRequest(runs) : encodeRequest(runs)
+      } catch (error) {
+        // One record among them is to blame.
+        return { kind: 'refused', error: toError(error) }
+      }
       diag.debug(`madsci-events: ${body.length} bytes to be sent to ${settings.logsUrl}`)
-      return fromAnswer(await transport.send(body))
+      // Our own requests must make no spans, which would make logs, which would make requests.
+      const answer = await context.with(suppressTracing(context.active()), () => transport.send(body))
+      return fromAnswer(answer, contentTypes[settings.protocol])
     },
     async close() {
       transport.close()
@@ -41,53 +50,39 @@ export function createOtlpExporter(settings: Settings): Exporter {
   }
 }
 
-const retryStatus = new Set([429, 502, 503, 504])
+function toJsonRequest(runs: readonly Run[]): Buffer<ArrayBuffer> {
+  const bytes = JsonLogsSerializer.serializeRequest(decodeRuns(runs))
+  if (bytes === undefined) throw new Error('the records cannot be written as JSON')
+  return Buffer.from(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength)
+}
 
-function fromAnswer(answer: Answer): Outcome {
+// "Later", by OTLP.
+const laterStatuses = new Set([429, 502, 503, 504])
+// What is wrong with the address, the login or the server is mended some day, and no reason to lose events.
+const refusals = new Set([400, 413, 422])
+
+function fromAnswer(answer: Answer, requestType: string): Outcome {
   if (answer.kind === 'none') return { kind: 'retry', error: answer.error, retryAfterMs: undefined }
-  if (answer.kind === 'too-large') return { kind: 'refused', error: answer.error, divisible: false }
-  const { status, body, retryAfterMs } = answer
-  // A 200 with an unreadable body is a success all the same: it says that the request was taken.
-  if (status >= 200 && status < 300)
-    return { kind: 'delivered', rejected: 0, message: '', ...decodeReply(body) }
-  const error = new Error(`HTTP ${status} ${toReason(body)}`.trim())
-  if (retryStatus.has(status)) return { kind: 'retry', error, retryAfterMs }
-  return { kind: 'refused', error, divisible: status === 413 }
+  const { status, body, contentType, retryAfterMs } = answer
+  const isGood = status >= 200 && status < 300
+  const reply = isGood && body ? readExportReply(body, contentType, requestType) : undefined
+  if (reply) return { kind: 'delivered', ...reply }
+  const foreign = (bytes: Uint8Array) => `is no answer of OTLP, but ${showForeignReply(bytes, contentType)}`
+  const reason =
+    body === undefined
+      ? `with a reply of more than ${maxReplyBytes} bytes`
+      : isGood
+        ? foreign(body)
+        : toReason(body)
+  const error = new Error(`HTTP ${status} ${reason}`.trim())
+  if (refusals.has(status)) return { kind: 'refused', error }
+  return { kind: 'retry', error, retryAfterMs, isAnswer: !laterStatuses.has(status) }
 }
 
 /** What a person can read of an error's body: a text, or the message of a protobuf Status. */
 function toReason(body: Buffer): string {
-  const text = (body[0] === 0x08 || body[0] === 0x12 ? (decodeStatus(body) ?? '') : body.toString()).trim()
-  return /^[\P{Cc}\n\r\t]*$/u.test(text) ? text.slice(0, 300) : ''
-}
-
-function createJsonExporter(settings: Settings): Exporter {
-  const agent = createAgent(settings.logsUrl, settings.tls)
-  const exporter = withoutVariables(
-    () =>
-      new JsonExporter({
-        url: settings.logsUrl,
-        headers: settings.headers,
-        // With its retries it ends before we cut the connection.
-        timeoutMillis: Math.min(settings.timeoutMs, settings.exportTimeoutMs),
-        userAgent: `madsci-events-sdk/${version}`,
-        httpAgentOptions: () => agent,
-        compression: settings.compression as never,
-      }),
-  )
-  const lastResponse = observeResponses(exporter)
-  return wrapExporter(exporter, {
-    read: (result) => toOutcome(result, lastResponse()),
-    timeoutMs: settings.exportTimeoutMs,
-    cut: () => agent.destroy(),
-    close() {
-      // The exporter's own retries cannot be called off, but they find no connection any more.
-      agent.createConnection = () => {
-        throw new Error('the client is closed')
-      }
-      agent.destroy()
-    },
-  })
+  const isStatus = body[0] === 0x08 || body[0] === 0x12
+  return showText(isStatus ? (readStatusMessage(body) ?? '') : body.subarray(0, 1000).toString())
 }
 
 export interface WrapExporterOptions {
@@ -104,20 +99,17 @@ export function wrapExporter(exporter: LogRecordExporter, options: WrapExporterO
   const { read, timeoutMs, cut } = options
   const exportOnce = (records: ReadableLogRecord[]) =>
     new Promise<Outcome>((resolve) => {
-      // A reply that drips keeps its connection busy for ever. Once cut, the exporter's answer follows at once.
       const timer = setTimeout(cut, timeoutMs)
       const settle = (outcome: Outcome) => {
         clearTimeout(timer)
         resolve(outcome)
       }
       try {
-        // Our own requests must make no spans, which would make logs, which would make requests.
         context.with(suppressTracing(context.active()), () =>
           exporter.export(records, (result) => settle(read(result))),
         )
       } catch (error) {
-        // It could not be encoded: one record among them is to blame.
-        settle({ kind: 'refused', error: toError(error), divisible: true })
+        settle({ kind: 'refused', error: toError(error) })
       }
     })
   return {
@@ -129,85 +121,6 @@ export function wrapExporter(exporter: LogRecordExporter, options: WrapExporterO
       await exporter.shutdown()
     },
   }
-}
-
-/** What the exporter's transport answers; the part of its `ExportResponse` that we read. */
-interface Response {
-  status: 'success' | 'retryable' | 'failure'
-  data?: Uint8Array
-  error?: Error
-  retryInMillis?: number
-}
-
-interface Delegate {
-  _transport: { send(data: Uint8Array, timeoutMs: number): Promise<Response> }
-  _serializer: { deserializeResponse(data: Uint8Array): unknown }
-}
-
-interface Observed {
-  response: Response
-  partialSuccess: { rejectedLogRecords?: number | string | null; errorMessage?: string | null } | undefined
-}
-
-/**
- * The callback of an OTel exporter says "failed" and no more: neither that a retry helps, nor when, nor how many records
- * a partial success refused. Its transport knows all three, so we listen there. The field is private: the version is
- * pinned, a test fails when it is gone, and without it we would only be less exact.
- */
-function observeResponses(exporter: object): () => Observed | undefined {
-  const delegate = (exporter as { _delegate?: Partial<Delegate> })._delegate
-  const { _transport: transport, _serializer: serializer } = delegate ?? {}
-  if (!transport || !serializer) {
-    diag.error('madsci-events: this version of the OTLP exporter cannot be observed')
-    return () => undefined
-  }
-  let last: Observed | undefined
-  const send = transport.send.bind(transport)
-  transport.send = async (data, timeoutMs) => {
-    last = undefined
-    const response = await send(data, timeoutMs)
-    last = { response, partialSuccess: undefined }
-    if (response.status === 'success' && response.data?.length) {
-      try {
-        const reply = serializer.deserializeResponse(response.data) as {
-          partialSuccess?: Observed['partialSuccess']
-        }
-        last.partialSuccess = reply?.partialSuccess
-      } catch {
-        // A 200 with an unreadable body is a success all the same; the exporter tells of it.
-      }
-    }
-    return response
-  }
-  return () => last
-}
-
-function toOutcome(result: ExportResult, observed: Observed | undefined): Outcome {
-  if (result.code === ExportResultCode.SUCCESS) {
-    const partial = observed?.partialSuccess
-    const rejected = Number(partial?.rejectedLogRecords ?? 0)
-    return {
-      kind: 'delivered',
-      rejected: rejected > 0 ? rejected : 0,
-      message: partial?.errorMessage ?? '',
-    }
-  }
-  const error = readable(result.error ?? new Error('The export failed'))
-  const { code } = error as { code?: unknown }
-  if (typeof code === 'number') return { kind: 'refused', error, divisible: code === 413 }
-  // A whole answer that cannot be read (too large) is final. Without one (a connection refused or cut, a certificate
-  // that may be mended) the next try may find one.
-  const isFinal = observed?.response.status === 'failure' && typeof code !== 'string'
-  if (isFinal) return { kind: 'refused', error, divisible: false }
-  return { kind: 'retry', error, retryAfterMs: observed?.response.retryInMillis }
-}
-
-// A refused connection to a name with two addresses is an AggregateError without a message.
-function readable(error: Error): Error {
-  const { code } = error as { code?: unknown }
-  const message =
-    typeof code === 'number' ? `HTTP ${code} ${error.message}`.trim() : error.message || `${code}`
-  return message === error.message ? error : Object.assign(new Error(message, { cause: error }), { code })
 }
 
 function toError(thrown: unknown): Error {

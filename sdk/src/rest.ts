@@ -128,6 +128,9 @@ interface Answer {
   retryAfter: string | undefined
 }
 
+// A longer one would be no string any more.
+const maxAnswerBytes = 256 * 1024 * 1024
+
 // Not fetch: it cannot be told of the certificates that OTEL_EXPORTER_OTLP_CERTIFICATE and its like name.
 function request(url: string, settings: Settings, body: string | undefined): Promise<Answer> {
   const isSecure = url.startsWith('https:')
@@ -146,7 +149,13 @@ function request(url: string, settings: Settings, body: string | undefined): Pro
     call.on('error', reject)
     call.on('response', (response) => {
       const chunks: Buffer[] = []
-      response.on('data', (chunk: Buffer) => chunks.push(chunk))
+      let bytes = 0
+      response.on('data', (chunk: Buffer) => {
+        bytes += chunk.length
+        if (bytes > maxAnswerBytes)
+          response.destroy(new Error(`the answer has more than ${maxAnswerBytes} bytes: ask for fewer events`))
+        else chunks.push(chunk)
+      })
       response.on('error', reject)
       response.on('end', () => {
         const { statusCode: status = 0, headers } = response

@@ -3,17 +3,22 @@ import { request as httpsRequest } from 'node:https'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { createAgent } from './agent.ts'
+import { maxReplyBytes } from './event/export-reply.ts'
 import type { Settings } from './setting.ts'
 import { version } from './version.ts'
 
 const compress = promisify(gzip)
-/** OTLP: larger replies are an error that is not tried again. */
-const maxReplyBytes = 4 * 1024 * 1024
 
 export type Answer =
-  | { kind: 'answer'; status: number; body: Buffer; retryAfterMs: number | undefined }
+  | {
+      kind: 'answer'
+      status: number
+      contentType: string | undefined
+      /** Undefined when it is longer than a reply can be. */
+      body: Buffer | undefined
+      retryAfterMs: number | undefined
+    }
   | { kind: 'none'; error: Error }
-  | { kind: 'too-large'; error: Error }
 
 export interface Transport {
   /** One request, without retries; settles within the time limit, and never rejects. */
@@ -21,14 +26,16 @@ export interface Transport {
   close(): void
 }
 
-/** OTLP over HTTP, protobuf. */
+export const contentTypes = { 'http/protobuf': 'application/x-protobuf', 'http/json': 'application/json' } as const
+
+/** OTLP over HTTP. */
 export function createTransport(settings: Settings): Transport {
   const agent = createAgent(settings.logsUrl, settings.tls)
   const isSecure = settings.logsUrl.startsWith('https:')
   const headers: { [name: string]: string } = {
     'user-agent': `madsci-events-sdk/${version} OTel-OTLP-Exporter-JavaScript/${version}`,
     ...settings.headers,
-    'content-type': 'application/x-protobuf',
+    'content-type': contentTypes[settings.protocol],
   }
   if (settings.compression === 'gzip') headers['content-encoding'] = 'gzip'
   const timeoutMs = Math.min(settings.timeoutMs, settings.exportTimeoutMs)
@@ -82,21 +89,23 @@ function read(
   settle: (answer: Answer) => void,
   fail: (error: Error) => void,
 ): void {
+  const { statusCode: status = 0, headers } = response
+  const answer = {
+    kind: 'answer' as const,
+    status,
+    contentType: headers['content-type'],
+    retryAfterMs: parseRetryAfter(headers['retry-after']),
+  }
   const chunks: Buffer[] = []
   let bytes = 0
   response.on('data', (chunk: Buffer) => {
     bytes += chunk.length
     if (bytes <= maxReplyBytes) return void chunks.push(chunk)
-    const error = new Error(`HTTP ${response.statusCode} with a reply of more than ${maxReplyBytes} bytes`)
-    settle({ kind: 'too-large', error })
+    settle({ ...answer, body: undefined })
     response.destroy()
   })
   response.on('error', fail)
-  response.on('end', () => {
-    const { statusCode: status = 0, headers } = response
-    const retryAfterMs = parseRetryAfter(headers['retry-after'])
-    settle({ kind: 'answer', status, body: Buffer.concat(chunks), retryAfterMs })
-  })
+  response.on('end', () => settle({ ...answer, body: Buffer.concat(chunks) }))
 }
 
 /** Both forms: seconds, or a date. */

@@ -1,5 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { splitLogin } from '../url.ts'
+import { readReply } from './reply.ts'
 
 /** Signals of OTLP that this receiver does not keep. */
 export const passedSignals = ['traces', 'metrics'] as const
@@ -23,7 +24,6 @@ export type PassOn = (
 ) => Promise<PassedReply>
 
 const timeoutMs = 30_000
-const maxReplyBytes = 4 * 1024 * 1024
 
 /** A login in the URL becomes a header. */
 export function createPassOn(base: URL): PassOn {
@@ -43,12 +43,12 @@ export function createPassOn(base: URL): PassOn {
         redirect: 'manual',
         signal: AbortSignal.timeout(timeoutMs),
       })
-      const reply = Buffer.from(await answer.arrayBuffer())
+      const reply = await readReply(answer)
       return {
         status: answer.status,
         contentType: answer.headers.get('content-type') ?? contentType,
         retryAfter: answer.headers.get('retry-after') ?? undefined,
-        body: reply.length > maxReplyBytes ? Buffer.alloc(0) : reply,
+        body: reply ?? Buffer.alloc(0),
       }
     } catch (cause) {
       throw new EventError('EVT_UNREACHABLE', `otlp_forward_url cannot be reached: ${signal} wait`, { cause })

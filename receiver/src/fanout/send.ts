@@ -1,6 +1,8 @@
-import { parseRetryAfter, readPartialSuccess } from '../otlp/answer.ts'
+import { readExportReply, showForeignReply, showText } from '@madsci-events/sdk/event'
+import { parseRetryAfter } from '../otlp/answer.ts'
 import { hideSecrets } from '../url.ts'
 import { contentTypeOf, type Destination } from './destination.ts'
+import { readReply } from './reply.ts'
 
 /** What became of a request. */
 export type SendOutcome =
@@ -12,7 +14,6 @@ export type SendOutcome =
 
 // What is wrong with the address or the login is for the operator to mend, and no reason to lose events.
 const refusals = new Set([400, 413, 422])
-const maxReplyBytes = 4 * 1024 * 1024
 
 /** Without what the request was sent with, should the other side repeat it, and without what URLs hide. */
 function hideHeaders(text: string, headers: Destination['headers']): string {
@@ -42,14 +43,20 @@ export async function sendBatch(
     const reply = await readReply(answer)
     const status = answer.status
     if (status >= 200 && status < 300) {
-      const partial = readPartialSuccess(reply, answer.headers.get('content-type'))
-      return {
-        kind: 'delivered',
-        refusedCount: partial.rejectedCount,
-        message: hideHeaders(partial.message, headers),
-      }
+      const type = answer.headers.get('content-type')
+      const taken = reply && readExportReply(reply, type, contentTypeOf(protocol))
+      if (taken)
+        return {
+          kind: 'delivered',
+          refusedCount: taken.rejected,
+          message: hideHeaders(taken.message, headers),
+        }
+      const came = reply ? showForeignReply(reply, type) : 'a reply that is too long'
+      const reason = hideHeaders(`${status} is no answer of OTLP, but ${came}`, headers)
+      return { kind: 'retry', reason, afterMs: undefined }
     }
-    const reason = hideHeaders(`${status} ${toReason(reply)}`.trim(), headers)
+    // A Status in protobuf has its message between some bytes.
+    const reason = hideHeaders(`${status} ${showText(reply?.toString('latin1') ?? '')}`.trim(), headers)
     if (refusals.has(status)) return { kind: 'refused', reason }
     return { kind: 'retry', reason, afterMs: parseRetryAfter(answer.headers.get('retry-after')) }
   } catch (error) {
@@ -57,24 +64,4 @@ export async function sendBatch(
     const reason = cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message
     return { kind: 'retry', reason: hideHeaders(reason, headers).slice(0, 300), afterMs: undefined }
   }
-}
-
-async function readReply(answer: Response): Promise<Buffer> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of answer.body ?? []) {
-    size += chunk.length
-    if (size > maxReplyBytes) break
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks)
-}
-
-/** What people can read of it: a Status in protobuf has its message between some bytes. */
-function toReason(reply: Buffer): string {
-  return reply
-    .toString('latin1')
-    .replace(/[^\x20-\x7e]+/g, ' ')
-    .trim()
-    .slice(0, 300)
 }

@@ -1,6 +1,7 @@
 export * from './document.ts'
 export * from './error.ts'
 export * from './event.ts'
+export * from './export-reply.ts'
 export * from './forward.ts'
 export * from './id.ts'
 export * from './json.ts'

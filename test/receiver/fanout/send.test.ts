@@ -1,9 +1,9 @@
 import { afterEach, expect, it } from 'vitest'
 import type { Destination } from '../../../receiver/src/fanout/destination.ts'
 import { sendBatch } from '../../../receiver/src/fanout/send.ts'
-import { parseRetryAfter, readPartialSuccess } from '../../../receiver/src/otlp/answer.ts'
-import { encodeSuccess } from '../../../receiver/src/otlp/reply.ts'
+import { parseRetryAfter } from '../../../receiver/src/otlp/answer.ts'
 import { startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
+import { foreignReplies } from '../../support/foreign-reply.ts'
 import { findFreePort } from '../../support/process.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -52,7 +52,7 @@ it('every status, a cut, silence and a closed port have their outcome', async ()
     expect(await send(endpoint.url), String(status)).toMatchObject({ kind })
   }
   endpoint.script.push({ status: 200, body: Buffer.alloc(6 << 20, 0xff) })
-  expect(await send(endpoint.url)).toMatchObject({ kind: 'delivered', refusedCount: 0 })
+  expect(await send(endpoint.url)).toMatchObject({ kind: 'retry' })
   expect(await send(`http://127.0.0.1:${await findFreePort()}`)).toMatchObject({ kind: 'retry' })
 })
 
@@ -66,14 +66,17 @@ it('Retry-After is seconds or a date, at most five minutes', () => {
   expect(parseRetryAfter('99999')).toBe(300_000)
 })
 
-it('a partial success is read in both encodings, and what is none counts as nothing', () => {
-  const partial = { rejectedCount: 300, message: 'three hundred' }
-  for (const [encoding, type] of [
-    ['json', 'application/json; charset=utf-8'],
-    ['protobuf', 'application/x-protobuf'],
-  ] as const) {
-    expect(readPartialSuccess(encodeSuccess(encoding, partial), type)).toEqual(partial)
-    for (const bytes of [encodeSuccess(encoding), Buffer.from('<html>'), Buffer.from([0x0a, 0xff])])
-      expect(readPartialSuccess(bytes, type)).toEqual({ rejectedCount: 0, message: '' })
+it('a 2xx that is no answer of OTLP is tried again, and what came is told without secrets', async () => {
+  const endpoint = await startOtlpEndpoint()
+  cleanups.push(() => endpoint.close())
+  for (const [body, type, shown] of foreignReplies) {
+    endpoint.script.push({ body, headers: { 'content-type': type } })
+    const outcome = await send(endpoint.url)
+    expect(outcome, type).toMatchObject({ kind: 'retry', reason: expect.stringContaining(shown) })
+    expect((outcome as { reason: string }).reason.length).toBeLessThan(600)
   }
+  endpoint.script.push({ body: 'Hello s3cret-token', headers: { 'content-type': 'text/plain' } })
+  const destination = { ...destinationOf(endpoint.url), headers: { authorization: 'Bearer s3cret-token' } }
+  const outcome = await sendBatch(destination, new Uint8Array(), new AbortController().signal)
+  expect(JSON.stringify(outcome)).not.toContain('s3cret')
 })
