@@ -62,17 +62,6 @@ function readVariable(name: string): string | undefined {
   return text === undefined || text.trim() === '' ? undefined : text
 }
 
-/** OpenTelemetry's own code must not find what is for another destination, or what a file stands in for. */
-export function withoutVariables<Result>(run: () => Result): Result {
-  const hidden = Object.entries(process.env).filter(([name]) => isOwn(name))
-  for (const [name] of hidden) delete process.env[name]
-  try {
-    return run()
-  } finally {
-    for (const [name, text] of hidden) process.env[name] = text!
-  }
-}
-
 /** The ids of the process: MADSCI_NODE_ID, MADSCI_LAB_ID, … One that is none is warned of, and not used. */
 export function readIdsFromEnv(): Source {
   const ids: Source = {}

@@ -2,7 +2,13 @@ import { context, diag } from '@opentelemetry/api'
 import { type ExportResult, suppressTracing } from '@opentelemetry/core'
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer'
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
-import { maxReplyBytes, readExportReply, readStatusMessage, showForeignReply, showText } from './event/export-reply.ts'
+import {
+  maxReplyBytes,
+  readExportReply,
+  readStatusMessage,
+  showForeignReply,
+  showText,
+} from './event/export-reply.ts'
 import { decodeRuns } from './otlp/decode.ts'
 import { encodeRequest, type Run } from './otlp/request.ts'
 import type { Settings } from './setting.ts'

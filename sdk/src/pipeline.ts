@@ -59,6 +59,7 @@ export function createDelivery(settings: Settings, losses?: Losses): Delivery {
 }
 
 interface SenderParts {
+  url: string
   tally: Tally
   losses?: Losses
   isCopy?: boolean
@@ -67,7 +68,7 @@ interface SenderParts {
 /** Queue, sender and exporter, as the settings say. */
 function createSenderOf(
   settings: Settings,
-  { tally, losses, isCopy = false }: SenderParts,
+  { url, tally, losses, isCopy = false }: SenderParts,
 ): Sender | undefined {
   const [name] = settings.exporters
   if (settings.disabled || name === undefined) return undefined
@@ -84,6 +85,7 @@ function createSenderOf(
   // What goes to the console alone is not worth a disk.
   const isSpooled = settings.spool !== false && name === 'otlp'
   const sender = createSender({
+    url,
     exporter,
     tally,
     metrics: startSelfMetrics({
@@ -103,6 +105,7 @@ function createSenderOf(
             name: settings.spoolName,
             url: settings.logsUrl,
             isSynced: settings.spool === 'fsync',
+            maxRefusedBytes: Math.floor(settings.maxSpoolBytes / 8),
           })
         : undefined,
       maxBytes: settings.maxSpoolBytes,

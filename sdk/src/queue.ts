@@ -34,6 +34,8 @@ export interface Queue {
   batch(maxCount: number, maxBytes: number): Promise<Batch | undefined>
   /** Forgets a batch. */
   remove(batch: Batch): void
+  /** Keeps records that the endpoint refused where people find them; gives the folder, or undefined when there is none. */
+  setAside(runs: readonly Run[]): string | undefined
   /** Resolves once it is no more than half full. */
   drained(): Promise<void>
   /** Gives up what it holds; what is on the disk stays there for the next. Returns how many own records stay so. */

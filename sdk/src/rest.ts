@@ -153,7 +153,9 @@ function request(url: string, settings: Settings, body: string | undefined): Pro
       response.on('data', (chunk: Buffer) => {
         bytes += chunk.length
         if (bytes > maxAnswerBytes)
-          response.destroy(new Error(`the answer has more than ${maxAnswerBytes} bytes: ask for fewer events`))
+          response.destroy(
+            new Error(`the answer has more than ${maxAnswerBytes} bytes: ask for fewer events`),
+          )
         else chunks.push(chunk)
       })
       response.on('error', reject)

@@ -1,13 +1,17 @@
 import { EventError } from './event/error.ts'
 import type { Exporter, Outcome } from './exporter.ts'
+import { createFlushWaiters, type FlushTarget } from './flush-waiter.ts'
+import { isolate } from './isolate.ts'
 import type { Encoded } from './otlp/encode.ts'
-import type { Run } from './otlp/request.ts'
+import { type Run, sliceRuns } from './otlp/request.ts'
 import type { Batch, Queue } from './queue.ts'
 import type { SelfMetrics } from './self-metric.ts'
 import { noTimeoutMs } from './setting-source.ts'
 import type { DropReason, Tally } from './tally.ts'
 
 export interface SenderOptions {
+  /** Where it goes, without secrets. */
+  url: string
   queue: Queue
   exporter: Exporter
   tally: Tally
@@ -28,8 +32,11 @@ export interface FlushOptions {
  * Takes records and sends them in batches, one request at a time, oldest first.
  *
  *     send ─▶ queue ─▶ request ─▶ delivered   out of the queue: exported, or rejected one by one
- *               ▲         ├─────▶ refused     out of the queue: dropped; too large together: halved, again
+ *               ▲         ├─────▶ refused     halved, again; one alone: out of the queue, set aside, dropped
  *               └─────────┴─────▶ retry       all stay; next try after a backoff, or when Retry-After says
+ *
+ * An answer that may change (401, 404, 500, a page for people) is retried, too. After ten of them in a row the batch is
+ * tried by halves: a record that fails alone while others pass is set aside, so that it does not block the rest.
  *
  * Promises (each has a test of the same name):
  *  1. A record leaves the queue only once it is delivered or refused for good.
@@ -56,16 +63,10 @@ const maxRequestBytes = 8 * 1024 * 1024
 const maxRecordBytes = 60 * 1024 * 1024
 const firstBackoffMs = 1000
 const maxBackoffMs = 30_000
-
-interface Waiter {
-  /** The number of the last record that it waits for. */
-  until: number
-  /** And of the last that was found of what others left behind. */
-  untilFound: number
-  timeoutMs: number
-  timer: NodeJS.Timeout
-  settle: (error?: EventError) => void
-}
+const maxAnsweredBackoffMs = 300_000
+const suspectAnswers = 10
+// So many records refused one by one are no longer the fault of records: batches are refused as a whole then.
+const suspectRefusals = 10
 
 export function createSender(options: SenderOptions): Sender {
   const { queue, exporter, tally, metrics, scheduleDelayMs } = options
@@ -75,12 +76,14 @@ export function createSender(options: SenderOptions): Sender {
   let settled = 0 // of these, delivered or refused; the queue holds the rest
   let due = 0 // these must go even in a batch that is not full
   let failures = 0
+  let answers = 0 // of these, answers of trouble to the oldest batch
+  let refusalsInRow = 0
   let lastError: Error | undefined
   let tryAtMs = 0 // not sooner by ourselves
   let holdUntilMs = 0 // not sooner even for a flush: the endpoint asked for it
   let lost = 0
   let toldLost = 0
-  let waiters: Waiter[] = []
+  const told = new Set<string>()
   let running = false
   let stopped = false
   let timer: NodeJS.Timeout | undefined
@@ -131,18 +134,18 @@ export function createSender(options: SenderOptions): Sender {
     running = true
     try {
       while (!stopped && (queue.count >= batchEvents || settled < due || hasFound())) {
-        const batch = await queue.batch(batchEvents, maxRequestBytes)
+        // A record that is suspect needs another one to be compared with.
+        const least = answers >= suspectAnswers ? 2 : 1
+        const batch = await queue.batch(Math.max(batchEvents, least), maxRequestBytes)
         if (batch === undefined) release()
         if (batch === undefined || stopped) break
-        metrics.begin(batch.count)
-        const outcome = await exporter.send(batch.runs)
-        metrics.end(outcome.kind === 'delivered' ? undefined : errorTypeOf(outcome))
+        const outcome = await request(batch.runs, batch.count)
         if (stopped) break // these were counted meanwhile
-        if (outcome.kind === 'retry') {
-          backOff(outcome)
+        if (outcome.kind !== 'retry') settle(batch, outcome)
+        else if (!(await isolateFrom(batch, outcome))) {
+          if (!stopped) backOff(outcome)
           break
         }
-        settle(batch, outcome)
       }
     } catch (error) {
       backOff({ kind: 'retry', error: error as Error, retryAfterMs: undefined })
@@ -152,35 +155,76 @@ export function createSender(options: SenderOptions): Sender {
     if (!stopped) schedule()
   }
 
+  async function request(runs: readonly Run[], count: number): Promise<Outcome> {
+    metrics.begin(count)
+    const outcome = await exporter.send(runs)
+    metrics.end(outcome.kind === 'delivered' ? undefined : errorTypeOf(outcome))
+    return outcome
+  }
+
+  /** Finds what the endpoint chokes on, once it is time to; false when there is nothing that goes on. */
+  async function isolateFrom(batch: Batch, outcome: Extract<Outcome, { kind: 'retry' }>): Promise<boolean> {
+    if (!outcome.isAnswer || ++answers < suspectAnswers) return false
+    // The next round comes after as many answers as this one.
+    if (answers % suspectAnswers !== 0 || batch.count < 2) return false
+    const verdicts = await isolate(batch.runs, batch.count, async (runs, count) =>
+      stopped ? { kind: 'retry', error: outcome.error, retryAfterMs: undefined } : request(runs, count),
+    )
+    if (stopped || verdicts.length === 0) return false
+    leaveQueue({ ...batch, count: verdicts.length })
+    const failed = verdicts.flatMap((verdict, i) => (verdict === 'failed' ? [i] : []))
+    const why = `each was answered ${outcome.error.message} where others passed`
+    for (const i of failed) refuse(sliceRuns(batch.runs, i, i + 1), 1, why)
+    stats.exported += verdicts.length - failed.length
+    recover()
+    return true
+  }
+
   function settle(batch: Batch, outcome: Exclude<Outcome, { kind: 'retry' }>): void {
-    const { count, isOwn } = batch
-    if (outcome.kind === 'refused' && outcome.divisible && count > 1) {
+    const { count } = batch
+    if (outcome.kind === 'refused' && count > 1 && refusalsInRow < suspectRefusals) {
       batchEvents = Math.ceil(count / 2)
       return
     }
-    queue.remove(batch)
-    stats.waiting -= count
-    if (isOwn) settled += count
+    leaveQueue(batch)
     if (outcome.kind === 'refused') {
-      options.onRefuse?.(batch.runs, outcome.error.message)
-      lose('refused', count, outcome.error.message)
+      refuse(batch.runs, count, outcome.error.message)
+      if (++refusalsInRow >= suspectRefusals) batchEvents = options.maxBatchEvents
     } else deliver(count, outcome)
+    recover()
+  }
+
+  function leaveQueue(batch: Batch): void {
+    queue.remove(batch)
+    stats.waiting -= batch.count
+    if (batch.isOwn) settled += batch.count
+  }
+
+  function refuse(runs: readonly Run[], count: number, why: string): void {
+    options.onRefuse?.(runs, why)
+    const folder = queue.setAside(runs)
+    lose('refused', count, folder === undefined ? why : `${why} (kept in ${folder})`)
+  }
+
+  /** Things go on. */
+  function recover(): void {
     failures = 0
+    answers = 0
     holdUntilMs = 0
-    tally.clear('unreachable', 'the receiver answers again')
+    const wasTold = told.size > 0
+    for (const topic of told) tally.clear(topic)
+    told.clear()
+    if (wasTold) tally.say(`${options.url} answers again`)
     if (queue.count === 0)
       tally.clear('drop queue_full', `${stats.droppedBy.queue_full} events were dropped so far`)
     release()
   }
 
   function release(): void {
-    for (const waiter of waiters) {
-      if (isReached(waiter)) finish(waiter)
-      else waiter.timer.refresh()
-    }
+    waiters.release(isReached, finish)
   }
 
-  const isReached = (waiter: Waiter) => waiter.until <= settled && waiter.untilFound <= queue.doneCount
+  const isReached = ({ until, untilFound }: FlushTarget) => until <= settled && untilFound <= queue.doneCount
 
   function deliver(count: number, outcome: Extract<Outcome, { kind: 'delivered' }>): void {
     const rejected = Math.min(outcome.rejected, count)
@@ -192,20 +236,27 @@ export function createSender(options: SenderOptions): Sender {
       tally.tell(`warning ${outcome.message}`, `the receiver says: ${outcome.message}`)
     else tally.clear('rejected')
     tally.clear('drop refused')
+    refusalsInRow = 0
     batchEvents = Math.min(options.maxBatchEvents, batchEvents * 2)
   }
 
   function backOff(outcome: Extract<Outcome, { kind: 'retry' }>): void {
     failures++
     lastError = outcome.error
-    tally.tell('unreachable', `cannot deliver, ${stats.waiting} events wait: ${outcome.error.message}`)
+    // Each kind of trouble once, until things are well again.
+    const topic = `trouble ${errorTypeOf(outcome)}`
+    told.add(topic)
+    tally.tell(
+      topic,
+      `cannot deliver to ${options.url}, ${stats.waiting} events wait: ${outcome.error.message}`,
+    )
     const nowMs = performance.now()
     const retryAfterMs = Math.max(outcome.retryAfterMs ?? 0, 0)
-    const backoffMs =
-      Math.min(firstBackoffMs * 2 ** (failures - 1), maxBackoffMs) * (0.8 + 0.4 * Math.random())
+    const mostMs = outcome.isAnswer ? maxAnsweredBackoffMs : maxBackoffMs
+    const backoffMs = Math.min(firstBackoffMs * 2 ** (failures - 1), mostMs) * (0.8 + 0.4 * Math.random())
     holdUntilMs = nowMs + retryAfterMs
     tryAtMs = nowMs + Math.max(backoffMs, retryAfterMs)
-    for (const waiter of waiters) if (retryAfterMs > waiter.timeoutMs) giveUp(waiter)
+    waiters.giveUp(retryAfterMs)
   }
 
   function lose(reason: DropReason, count: number, why: string): void {
@@ -213,48 +264,30 @@ export function createSender(options: SenderOptions): Sender {
     tally.drop(reason, count, why)
   }
 
-  function finish(waiter: Waiter): void {
+  function finish(): EventError | undefined {
     const missing = lost - toldLost
     toldLost = lost
-    if (missing === 0) waiter.settle()
-    else {
-      const text = `${missing} events were not delivered; events.stats says why`
-      waiter.settle(new EventError('EVT_REFUSED', text))
-    }
+    if (missing === 0) return undefined
+    return new EventError('EVT_REFUSED', `${missing} events were not delivered; events.stats says why`)
   }
 
-  function giveUp(waiter: Waiter): void {
-    const count = stats.waiting
-    const why = lastError && failures > 0 ? lastError.message : `no answer for ${waiter.timeoutMs} ms`
-    const text = `${count} events are not delivered yet: ${why}`
-    waiter.settle(new EventError('EVT_UNREACHABLE', text, { cause: lastError }))
-  }
+  const waiters = createFlushWaiters((timeoutMs) => {
+    const why = lastError && failures > 0 ? lastError.message : `no answer for ${timeoutMs} ms`
+    const text = `${stats.waiting} events are not delivered yet: ${why}`
+    return new EventError('EVT_UNREACHABLE', text, { cause: lastError })
+  })
 
   function flush({ timeoutMs = options.flushTimeoutMs }: FlushOptions = {}): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
-        until: taken,
-        untilFound: queue.foundCount,
-        timeoutMs,
-        // Not unref'd: it keeps a program alive that waits for nothing else.
-        timer: setTimeout(() => giveUp(waiter), Math.min(timeoutMs, noTimeoutMs)),
-        settle(error) {
-          clearTimeout(waiter.timer)
-          waiters = waiters.filter((other) => other !== waiter)
-          if (error) reject(error)
-          else resolve()
-        },
-      }
-      if (isReached(waiter)) return finish(waiter)
-      waiters.push(waiter)
-      due = taken
-      const holdMs = holdUntilMs - performance.now()
-      if (holdMs > timeoutMs) return giveUp(waiter)
-      if (running) return
-      clearTimeout(timer)
-      if (holdMs > 0) arm(holdMs)
-      else void run()
-    })
+    const flushed = waiters.add({ until: taken, untilFound: queue.foundCount }, timeoutMs)
+    due = taken
+    const holdMs = holdUntilMs - performance.now()
+    if (isReached({ until: taken, untilFound: queue.foundCount })) release()
+    else if (holdMs > 0) waiters.giveUp(holdMs)
+    if (running || (queue.count === 0 && !hasFound())) return flushed
+    clearTimeout(timer)
+    if (holdMs > 0) arm(holdMs)
+    else void run()
+    return flushed
   }
 
   async function shutDown(flushed: Promise<void>): Promise<void> {

@@ -5,6 +5,7 @@ import { readTls, type Tls } from './agent.ts'
 import { type Environment, readEnvironment, readIdsFromEnv, withoutEndpoint } from './environment.ts'
 import { EventError } from './event/error.ts'
 import type { Source } from './event/event.ts'
+import { findUnknown } from './option-name.ts'
 import { checkSource, createSettingSource, noTimeoutMs, type SettingSource } from './setting-source.ts'
 
 export type Protocol = 'http/protobuf' | 'http/json'
@@ -62,19 +63,33 @@ export interface DestinationOptions extends Pick<ClientOptions, DeliveryOption> 
   url: string
 }
 
-type DeliveryOption =
-  | 'protocol'
-  | 'compression'
-  | 'headers'
-  | 'timeoutMs'
-  | 'scheduleDelayMs'
-  | 'exportTimeoutMs'
-  | 'maxSpoolBytes'
-  | 'maxSpoolAgeMs'
-  | 'whenFull'
-  | 'maxQueueEvents'
-  | 'maxQueueBytes'
-  | 'maxBatchEvents'
+const deliveryNames = [
+  'protocol',
+  'compression',
+  'headers',
+  'timeoutMs',
+  'scheduleDelayMs',
+  'exportTimeoutMs',
+  'maxSpoolBytes',
+  'maxSpoolAgeMs',
+  'whenFull',
+  'maxQueueEvents',
+  'maxQueueBytes',
+  'maxBatchEvents',
+] as const satisfies (keyof ClientOptions)[]
+type DeliveryOption = (typeof deliveryNames)[number]
+const destinationNames = ['url', ...deliveryNames]
+const optionNames = [
+  ...destinationNames,
+  'restUrl',
+  'name',
+  'source',
+  'resource',
+  'flushTimeoutMs',
+  'spool',
+  'spoolDir',
+  'destinations',
+] as const satisfies (keyof ClientOptions)[] | string[]
 
 /** The same, with nothing left open. */
 export interface Settings {
@@ -116,7 +131,7 @@ const defaultUrl = 'http://localhost:8001'
 
 /** Options over variables over defaults. A wrong variable is warned of; a wrong option throws EVT_CONFIG, all of them at once. */
 export function readSettings(options: ClientOptions): Settings {
-  const problems: string[] = []
+  const problems = findUnknown(options, optionNames, '')
   const environment = readEnvironment()
   const settings = readOne(options, environment, problems)
   // What is wrong with the first is wrong with each: it is told once.
@@ -147,7 +162,7 @@ function readOne(options: ClientOptions, environment: Environment, problems: str
     disabled: source.isTrue('OTEL_SDK_DISABLED'),
     exporters: readExporters(source),
     logsUrl: url ? logsUrlOf(url) : (logsUrl ?? logsUrlOf(genericUrl ?? defaultUrl)),
-    restUrl: restUrl ?? url ?? genericUrl ?? defaultUrl,
+    restUrl: baseUrlOf(restUrl ?? url ?? genericUrl ?? defaultUrl),
     serviceName,
     source: { ...readIdsFromEnv(), ...checkSource(options.source, problems) },
     resource: options.resource ?? {},
@@ -208,6 +223,7 @@ function readOthers(options: ClientOptions, first: Settings, problems: string[])
   const plain = withoutEndpoint(environment)
   return destinations.map((one, i) => {
     const at = `destinations[${i}]`
+    problems.push(...findUnknown(one, destinationNames, `${at}.`))
     const settings = readOne({ ...rest, ...one }, plain, problems, `${at}.`)
     if (one.url === undefined) problems.push(`${at}.url is missing`)
     else if (!isNew(settings)) problems.push(`${at}.url is a destination already: '${one.url}'`)
@@ -215,9 +231,19 @@ function readOthers(options: ClientOptions, first: Settings, problems: string[])
   })
 }
 
+/** OpenTelemetry's habit is to name the path for logs, too: it is the same receiver. */
+const logsPath = /\/v1\/logs\/*$/
+
 function logsUrlOf(base: string): string {
   const url = new URL(base)
-  url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/logs`
+  if (!logsPath.test(url.pathname)) url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/logs`
+  return url.href
+}
+
+function baseUrlOf(text: string): string {
+  const url = new URL(text)
+  if (!logsPath.test(url.pathname)) return text
+  url.pathname = url.pathname.replace(logsPath, '')
   return url.href
 }
 

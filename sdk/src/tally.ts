@@ -55,6 +55,8 @@ export interface Tally {
   damage(text: string): void
   /** Warns unless `topic` was told since it was last cleared. */
   tell(topic: string, message: string): void
+  /** Always. */
+  say(message: string): void
   /** The trouble is over: says so, if it had been told, and may be told again. */
   clear(topic: string, message?: string): void
 }
@@ -129,6 +131,7 @@ export function createTally(label = ''): Tally {
         tell(`alter ${why}`, `an event was altered: ${why} (told once, counted in stats.altered)`)
     },
     tell,
+    say: (message) => logger.warn(prefix + message),
     clear(topic, message) {
       if (told.delete(topic) && message) logger.warn(prefix + message)
     },

@@ -26,7 +26,10 @@ export interface Transport {
   close(): void
 }
 
-export const contentTypes = { 'http/protobuf': 'application/x-protobuf', 'http/json': 'application/json' } as const
+export const contentTypes = {
+  'http/protobuf': 'application/x-protobuf',
+  'http/json': 'application/json',
+} as const
 
 /** OTLP over HTTP. */
 export function createTransport(settings: Settings): Transport {

@@ -94,7 +94,7 @@ describe('several destinations', () => {
       const waiting = events.destinations.map(({ stats }) => stats.waiting)
       expect(waiting).toEqual(isFirst ? [100, 0] : [0, 100])
       expect(warnings.filter((line) => line.includes('ECONNREFUSED'))).toEqual([
-        expect.stringMatching(`^${away}/v1/logs: cannot deliver, 100 events wait`),
+        expect.stringMatching(`^${away}/v1/logs: cannot deliver to ${away}/v1/logs, 100 events wait`),
       ])
       const back = await startOtlpEndpoint({ port })
       await events.flush()

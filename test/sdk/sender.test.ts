@@ -1,6 +1,7 @@
 import { type ClientOptions, EventClient, type EventError, type Stats } from '@madsci-events/sdk'
 import { diag } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { foreignReplies } from '../support/foreign-reply.ts'
 import { type OtlpEndpoint, partialSuccess, startOtlpEndpoint } from '../support/otlp-endpoint.ts'
 import { findFreePort } from '../support/process.ts'
 
@@ -64,30 +65,109 @@ describe('a record leaves the queue only once it is delivered or refused for goo
       expect(endpoint.requests).toHaveLength(statuses.length + 1)
       expect(events.stats).toMatchObject({ emitted: 3, exported: 3, dropped: 0 })
       expect(warnings).toEqual([
-        expect.stringContaining('cannot deliver, 3 events wait'),
-        'the receiver answers again',
+        expect.stringContaining(`cannot deliver to ${endpoint.url}/v1/logs, 3 events wait`),
+        `${endpoint.url}/v1/logs answers again`,
       ])
       await events.close()
     },
   )
 
-  it.each([400, 401, 404, 500, 501])(
-    '%i: it is dropped, counted, told, and never sent again',
+  it.each([400, 413, 422])('%i: it is dropped, counted, told, and never sent again', async (status) => {
+    const events = connect()
+    endpoint.script.push({ status, body: 'no' })
+    emit(events, 1)
+    const error = await failureOf(events.flush())
+    expect(error).toMatchObject({ code: 'EVT_REFUSED', message: expect.stringContaining('1 events') })
+    expect(events.stats).toMatchObject({ exported: 0, dropped: 1, droppedBy: { refused: 1 } })
+    expect(warnings).toEqual([expect.stringContaining(`HTTP ${status} no`)])
+    const later = emit(events, 1)
+    await events.flush()
+    expect(arrived()).toEqual(later)
+    expect(endpoint.requests).toHaveLength(2)
+    await events.close()
+  })
+
+  it.each([301, 401, 403, 404, 405, 408, 415, 500, 501])(
+    '%i may change: nothing is lost, and one warning says where and what',
     async (status) => {
-      const events = connect()
-      endpoint.script.push({ status, body: 'no' })
-      emit(events, 3)
-      const error = await failureOf(events.flush())
-      expect(error).toMatchObject({ code: 'EVT_REFUSED', message: expect.stringContaining('3 events') })
-      expect(events.stats).toMatchObject({ exported: 0, dropped: 3, droppedBy: { refused: 3 } })
-      expect(warnings).toEqual([expect.stringContaining(`HTTP ${status}`)])
-      const later = emit(events, 1)
+      const url = endpoint.url.replace('//', '//user:s3cret@')
+      const events = connect({ url: `${url}/base?key=s3cret` })
+      for (let i = 0; i < 3; i++) endpoint.script.push({ status, body: 'no' })
+      const ids = emit(events, 3)
+      for (let i = 0; i < 3; i++)
+        expect(await failureOf(events.flush({ timeoutMs: 100 }))).toMatchObject({ code: 'EVT_UNREACHABLE' })
+      expect(warnings).toEqual([
+        `cannot deliver to ${endpoint.url}/base/v1/logs, 3 events wait: HTTP ${status} no`,
+      ])
       await events.flush()
-      expect(arrived()).toEqual(later)
-      expect(endpoint.requests).toHaveLength(2)
+      expect(arrived()).toEqual(ids)
+      expect(events.stats).toMatchObject({ exported: 3, dropped: 0 })
+      expect(warnings.slice(1)).toEqual([`${endpoint.url}/base/v1/logs answers again`])
       await events.close()
     },
   )
+
+  it('one event that the endpoint chokes on does not block the others: it is found after ten answers', async () => {
+    for (const protocol of ['http/protobuf', 'http/json'] as const) {
+      const events = connect({ protocol, timeoutMs: 5000 })
+      endpoint.requests.length = 0
+      endpoint.events.length = 0
+      endpoint.reply = ({ events }) =>
+        events.some((event) => [7, 300].includes((event.event_data as { number: number }).number))
+          ? { status: 500, body: 'it choked' }
+          : {}
+      const ids = emit(events, 400)
+      for (let i = 0; i < 9; i++)
+        expect(await failureOf(events.flush({ timeoutMs: 100 }))).toMatchObject({ code: 'EVT_UNREACHABLE' })
+      expect(events.stats).toMatchObject({ waiting: 400, dropped: 0 })
+      expect(await failureOf(events.flush())).toMatchObject({ code: 'EVT_REFUSED' })
+      expect(arrived()).toEqual(ids.filter((_, number) => number !== 7 && number !== 300))
+      expect(events.stats).toMatchObject({ waiting: 0, exported: 398, droppedBy: { refused: 2 } })
+      await events.close()
+    }
+  })
+
+  it('an endpoint that chokes on everything loses nothing', async () => {
+    const events = connect({ timeoutMs: 5000 })
+    endpoint.reply = () => ({ status: 404 })
+    const ids = emit(events, 200)
+    for (let i = 0; i < 25; i++)
+      expect(await failureOf(events.flush({ timeoutMs: 150 }))).toMatchObject({ code: 'EVT_UNREACHABLE' })
+    expect(events.stats).toMatchObject({ waiting: 200, dropped: 0 })
+    endpoint.reply = () => ({})
+    await events.flush()
+    expect(arrived()).toEqual(ids)
+    await events.close()
+  })
+
+  it('a 2xx that is no answer of OTLP delivers nothing, and one warning shows what came', async () => {
+    for (const protocol of ['http/protobuf', 'http/json'] as const) {
+      for (const [body, type, shown] of foreignReplies) {
+        const events = connect({ protocol })
+        warnings.length = 0
+        endpoint.events.length = 0
+        endpoint.script.push({ body, headers: { 'content-type': type }, takes: false })
+        const ids = emit(events, 2)
+        expect(await failureOf(events.flush({ timeoutMs: 100 }))).toMatchObject({ code: 'EVT_UNREACHABLE' })
+        expect(events.stats).toMatchObject({ waiting: 2, exported: 0 })
+        expect(warnings).toEqual([expect.stringContaining(shown)])
+        expect(warnings[0]).toContain('HTTP 200 is no answer of OTLP')
+        expect(warnings[0]!.length).toBeLessThan(500)
+        await events.flush()
+        expect(arrived()).toEqual(ids)
+        await events.close()
+      }
+    }
+  })
+
+  it.each([200, 202, 204])('%i with an empty body is a delivery, whatever its type', async (status) => {
+    const events = connect()
+    endpoint.script.push({ status, headers: { 'content-type': 'text/plain' } })
+    emit(events, 2)
+    await events.flush()
+    expect(events.stats).toMatchObject({ exported: 2 })
+    await events.close()
+  })
 
   it('413: the batch is halved until each part fits; one that fits no request is dropped', async () => {
     const events = connect()
@@ -120,15 +200,14 @@ describe('a record leaves the queue only once it is delivered or refused for goo
     }
   })
 
-  it('a reply that is too large, or no OTLP, is not tried again', async () => {
+  it('a reply that is too large is not read to its end, and no delivery', async () => {
     const events = connect({ timeoutMs: 5000 })
-    endpoint.script.push({ body: 'x'.repeat(5 << 20) }, { body: 'garbage' })
+    endpoint.script.push({ body: 'x'.repeat(5 << 20) })
     emit(events, 1)
-    expect(await failureOf(events.flush())).toMatchObject({ code: 'EVT_REFUSED' })
-    emit(events, 1)
+    expect(await failureOf(events.flush({ timeoutMs: 500 }))).toMatchObject({ code: 'EVT_UNREACHABLE' })
     await events.flush()
     expect(endpoint.requests).toHaveLength(2)
-    expect(events.stats).toMatchObject({ exported: 1, droppedBy: { refused: 1 } })
+    expect(events.stats).toMatchObject({ exported: 1, dropped: 0 })
     await events.close()
   })
 })

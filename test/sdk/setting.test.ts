@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -60,6 +61,17 @@ const rows: Row[] = [
     { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://lab:1', OTEL_EXPORTER_OTLP_LOGS_ENDPOINT: 'http://logs:2/x' },
     { logsUrl: 'https://here:3/v1/logs', restUrl: 'https://here:3/' },
     { url: 'https://here:3/' },
+  ],
+  [
+    'a url that names the path for logs, by the habit of OpenTelemetry, is the same receiver',
+    {},
+    { logsUrl: 'http://lab:3/base/v1/logs', restUrl: 'http://lab:3/base' },
+    { url: 'http://lab:3/base/v1/logs' },
+  ],
+  [
+    'so is a generic endpoint',
+    { OTEL_EXPORTER_OTLP_ENDPOINT: 'http://lab:4318/v1/logs/' },
+    { logsUrl: 'http://lab:4318/v1/logs/', restUrl: 'http://lab:4318/' },
   ],
   [
     'a wrong endpoint is not used',
@@ -326,3 +338,32 @@ async function makeCertificates(folder: string) {
   }
   return { ca: await pair('a'), server: await pair('server'), client: await pair('client') }
 }
+
+it('an option that is none is a problem, with the one that may be meant; every option is known', () => {
+  const problems = (options: object) => {
+    try {
+      readSettings(options)
+      return []
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'EVT_CONFIG' })
+      return (error as { detail: string[] }).detail
+    }
+  }
+  expect(problems({ nme: 'arm', spoolDirectory: '/x', ulr: undefined })).toEqual([
+    'nme is no option: is name meant?',
+    'spoolDirectory is no option',
+  ])
+  expect(problems({ destinations: [{ url: 'http://a:1', timeoutms: 3, spool: false }] })).toEqual([
+    'destinations[0].timeoutms is no option: is timeoutMs meant?',
+    'destinations[0].spool is no option',
+  ])
+  const text = readFileSync(join(import.meta.dirname, '../../sdk/src/setting.ts'), 'utf8')
+  const members = text.slice(
+    text.indexOf('interface ClientOptions'),
+    text.indexOf('interface DestinationOptions'),
+  )
+  const names = [...members.matchAll(/^ {2}(\w+)\?: /gm)].map((match) => match[1]!)
+  expect(names.length).toBeGreaterThan(20)
+  const all = problems(Object.fromEntries(names.map((name) => [name, {}])))
+  expect(all.filter((line) => line.includes('is no option'))).toEqual([])
+})

@@ -1,6 +1,10 @@
 /** Bodies of a 200 that say nothing about records: body, type, and what is to be shown of it. */
 export const foreignReplies: [body: string | Uint8Array, type: string, shown: string][] = [
-  ['<html><h1>Welcome</h1></html>', 'text/html; charset=utf-8', 'text/html; charset=utf-8: <html><h1>Welcome'],
+  [
+    '<html><h1>Welcome</h1></html>',
+    'text/html; charset=utf-8',
+    'text/html; charset=utf-8: <html><h1>Welcome',
+  ],
   ['{"error":"no such route"}', 'application/json', '{"error":"no such route"}'],
   ['{"status":"ok"}', 'application/json', 'status'],
   ['[]', 'application/json', '[]'],

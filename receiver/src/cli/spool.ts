@@ -43,6 +43,7 @@ const states: { [state: string]: string } = {
   used: 'its program runs',
   left: 'the next program of this name sends them',
   corrupt: 'set aside, never sent',
+  refused: 'refused by the receiver, never sent again',
 }
 
 function toText({ name, endpoint, state, events, bytes, damaged }: Sum): string {

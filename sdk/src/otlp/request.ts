@@ -45,3 +45,16 @@ export function encodeRequest(runs: readonly Run[]): Buffer<ArrayBuffer> {
 function readUInt32(bytes: Uint8Array): number {
   return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0, true)
 }
+
+/** The records from `from` to `to`, counted through all runs. */
+export function sliceRuns(runs: readonly Run[], from: number, to: number): Run[] {
+  const sliced: Run[] = []
+  let first = 0
+  for (const { context, records } of runs) {
+    const part = records.slice(Math.max(from - first, 0), Math.max(to - first, 0))
+    first += records.length
+    if (part.length > 0)
+      sliced.push({ context, records: part, bytes: part.reduce((sum, record) => sum + record.length, 0) })
+  }
+  return sliced
+}

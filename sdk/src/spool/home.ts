@@ -1,5 +1,7 @@
 import { join } from 'node:path'
+import type { Run } from '../otlp/request.ts'
 import { claimHomes, createHome, leaveHome, openStream, segmentName, touch } from './folder.ts'
+import { createRefusedFolder, type RefusedFolder } from './refused.ts'
 import { createFileStore, type Store } from './store.ts'
 
 /** The files of one client: where they are, whether they can be written. */
@@ -15,6 +17,8 @@ export interface Home {
   beat(): boolean
   /** Folders of owners that are gone; they are ours now. */
   claim(): string[]
+  /** Keeps what the endpoint refused; gives the folder. Throws when that cannot be. */
+  setAside(runs: readonly Run[]): string
   /** Leaves the folder to the next, or removes it when it is empty. */
   leave(): void
 }
@@ -24,11 +28,13 @@ export interface HomeOptions {
   name: string
   url: string
   isSynced: boolean
+  maxRefusedBytes: number
 }
 
-export function createHomeFolder({ spoolDir, name, url, isSynced }: HomeOptions): Home {
+export function createHomeFolder({ spoolDir, name, url, isSynced, maxRefusedBytes }: HomeOptions): Home {
   let stream: string | undefined
   let home: string | undefined
+  let refused: RefusedFolder | undefined
   let number = 0
   let trouble: Error | undefined
   const open = () => (stream ??= openStream(spoolDir, name, url, { isSynced }))
@@ -56,7 +62,13 @@ export function createHomeFolder({ spoolDir, name, url, isSynced }: HomeOptions)
     claim() {
       return claimHomes(open())
     },
+    setAside(runs) {
+      refused ??= createRefusedFolder(open(), { maxBytes: maxRefusedBytes, isSynced })
+      refused.keep(runs)
+      return refused.path
+    },
     leave() {
+      refused?.close()
       if (home !== undefined) leaveHome(home)
       home = undefined
     },

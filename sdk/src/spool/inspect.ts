@@ -8,6 +8,7 @@ import { corruptName, listSegments } from './folder.ts'
 import { parseSegment } from './leftover.ts'
 import { isAlive, parseOwner } from './owner.ts'
 import { toBatch } from './reader.ts'
+import { refusedName } from './refused.ts'
 
 /** A file of a spool, with events in it that are not delivered, or that could not be read. */
 export interface SpoolSegment {
@@ -15,8 +16,11 @@ export interface SpoolSegment {
   /** Who emitted them, and where they go. */
   name: string
   endpoint: string
-  /** `used`: its program runs. `left`: the next program of this name and endpoint sends them. `corrupt`: set aside. */
-  state: 'used' | 'left' | 'corrupt'
+  /**
+   * `used`: its program runs. `left`: the next program of this name and endpoint sends them. `corrupt`: could not be read.
+   * `refused`: the receiver refused them for good.
+   */
+  state: 'used' | 'left' | 'corrupt' | 'refused'
   /** Events that are not delivered. Of a file that was set aside, what could be read has been sent. */
   count: number
   bytes: number
@@ -93,8 +97,8 @@ function* listFiles(stream: string): Generator<Listed> {
   for (const name of listNames(stream)) {
     const home = join(stream, name)
     const [id, owner] = name.split('@')
-    if (owner === undefined && name !== corruptName) continue
-    const state = owner === undefined ? 'corrupt' : stateOf(home, owner)
+    if (owner === undefined && name !== corruptName && name !== refusedName) continue
+    const state = owner !== undefined ? stateOf(home, owner) : name === corruptName ? 'corrupt' : 'refused'
     for (const path of quietly(() => listSegments(home)) ?? [undefined])
       yield { path, key: `${id}/${path?.slice(home.length + 1)}`, state }
   }

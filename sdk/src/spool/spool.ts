@@ -1,3 +1,4 @@
+import type { Run } from '../otlp/request.ts'
 import type { Batch, Queue, QueueListener } from '../queue.ts'
 import type { Tally } from '../tally.ts'
 import { setAside } from './folder.ts'
@@ -200,6 +201,15 @@ export function createSpool(options: SpoolOptions): Queue {
     }
   }
 
+  function keepRefused(runs: readonly Run[]): string | undefined {
+    try {
+      return home?.setAside(runs)
+    } catch (error) {
+      tally.tell('refused folder', `events that were refused cannot be kept: ${(error as Error).message}`)
+      return undefined
+    }
+  }
+
   function beat(): void {
     try {
       if (!home!.beat()) loseHome()
@@ -282,6 +292,7 @@ export function createSpool(options: SpoolOptions): Queue {
     push: trail.append,
     batch,
     remove,
+    setAside: keepRefused,
     drained: () => (isDrained() ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve))),
     start(to) {
       listener = to

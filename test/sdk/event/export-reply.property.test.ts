@@ -19,7 +19,10 @@ it('what a receiver answers is read as it was meant, in both encodings', () => {
         expect(readExportReply(body, `${types[encoding].toUpperCase()}; charset=utf-8`, '')).toEqual(meant)
         // Without a type it is that of the request.
         expect(readExportReply(body, null, types[encoding])).toEqual(meant)
-        expect(readExportReply(encodeSuccess(encoding), types[encoding], '')).toEqual({ rejected: 0, message: '' })
+        expect(readExportReply(encodeSuccess(encoding), types[encoding], '')).toEqual({
+          rejected: 0,
+          message: '',
+        })
       },
     ),
   )

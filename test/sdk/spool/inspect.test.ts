@@ -211,3 +211,23 @@ describe('madsci-events spool', () => {
     expect(existsSync(join(folder, 'elsewhere'))).toBe(false)
   })
 })
+
+it('what the receiver refuses for good is kept, shown, and never sent again', async () => {
+  const endpoint = await startOtlpEndpoint()
+  endpoint.reply = ({ events }) =>
+    events.some((event) => (event.event_data as { number: number }).number % 5 === 2) ? { status: 422 } : {}
+  const events = new EventClient({ url: endpoint.url, name: 'arm', spoolDir })
+  const ids = Array.from({ length: 20 }, (_, number) => events.info('x', { number }))
+  await expect(events.close()).rejects.toMatchObject({ code: 'EVT_REFUSED' })
+  expect(events.stats).toMatchObject({ exported: 16, droppedBy: { refused: 4 } })
+  expect(endpoint.events.map((event) => event.event_id)).toEqual(ids.filter((_, number) => number % 5 !== 2))
+  const segments = await look()
+  expect(segments.map(({ state, name, count }) => [state, name, count])).toEqual([['refused', 'arm', 4]])
+  const [line] = [...segments[0]!.lines()]
+  const read = decodeJson(Buffer.from(line!), { receivedUnixNano: 1n, maxBodyBytes: 1 << 20 }).events
+  expect(read.map((event) => event.event_id)).toEqual(ids.filter((_, number) => number % 5 === 2))
+  const before = endpoint.requests.length
+  await new EventClient({ url: endpoint.url, name: 'arm', spoolDir }).close()
+  expect(endpoint.requests).toHaveLength(before)
+  await endpoint.close()
+})
