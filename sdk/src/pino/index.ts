@@ -67,9 +67,16 @@ function receiveConfig(): Promise<PinoConfig> {
  * pino's transport: `pino({ transport: { target: '@madsci-events/sdk/pino', options } })`. It runs in a worker of pino's.
  * pino asks for a default export here.
  */
-export default async function createTransport(options: PinoOptions): Promise<Writable> {
+export default async function createTransport(given: PinoOptions): Promise<Writable> {
   const received = await receiveConfig()
+  const options = withoutPinos(given)
   const { messageKey, errorKey } = options
   const config = { ...received, ...(messageKey && { messageKey }), ...(errorKey && { errorKey }) }
   return createStream(options, () => config)
+}
+
+/** pino and thread-stream put words of their own between the options. */
+function withoutPinos(given: PinoOptions): PinoOptions {
+  const pinos = ['$context', 'pinoWillSendConfig', 'levels', 'dedupe']
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !pinos.includes(name)))
 }
