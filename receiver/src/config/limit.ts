@@ -46,7 +46,8 @@ export const limitSettings = {
   }),
   max_body_bytes: count(67_108_864, 1024, {
     unit: 'bytes',
-    about: 'largest body, also after decompression; over it 413',
+    about:
+      'largest body, also after decompression; over it 413. What is no event (selectors, lists of ids, rules) has 8 MiB and 500,000 values at most, an event 4 million values',
     most: 2 ** 30,
   }),
   max_connections: count(1000, 4, {
