@@ -1,0 +1,71 @@
+import type { StoreReply } from './journal-protocol.ts'
+import { runSchedule, type ScheduleOptions, seeded } from './journal-schedule.ts'
+
+const scenarios: Omit<ScheduleOptions, 'choose' | 'isMajority'>[] = [
+  { faults: 1, processes: 2, followers: 2, writes: [['a'], ['a']] },
+  { faults: 2, processes: 2, followers: 2, writes: [['a', 'b'], ['b', 'c'], ['d']] },
+  { faults: 4, processes: 3, followers: 3, writes: [['a', 'b', 'c', 'a'], ['b', 'd'], ['a', 'd'], ['e']] },
+]
+
+function optionsOf(seed: number, mutation: Partial<ScheduleOptions> = {}): ScheduleOptions {
+  const scenario = scenarios[seed % scenarios.length]!
+  return { ...scenario, choose: seeded(seed), isMajority: seed % 2 === 0, ...mutation }
+}
+
+/** The first seed that goes wrong, and how. */
+export function explore(count: number, mutation: Partial<ScheduleOptions> = {}): string | undefined {
+  for (let seed = 1; seed <= count; seed++) {
+    const wrong = runSchedule(optionsOf(seed, mutation))
+    if (wrong) return `seed ${seed}: ${wrong}`
+  }
+  return undefined
+}
+
+let made = 0
+export const mutations: { [name: string]: Partial<ScheduleOptions> } = {
+  'an entry is not durable before its events are sent': { notDurable: 'begin' },
+  'events are sent without an entry': {
+    mutate: (step) => (step.do === 'begin' ? { do: 'look', id: step.entry.id } : step),
+  },
+  'followers read what is not durable': { notDurable: 'read', isMajority: false },
+  'what was missing at a repair is forgotten': {
+    mutate: (step) =>
+      step.do === 'number'
+        ? { ...step, changes: step.changes.map((change) => ({ ...change, missing: [] })) }
+        : step,
+  },
+  'a repair takes events that another entry stored': {
+    mutateReply: (step, reply, { now }) =>
+      step.do === 'owned' ? new Set(step.ids.filter((id) => now.events.has(id))) : reply,
+  },
+  'duplicates of a second attempt are taken for those of others': {
+    mutateReply: (step, reply) =>
+      step.do === 'store' ? { ...(reply as StoreReply), isRetried: false } : reply,
+  },
+  'duplicates of a second attempt are taken for its own': {
+    mutateReply: (step, reply) =>
+      step.do === 'store' && (reply as StoreReply).isRetried
+        ? { outcomes: step.entry.ids.map(() => 'stored'), isRetried: true }
+        : reply,
+  },
+  'two repairs may make the same part': {
+    mutate: (step) =>
+      step.do === 'number'
+        ? {
+            ...step,
+            changes: step.changes.map((one) => (one.entry ? { ...one, id: `${one.id}.${++made}` } : one)),
+          }
+        : step,
+  },
+  'nobody fills a number that is free for good': {
+    mutate: (step) => (step.do === 'fill' ? { do: 'last' } : step),
+  },
+  'followers pass over a number that is free': {
+    mutateReply: (step, reply) => (step.do === 'first' ? Number.MAX_SAFE_INTEGER : reply),
+  },
+}
+
+/** Found within some hundred thousand schedules. */
+export const rareMutations: { [name: string]: Partial<ScheduleOptions> } = {
+  'repairs read events that are not durable': { notDurable: 'owned', isMajority: false },
+}
