@@ -120,9 +120,13 @@ describe("a history of MADSci's own client and types", () => {
         }),
       )
       const times = events.map(({ at }) => at)
-      const window = { start: Math.min(...times) - 60e6, end: Math.max(...times) + 60e6 }
-      const { entities, notices } = await get('utilization/timeline?limit=10000')
       const toMicros = (text: string) => Date.parse(text) * 1000 + Number(text.slice(-4, -1))
+      const asked = Date.now()
+      const { entities, notices, report_metadata } = await get('utilization/timeline?limit=10000')
+      // A minute around the events, but no future.
+      const window = { start: Math.min(...times) - 60e6, end: toMicros(report_metadata.end_time) }
+      expect(window.end).toBeGreaterThanOrEqual(Math.min(asked * 1000, Math.max(...times) + 60e6))
+      expect(window.end).toBeLessThanOrEqual(Math.min((Date.now() + 1) * 1000, Math.max(...times) + 60e6))
       const shown = new Map<string, object[]>()
       for (const { kind, id, intervals, totals_us } of entities) {
         const { wall, ...each } = totals_us

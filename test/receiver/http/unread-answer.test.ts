@@ -129,7 +129,8 @@ it('readers of the stream that do not read are disconnected, and the next one ha
   for (let i = 0; i < 30; i++) ids.push(await post(receiver, { message: 'x'.repeat(500_000), i }))
   expect(await readIds(honest, ids.at(-1)!)).toEqual(ids)
   await until(() => gaugeOf(receiver, 'streams_open')! < 5)
-  expect(receiver.metric.total('answers_dropped')).toBeGreaterThanOrEqual(199)
+  // The last few may be ended after the first look.
+  await until(() => receiver.metric.total('answers_dropped') >= 199)
   // About a megabyte for each, in the process that also holds the clients and their text.
   expect(process.memoryUsage().rss - beforeBytes).toBeLessThan(450 * 1024 * 1024)
 
