@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import type { Server, Socket } from 'node:net'
+import { type Clients, toClient } from './client.ts'
 import type { Metric } from './metric.ts'
 
 export interface ConnectionLimitOptions {
@@ -7,6 +8,7 @@ export interface ConnectionLimitOptions {
   maxConnections: number
   listener: 'http' | 'otlp' | 'grpc'
   metric: Metric
+  clients: Clients
 }
 
 // An address may hold so much of what a listener takes: others always find a place.
@@ -16,27 +18,27 @@ const reservedDescriptors = 128
 
 /**
  * Bounds the connections of a listener, all together and of one address: a connection above a bound is closed at once,
- * and counted. What is open stays.
+ * and counted. What is open stays. A proxy, behind which are many, has the whole.
  */
 export function limitConnections(server: Server, options: ConnectionLimitOptions): void {
-  const { metric, listener } = options
+  const { metric, listener, clients } = options
   const most = Math.min(options.maxConnections, shareOfDescriptors())
   const mostOfAddress = Math.max(1, Math.floor(most * addressShare))
   const byAddress = new Map<string, number>()
   let open = 0
   metric.gauge('connections_open', () => open, listener)
 
-  function refusal(count: number): string | undefined {
+  function refusal(address: string, count: number): string | undefined {
     if (open >= most) return 'too many'
-    return count > mostOfAddress ? 'too many of one address' : undefined
+    return count > mostOfAddress && !clients.isProxy(address) ? 'too many of one address' : undefined
   }
 
   const serve = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? ''
+    const address = toClient(socket.remoteAddress ?? '')
     const count = (byAddress.get(address) ?? 0) + 1
-    const reason = refusal(count)
+    const reason = refusal(address, count)
     if (reason !== undefined) {
       metric.add('connections_refused', 1, reason)
       socket.destroy()

@@ -6,6 +6,7 @@ import { type Alerts, createMatchOf, startAlerts } from './alert/alerts.ts'
 import { readAlertSettings } from './alert/setting.ts'
 import { createBackups } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
+import { createClients } from './client.ts'
 import type { Config, ConfigCheck } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
 import { openStore } from './database.ts'
@@ -116,6 +117,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
       maxBodyBytes,
       maxRequestRecords: config.maxRequestRecords,
       maxConnections: config.maxConnections,
+      clients: createClients(config.trustedProxies),
       corsOrigins: config.corsOrigins,
       allowedHosts: [
         ...config.allowedHosts,

@@ -1,3 +1,4 @@
+import { createClients } from '../client.ts'
 import { count, flag, optionalCount, setting, structured } from './setting.ts'
 import { parseTexts, toJsonValue } from './value.ts'
 
@@ -23,8 +24,7 @@ export const limitSettings = {
   }),
   rate_limit_exempt_ips: structured('null', {
     unit: 'JSON',
-    about:
-      'list of addresses without limits, such as that of a proxy, behind which all clients are one; `null` stands for `["127.0.0.1", "::1"]`',
+    about: 'list of addresses without limits; `null` stands for `["127.0.0.1", "::1"]`',
     parse: (value) => (value === null ? undefined : parseTexts(value)),
     show: (list) => list,
     schema: { anyOf: [{ type: 'array', items: { type: 'string' } }, { type: 'null' }] },
@@ -41,6 +41,14 @@ export const limitSettings = {
     about:
       'list of names under which requests may address this receiver (header Host), beside IP addresses, names without a dot, `.local`, `.localhost`, `.internal`, `.svc`, `.svc.cluster.local`, the name of the machine, and the hosts of server_url and public_url; `["*"]`: any',
     parse: parseTexts,
+    show: (list) => list,
+    schema: { type: 'array', items: { type: 'string' } },
+  }),
+  trusted_proxies: structured('[]', {
+    unit: 'JSON',
+    about:
+      'list of addresses and networks (such as `10.0.0.0/8`) of proxies before this receiver: whose request it is, for limits and shares by address, is then said by `X-Forwarded-For`',
+    parse: parseProxies,
     show: (list) => list,
     schema: { type: 'array', items: { type: 'string' } },
   }),
@@ -82,6 +90,18 @@ export const limitSettings = {
     about: 'how long a client may read nothing of an answer before its connection is closed',
     most: 2 ** 31 - 1,
   }),
+}
+
+function parseProxies(value: unknown): string[] {
+  const list = parseTexts(value)
+  for (const one of list) {
+    try {
+      createClients([one])
+    } catch {
+      throw new Error(`must hold addresses or networks: '${one}'`)
+    }
+  }
+  return list
 }
 
 function parseOrigins(given: string): '*' | string[] | undefined {

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream'
 import { EventError } from '@madsci-events/sdk/event'
-import { readBody } from '../otlp/body.ts'
+import { readBody, readPlain } from '../otlp/body.ts'
 
 export interface ReadMessageOptions {
   /** `grpc-encoding` as sent; counts for a message that is marked as compressed. */
@@ -40,53 +40,32 @@ interface Framed {
   bytes: Buffer
 }
 
-function readFramed(
+async function readFramed(
   stream: Readable,
   maxBodyBytes: number,
   onGrow: (bytes: number) => void,
 ): Promise<Framed> {
-  return new Promise((resolve, reject) => {
-    const chunks: Buffer[] = []
-    let size = 0
-    let expected: number | undefined
-    const fail = (error: unknown) => {
-      stream.off('data', onData)
-      stream.pause()
-      reject(error)
+  const chunks: Buffer[] = []
+  let size = 0
+  let expected: number | undefined
+  await readPlain(stream, (chunk) => {
+    // What came, not what the prefix announces.
+    onGrow(chunk.length)
+    chunks.push(chunk)
+    size += chunk.length
+    if (expected === undefined && size >= prefixBytes) {
+      if (chunks.length > 1) chunks.splice(0, chunks.length, Buffer.concat(chunks))
+      const length = chunks[0]!.readUInt32BE(1)
+      if (length > maxBodyBytes)
+        throw new EventError('EVT_TOO_LARGE', `The message is larger than ${maxBodyBytes} bytes`)
+      expected = prefixBytes + length
     }
-    const take = (chunk: Buffer) => {
-      // What came, not what the prefix announces.
-      onGrow(chunk.length)
-      chunks.push(chunk)
-      size += chunk.length
-      if (expected === undefined && size >= prefixBytes) {
-        if (chunks.length > 1) chunks.splice(0, chunks.length, Buffer.concat(chunks))
-        const length = chunks[0]!.readUInt32BE(1)
-        if (length > maxBodyBytes)
-          throw new EventError('EVT_TOO_LARGE', `The message is larger than ${maxBodyBytes} bytes`)
-        expected = prefixBytes + length
-      }
-      if (expected !== undefined && size > expected)
-        throw new EventError('EVT_BODY', 'A call carries one message')
-    }
-    const onData = (chunk: Buffer) => {
-      try {
-        take(chunk)
-      } catch (error) {
-        fail(error)
-      }
-    }
-    const cutOff = (cause?: unknown) => fail(new EventError('EVT_BODY', 'The message was cut off', { cause }))
-    stream.on('data', onData)
-    stream.once('aborted', () => cutOff())
-    stream.once('error', cutOff)
-    stream.once('close', () => cutOff())
-    stream.once('end', () => {
-      if (size !== expected) return cutOff()
-      const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
-      resolve({ isCompressed: whole[0] === 1, bytes: whole.subarray(prefixBytes) })
-    })
+    if (expected !== undefined && size > expected)
+      throw new EventError('EVT_BODY', 'A call carries one message')
   })
+  if (size !== expected) throw new EventError('EVT_BODY', 'The message was cut off')
+  const whole = chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
+  return { isCompressed: whole[0] === 1, bytes: whole.subarray(prefixBytes) }
 }
 
 /** A reply's message, not compressed. */

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { constants, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
 import type { AddressInfo } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
+import type { Clients } from '../client.ts'
 import { limitConnections } from '../connection.ts'
 import { noDestination, type PassedSignal, type PassOn } from '../fanout/pass-on.ts'
 import type { Ticket } from '../ingest/gate.ts'
@@ -24,6 +25,7 @@ export interface GrpcOptions {
   maxBodyBytes: number
   maxRequestRecords: number
   maxConnections: number
+  clients: Clients
   /** How long a call may take to arrive whole; 0 = no limit. */
   requestTimeoutMs: number
   /** Undefined: traces and metrics are UNIMPLEMENTED. */
@@ -61,7 +63,17 @@ const windowBytes = 256 * 1024
  * Sources: OTLP 1.x, OTLP/gRPC; gRPC over HTTP/2.
  */
 export function createGrpcServer(options: GrpcOptions): GrpcServer {
-  const { ingest, unpacker, metric, log, maxBodyBytes, maxRequestRecords, requestTimeoutMs, passOn } = options
+  const {
+    ingest,
+    unpacker,
+    metric,
+    log,
+    maxBodyBytes,
+    maxRequestRecords,
+    requestTimeoutMs,
+    passOn,
+    clients,
+  } = options
   const accept = createLogsIntake(options)
   const throttle = createThrottle()
   const sessions = new Set<WatchedSession>()
@@ -143,7 +155,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     headers: IncomingHttpHeaders,
     use: (bytes: Uint8Array, ticket: Ticket) => Promise<Uint8Array>,
   ): Promise<Uint8Array> {
-    const ticket = ingest.enter(0)
+    const ticket = ingest.enter(0, clients.clientOf({ headers, socket: stream.session!.socket }))
     try {
       const bytes = await readMessage(stream, {
         encoding: headers['grpc-encoding']?.toString(),

@@ -1,9 +1,10 @@
 import { EventError, type Value } from '@madsci-events/sdk/event'
 import type { FastifyRequest } from 'fastify'
+import { toClient } from '../client.ts'
 import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { boundJson, parseBytes } from '../ingest/json-body.ts'
-import { createGathered } from '../otlp/body.ts'
+import { createGathered, readPlain } from '../otlp/body.ts'
 
 interface ReadOptions {
   ticket: Ticket
@@ -41,7 +42,7 @@ export async function withBytes<T>(
   { ingest, maxBodyBytes }: BodyOptions,
   use: (bytes: Buffer, contentType: string | undefined) => Promise<T>,
 ): Promise<T> {
-  const ticket = ingest.enter(Number(request.headers['content-length'] ?? 0))
+  const ticket = ingest.enter(Number(request.headers['content-length'] ?? 0), toClient(request.ip))
   try {
     const bytes = await readBytes(request, { ticket, maxBodyBytes })
     const turn = bytes.length > smallBytes ? ticket.turn() : undefined
@@ -60,29 +61,12 @@ async function readBytes(request: FastifyRequest, { ticket, maxBodyBytes }: Read
   const tooLarge = () => new EventError('EVT_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes`)
   if (announced > maxBodyBytes) throw tooLarge()
   const gathered = createGathered(maxBodyBytes)
-  return new Promise((resolve, reject) => {
-    const stream = request.raw
-    const fail = (error: EventError) => {
-      stream.off('data', take)
-      stream.pause()
-      reject(error)
-    }
-    const take = (chunk: Buffer) => {
-      if (gathered.size + chunk.length > maxBodyBytes) return fail(tooLarge())
-      try {
-        ticket.grow(chunk.length)
-      } catch (error) {
-        return fail(error as EventError)
-      }
-      gathered.add(chunk)
-    }
-    stream.on('data', take)
-    stream.on('end', () => resolve(gathered.take()))
-    stream.on('error', (cause) => reject(new EventError('EVT_BODY', undefined, { cause })))
-    stream.on('close', () => {
-      if (!stream.readableEnded) reject(new EventError('EVT_BODY', 'The body was cut off'))
-    })
+  await readPlain(request.raw, (chunk) => {
+    if (gathered.size + chunk.length > maxBodyBytes) throw tooLarge()
+    ticket.grow(chunk.length)
+    gathered.add(chunk)
   })
+  return gathered.take()
 }
 
 /** Where a body may be left out. */

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { toClient } from '../client.ts'
 import type { FindOptions } from '../store/event-store.ts'
 
 /** For whom a query is: clients have fair turns by address, and a query ends when the connection of its request does. */
@@ -11,5 +12,5 @@ export function findOptionsOf(
   raw.on('close', () => {
     if (!raw.writableFinished) gone.abort()
   })
-  return { client: request.ip, signal: gone.signal }
+  return { client: toClient(request.ip), signal: gone.signal }
 }

@@ -1,5 +1,6 @@
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { toClient } from '../client.ts'
 import { createMemoryPool } from '../document/memory-pool.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
@@ -65,7 +66,7 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         throw new EventError('EVT_CONTENT_TYPE', `The content type '${type.slice(0, 80)}' is not supported`)
       }
       const announcedBytes = Number(request.headers['content-length'] ?? Number.NaN)
-      const ticket = ingest.enter(announcedBytes || 0)
+      const ticket = ingest.enter(announcedBytes || 0, toClient(request.ip))
       try {
         const bytes = await readBody(request.raw, {
           encoding: request.headers['content-encoding'],

@@ -21,8 +21,10 @@ export interface QuickDoorOptions {
   requestTimeoutMs: number
   /** A request that names another host is the server's to refuse. */
   isAllowedHost: (host: string) => boolean
+  /** Requests of a proxy are the server's, which asks whose they are. */
+  isProxy: (address: string) => boolean
   /** Asked before a body is waited for. */
-  enter: (bodyBytes: number) => Ticket
+  enter: (bodyBytes: number, address: string) => Ticket
   /** Never rejects. */
   answer: (body: Buffer, contentType: string | undefined) => Promise<QuickAnswer>
 }
@@ -38,6 +40,7 @@ export interface QuickDoor {
 }
 
 const headEnd = '\r\n\r\n'
+const latePartMs = 2000
 const maxHeads = 500
 // Node's own limit is twice that.
 const maxHeadBytes = 8192
@@ -57,7 +60,7 @@ const maxHeadBytes = 8192
  *  3. A body is waited for only after the gate has let it in.
  */
 export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickDoor {
-  const { path, maxBodyBytes, keepAliveMs, requestTimeoutMs, isAllowedHost, enter, answer } = options
+  const { path, maxBodyBytes, keepAliveMs, requestTimeoutMs, isAllowedHost, isProxy, enter, answer } = options
   const [serve] = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
   server.removeAllListeners('connection')
   const connections = new Set<Connection>()
@@ -76,6 +79,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
   }
 
   server.on('connection', (socket: Socket) => {
+    if (isProxy(socket.remoteAddress ?? '')) return serve!.call(server, socket)
     const connection: Connection = { socket, state: 'idle', bytes: undefined }
     let head: SimpleHead | undefined
     let bodyStart = 0
@@ -105,7 +109,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
 
     function tryEnter(bodyBytes: number): boolean {
       try {
-        ticket = enter(bodyBytes)
+        ticket = enter(bodyBytes, socket.remoteAddress ?? '')
         counted = 0
         return true
       } catch {
@@ -137,7 +141,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
       } else if (missing > 0 && !isLate) {
         // Many clients send head and body apart. A third part, and time limits to the millisecond, are for the server.
         isLate = true
-        if (requestTimeoutMs > 0) socket.setTimeout(Math.min(requestTimeoutMs, keepAliveMs))
+        socket.setTimeout(Math.min(requestTimeoutMs || latePartMs, latePartMs))
       } else handOver()
     }
 
@@ -182,9 +186,9 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
       connections.delete(connection)
     }
     const onTimeout = () => {
-      if (connection.state === 'reading')
-        socket.write('HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n')
-      if (connection.state !== 'answering') socket.destroySoon()
+      // The server watches how fast a body comes.
+      if (connection.state === 'reading') handOver()
+      else if (connection.state === 'idle') socket.destroySoon()
     }
     // What breaks a connection closes it as well.
     const onError = () => {}

@@ -1,6 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
-import { toClient } from './client-address.ts'
+import { toClient } from '../client.ts'
 
 export interface RateLimitOptions {
   requests: number

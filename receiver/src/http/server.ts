@@ -3,6 +3,7 @@ import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, fastify } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { Backups } from '../backup/backup.ts'
+import { type Clients, toClient } from '../client.ts'
 import { type ConnectionLimitOptions, limitConnections } from '../connection.ts'
 import type { PassOn } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
@@ -45,6 +46,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   maxBodyBytes: number
   maxRequestRecords: number
   maxConnections: number
+  clients: Clients
   requestTimeoutMs: number
   queryTimeoutMs: number
   writeTimeoutMs: number
@@ -122,6 +124,7 @@ export async function createOtlpServer(
       | 'maxBodyBytes'
       | 'maxRequestRecords'
       | 'maxConnections'
+      | 'clients'
       | 'requestTimeoutMs'
       | 'writeTimeoutMs'
       | 'passOn'
@@ -140,7 +143,7 @@ export async function createOtlpServer(
 /** Plain POST /event goes past fastify: its hooks do not see these requests, but the gate, the errors and the counts are the same. */
 function openEventDoor(
   app: FastifyInstance,
-  { ingest, metric, maxBodyBytes, requestTimeoutMs, allowedHosts }: HttpOptions,
+  { ingest, clients, metric, maxBodyBytes, requestTimeoutMs, allowedHosts }: HttpOptions,
   {
     note,
     takeEvent,
@@ -153,7 +156,8 @@ function openEventDoor(
     keepAliveMs,
     requestTimeoutMs,
     isAllowedHost: createHostCheck(allowedHosts),
-    enter: (bytes) => ingest.enter(bytes),
+    isProxy: clients.isProxy,
+    enter: (bytes, address) => ingest.enter(bytes, toClient(address)),
     async answer(bytes, contentType) {
       const startedMs = performance.now()
       let answer: QuickAnswer
@@ -172,9 +176,13 @@ function openEventDoor(
 const keepAliveMs = 75_000
 const maxQuickBytes = 64 * 1024
 
-function createApp({ requestTimeoutMs }: Pick<HttpOptions, 'requestTimeoutMs'>): FastifyInstance {
+function createApp({
+  requestTimeoutMs,
+  clients,
+}: Pick<HttpOptions, 'requestTimeoutMs' | 'clients'>): FastifyInstance {
   const app = fastify({
     logger: false,
+    ...(clients.hasProxies && { trustProxy: clients.isProxy }),
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: keepAliveMs,
     exposeHeadRoutes: false,

@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EventError, type ParseEventOptions, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
+import { toClient } from '../client.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore, FindOptions, FindQuery, StoredEvent } from '../store/event-store.ts'
@@ -66,7 +67,8 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     if (since !== undefined) await store.commitsSince(since, 1)
     if (closing.signal.aborted) throw new EventError('EVT_CLOSING')
     const gone = new AbortController()
-    const seat = seats.take(request.ip, () => {
+    const client = toClient(request.ip)
+    const seat = seats.take(client, () => {
       metric.add('answers_dropped', 1, 'stream_share')
       throttle('share', (suppressed) =>
         log.warn(
@@ -79,7 +81,7 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     if (!seat) throw new EventError('EVT_OVERLOAD', `${maxStreams} streams are open`)
 
     const signal = AbortSignal.any([gone.signal, closing.signal])
-    const options: FindOptions = { client: request.ip, isReserved: true, signal }
+    const options: FindOptions = { client, isReserved: true, signal }
 
     function find(ids: readonly string[]): AsyncIterable<StoredEvent[]> {
       const ours: Value = { _id: { $in: [...ids] } }

@@ -1,5 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
+import { toClient } from '../client.ts'
 import { noDestination, type PassOn, passedSignals } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { readBody } from '../otlp/body.ts'
@@ -25,7 +26,7 @@ export function registerTelemetry(scope: FastifyInstance, options: TelemetryDoor
         const encoding = encodingOf(request.headers['content-type'])
         if (encoding === undefined) throw new EventError('EVT_CONTENT_TYPE')
         const announcedBytes = Number(request.headers['content-length'] ?? Number.NaN)
-        const ticket = ingest.enter(announcedBytes || 0)
+        const ticket = ingest.enter(announcedBytes || 0, toClient(request.ip))
         try {
           const contentEncoding = request.headers['content-encoding']
           const body = await readBody(request.raw, {

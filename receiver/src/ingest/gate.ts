@@ -1,4 +1,5 @@
 import { EventError } from '@madsci-events/sdk/event'
+import { createFairLine, type Waiting } from '../fair-line.ts'
 
 export interface GateOptions {
   maxBytes: number
@@ -20,14 +21,21 @@ export interface Ticket {
 }
 
 export interface Gate {
-  /** `announcedBytes` are only compared with the room that is left: they count as they come. Throws EVT_OVERLOAD. */
-  enter(announcedBytes: number): Ticket
+  /**
+   * `announcedBytes` are only compared with the room that is left: they count as they come. `client` is whose body it is, as
+   * one key. Throws EVT_OVERLOAD.
+   */
+  enter(announcedBytes: number, client: string): Ticket
   readonly inFlightBytes: number
   close(): void
 }
 
 // Many times what a store writes at once, and little beside a heap.
 const unpackedBytes = 8 * 1024 * 1024
+// Of the room, for one client while others send too.
+const clientShare = 0.75
+const seenForMs = 30_000
+const maxClients = 10_000
 
 /**
  * Overload gate: counts the bytes of bodies under way. Events take ten times the memory of their bytes, so a body that
@@ -40,54 +48,69 @@ const unpackedBytes = 8 * 1024 * 1024
  *  1. A body for which there is no room is refused before it is read: it costs its headers, not its memory.
  *  2. One body always gets in when nothing else is under way, however large.
  *  3. Every byte that entered leaves, also on failure. Bytes that are announced and do not come take no room.
- *  4. Bodies are unpacked in the order in which they came whole, so many at once as fit; one always is, however large.
+ *  4. Bodies are unpacked in turns by client, and those of one client in the order in which they came whole, so many at once
+ *     as fit; one always is, however large.
+ *  5. While another client was here in the last 30 s, one has three quarters of the room at most, and all of it otherwise.
  */
 export function createGate({ maxBytes, maxUnpackedBytes = unpackedBytes }: GateOptions): Gate {
   let inFlightBytes = 0
   let closed = false
   let unpackedNowBytes = 0
-  let line: { bytes: number; begin: () => void }[] = []
+  const line = createFairLine<Turn>()
+  // The one that is next, once it has been taken out of the line: smaller ones behind it do not overtake it.
+  let next: Turn | undefined
+  const clients = createPresence()
 
   const fits = (bytes: number) => unpackedNowBytes === 0 || unpackedNowBytes + bytes <= maxUnpackedBytes
   function callNext(): void {
-    let count = 0
-    for (const { bytes, begin } of line) {
-      if (!fits(bytes)) break
+    next ??= line.take()
+    while (next && fits(next.bytes)) {
+      const { client, bytes, begin } = next
       unpackedNowBytes += bytes
-      count++
+      line.charge(client, bytes)
       begin()
+      next = line.take()
     }
-    if (count > 0) line = line.slice(count)
   }
 
-  const check = (bytes: number, ownBytes: number) => {
+  /** `heldBytes` are those of the body itself. */
+  function check(bytes: number, heldBytes: number, client: Client): void {
     if (closed) throw new EventError('EVT_CLOSING', undefined, { retryAfterSeconds: 2 })
-    if (inFlightBytes > ownBytes && inFlightBytes + bytes > maxBytes) throw new EventError('EVT_OVERLOAD')
+    if (inFlightBytes > heldBytes && inFlightBytes + bytes > maxBytes) throw new EventError('EVT_OVERLOAD')
+    if (client.bytes > heldBytes && client.bytes + bytes > maxBytes * clientShare && clients.isShared(client))
+      throw new EventError('EVT_OVERLOAD', 'Too many bytes of one address in flight')
   }
 
   return {
-    enter(announcedBytes) {
-      check(announcedBytes, 0)
+    enter(announcedBytes, key) {
+      const client = clients.note(key)
+      check(announcedBytes, 0, client)
       let held = 0
       let unpacked = 0
       return {
         grow(more) {
-          if (!closed) check(more, held)
+          if (!closed) check(more, held, client)
           held += more
           inFlightBytes += more
+          client.bytes += more
         },
         turn(bytes = held) {
           unpacked = bytes
-          if (line.length > 0 || !fits(unpacked))
-            return new Promise((begin) => void line.push({ bytes: unpacked, begin }))
-          unpackedNowBytes += unpacked
-          return undefined
+          if (next === undefined && fits(unpacked)) {
+            unpackedNowBytes += unpacked
+            return undefined
+          }
+          return new Promise((begin) => {
+            line.add({ client: key, isWaiting: true, bytes: unpacked, begin })
+            next ??= line.take()
+          })
         },
         release() {
           inFlightBytes -= held
+          client.bytes -= held
           unpackedNowBytes -= unpacked
           held = unpacked = 0
-          if (line.length > 0) callNext()
+          callNext()
         },
       }
     },
@@ -96,6 +119,53 @@ export function createGate({ maxBytes, maxUnpackedBytes = unpackedBytes }: GateO
     },
     close() {
       closed = true
+    },
+  }
+}
+
+interface Turn extends Waiting {
+  bytes: number
+  begin: () => void
+}
+
+interface Client {
+  seenMs: number
+  /** Of its bodies under way. */
+  bytes: number
+}
+
+/** Who was here lately, the last one last. */
+function createPresence() {
+  const clients = new Map<string, Client>()
+  let last: { key: string; client: Client } | undefined
+
+  /** The oldest go, but for those with a body under way. */
+  function forget(): void {
+    for (const [key, { bytes }] of clients) {
+      if (clients.size < maxClients) return
+      if (bytes === 0) clients.delete(key)
+    }
+  }
+
+  return {
+    note(key: string): Client {
+      const nowMs = performance.now()
+      if (last?.key === key) {
+        last.client.seenMs = nowMs
+        return last.client
+      }
+      const client = clients.get(key) ?? { seenMs: nowMs, bytes: 0 }
+      client.seenMs = nowMs
+      clients.delete(key)
+      if (clients.size >= maxClients) forget()
+      clients.set(key, client)
+      last = { key, client }
+      return client
+    },
+    isShared(client: Client): boolean {
+      const sinceMs = performance.now() - seenForMs
+      for (const other of clients.values()) if (other !== client && other.seenMs >= sinceMs) return true
+      return false
     },
   }
 }

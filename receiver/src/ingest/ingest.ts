@@ -46,7 +46,7 @@ export interface AcceptOptions {
 /** The one gate that every event passes, whatever its door. */
 export interface Ingest {
   /** Ask before reading a body; release the ticket in `finally`. Throws EVT_OVERLOAD or EVT_CLOSING. */
-  enter(bodyBytes: number): Ticket
+  enter(bodyBytes: number, client: string): Ticket
   /**
    * Settles after the commit. Throws EVT_STORE_UNAVAILABLE when nothing can be told of at least one event
    * (the caller sends again; what was stored then counts as duplicate).
@@ -159,7 +159,7 @@ export function createIngest(options: IngestOptions): Ingest {
   }
 
   return {
-    enter: (bodyBytes) => gate.enter(bodyBytes),
+    enter: gate.enter,
     accept,
     acceptQuietly(events) {
       hasQuiet = true

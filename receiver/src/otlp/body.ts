@@ -3,6 +3,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { EventError } from '@madsci-events/sdk/event'
 import type { MemoryPool } from '../document/memory-pool.ts'
+import { watchPace } from '../pace.ts'
 
 export interface ReadBodyOptions {
   /** Content-Encoding as sent; undefined is identity. */
@@ -125,42 +126,68 @@ async function readPooled(
   return body
 }
 
-/** The common case, without the cost of a pipeline: settles with the request's own `end`. */
-function readPlain(stream: Readable, take: (chunk: Buffer) => void): Promise<void> {
+/**
+ * The bytes of a body as they come, without the cost of a pipeline: settles with the request's own `end`. Throws EVT_BODY for
+ * one that is cut off, EVT_OVERLOAD for one that comes too slowly, and what `take` throws.
+ */
+export function readPlain(stream: Readable, take: (chunk: Buffer) => void): Promise<void> {
   return new Promise((resolve, reject) => {
     const fail = (error: unknown) => {
+      pace.end()
       stream.off('data', onData)
       stream.pause()
       reject(error)
     }
+    const pace = watchPace(fail)
     const onData = (chunk: Buffer) => {
+      pace.count(chunk.length)
       try {
         take(chunk)
       } catch (error) {
         fail(error)
       }
     }
+    const cutOff = (cause?: unknown) => fail(new EventError('EVT_BODY', 'The body was cut off', { cause }))
     stream.on('data', onData)
-    stream.once('end', resolve)
-    stream.once('error', (cause) => fail(new EventError('EVT_BODY', 'The body was cut off', { cause })))
+    stream.once('end', () => {
+      pace.end()
+      resolve()
+    })
+    stream.once('aborted', () => cutOff())
+    stream.once('error', cutOff)
     stream.once('close', () => {
-      if (!stream.readableEnded) fail(new EventError('EVT_BODY', 'The body was cut off'))
+      if (!stream.readableEnded) cutOff()
     })
   })
 }
 
 async function inflate(stream: Readable, inflater: Transform, take: (chunk: Buffer) => void): Promise<void> {
   try {
-    await pipeline(
-      // The request itself must outlive a refusal: the answer goes out on the same connection.
-      stream.iterator({ destroyOnReturn: false }),
-      inflater,
-      async (inflated: AsyncIterable<Buffer>) => {
-        for await (const chunk of inflated) take(chunk)
-      },
-    )
+    await pipeline(chunksOf(stream), inflater, async (inflated: AsyncIterable<Buffer>) => {
+      for await (const chunk of inflated) take(chunk)
+    })
   } catch (error) {
     if (error instanceof EventError) throw error
     throw new EventError('EVT_BODY', 'The body does not inflate, or was cut off', { cause: error })
+  }
+}
+
+/** The same, one after the other. The request itself outlives a refusal: the answer goes out on the same connection. */
+async function* chunksOf(stream: Readable): AsyncGenerator<Buffer> {
+  const { promise: slow, reject } = Promise.withResolvers<never>()
+  slow.catch(() => {})
+  const pace = watchPace(reject)
+  const chunks = stream.iterator({ destroyOnReturn: false })
+  try {
+    for (;;) {
+      const { value, done } = await Promise.race([chunks.next(), slow])
+      if (done) return
+      pace.count(value.length)
+      yield value
+    }
+  } finally {
+    pace.end()
+    // It is not waited for: what it waits for may never come.
+    void chunks.return?.()
   }
 }

@@ -1,11 +1,11 @@
 import { Worker } from 'node:worker_threads'
 import { EventError } from '@madsci-events/sdk/event'
+import { createFairLine, type FairLine } from '../fair-line.ts'
 import type { StoredEvent } from './event-store.ts'
 import { createHeldBudget } from './held-budget.ts'
 import { OpenQuery } from './open-query.ts'
 import { unpackEvents } from './packed-event.ts'
 import type { QueryLane } from './query-lane.ts'
-import { createQueryLine, type QueryLine } from './query-line.ts'
 import {
   aheadLimit,
   type FromQueryThread,
@@ -77,10 +77,10 @@ export function createQueryPool<Command, Rest = undefined>(options: QueryPoolOpt
   type Query = OpenQuery<Command, Rest>
   const open = new Map<number, Query>()
   const openOf = new Map<string, number>()
-  const lines: { [lane in QueryLane]: QueryLine<Query> } = {
-    reserved: createQueryLine(),
-    light: createQueryLine(),
-    heavy: createQueryLine(),
+  const lines: { [lane in QueryLane]: FairLine<Query> } = {
+    reserved: createFairLine(),
+    light: createFairLine(),
+    heavy: createFairLine(),
   }
   // The reserve is not held up by what strangers do not read.
   const budgets = { reserved: createHeldBudget(), other: createHeldBudget() }

@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { composeMessage } from '../../../receiver/src/alert/message.ts'
+import { createFairLine } from '../../../receiver/src/fair-line.ts'
 import { silentLog } from '../../../receiver/src/log.ts'
 import type { EventStore, FindOptions, FindQuery } from '../../../receiver/src/store/event-store.ts'
 import { laneOf } from '../../../receiver/src/store/query-lane.ts'
-import { createQueryLine } from '../../../receiver/src/store/query-line.ts'
 import { parseSelector } from '../../../receiver/src/store/selector.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { makeEvent } from '../../contract/event-store.contract.ts'
@@ -177,7 +177,7 @@ describe('queries of a SQLite store', () => {
 })
 
 it('clients share the time of the threads, however many queries one of them has', () => {
-  const line = createQueryLine<{ client: string; isWaiting: boolean; name: string }>()
+  const line = createFairLine<{ client: string; isWaiting: boolean; name: string }>()
   const add = (client: string, name: string, isWaiting = true) => line.add({ client, name, isWaiting })
   for (const name of ['a1', 'a2', 'a3']) add('a', name)
   add('b', 'gone', false)

@@ -43,8 +43,10 @@ const run = (body: string, options: object = {}) =>
     import { EventClient } from '@madsci-events/sdk'
     const options = ${JSON.stringify({ url: `http://127.0.0.1:${port}`, name: 'arm', spoolDir: folder, ...options })}
     const events = new EventClient(options)
+    // In one write: many small ones may wait for their reader, and are gone with a process that is killed.
     const emit = (count) => {
-      for (let i = 0; i < count; i++) console.log(events.info('x', { i, text: 'é'.repeat(i % 50) }))
+      const ids = Array.from({ length: count }, (_, i) => events.info('x', { i, text: 'é'.repeat(i % 50) }))
+      console.log(ids.join('\\n'))
     }
     ${body}`)
 

@@ -1,4 +1,31 @@
+import type { IncomingMessage } from 'node:http'
 import { isIPv6 } from 'node:net'
+import proxyAddr from '@fastify/proxy-addr'
+
+/** What says where a request came from, of HTTP/1 and HTTP/2. */
+export type Origin = Pick<IncomingMessage, 'headers'> & { socket: { remoteAddress?: string | undefined } }
+
+export interface Clients {
+  readonly hasProxies: boolean
+  /** Whether an address is that of a proxy whose `X-Forwarded-For` counts. */
+  isProxy(address: string): boolean
+  /** Whose request it is, as one key: the nearest address that is not a proxy's. */
+  clientOf(request: Origin): string
+}
+
+/** `proxies`: addresses, and networks such as 10.0.0.0/8. Throws for what is neither. */
+export function createClients(proxies: readonly string[]): Clients {
+  const hasProxies = proxies.length > 0
+  const isProxy = proxyAddr.compile([...proxies])
+  return {
+    hasProxies,
+    isProxy: (address) => hasProxies && isProxy(address, 0),
+    clientOf(request) {
+      if (!hasProxies) return toClient(request.socket.remoteAddress ?? '')
+      return toClient(proxyAddr(request as IncomingMessage, isProxy))
+    },
+  }
+}
 
 /**
  * The client behind a peer address, as one key: an IPv4 address on an IPv6 socket is the IPv4 address, and the addresses of
