@@ -6,6 +6,7 @@ import { type Event, isObject, type Value } from './event/event.ts'
 import { parseJson, toJson } from './event/json.ts'
 import { type EventLevel, type LevelName, parseLevel } from './event/level.ts'
 import type { Settings } from './setting.ts'
+import { trimEndSlashes } from './slash.ts'
 import {
   toUtilizationPath,
   type UtilizationAnswer,
@@ -45,7 +46,7 @@ export interface RestClient {
 }
 
 export function createRestClient(settings: Settings): RestClient {
-  const base = settings.restUrl.replace(/\/+$/, '')
+  const base = trimEndSlashes(settings.restUrl)
 
   async function askText(path: string, body?: string): Promise<string> {
     let answer: Answer

@@ -7,6 +7,7 @@ import { EventError } from './event/error.ts'
 import type { Source } from './event/event.ts'
 import { findUnknown } from './option-name.ts'
 import { checkSource, createSettingSource, noTimeoutMs, type SettingSource } from './setting-source.ts'
+import { trimEndSlashes } from './slash.ts'
 
 export type Protocol = 'http/protobuf' | 'http/json'
 export type ExporterName = 'otlp' | 'console'
@@ -236,7 +237,7 @@ const logsPath = /\/v1\/logs\/*$/
 
 function logsUrlOf(base: string): string {
   const url = new URL(base)
-  if (!logsPath.test(url.pathname)) url.pathname = `${url.pathname.replace(/\/+$/, '')}/v1/logs`
+  if (!logsPath.test(url.pathname)) url.pathname = `${trimEndSlashes(url.pathname)}/v1/logs`
   return url.href
 }
 

@@ -99,7 +99,7 @@ export function parseLiteral(text: string): Value {
       const number = Number(word)
       return Number.isSafeInteger(number) ? number : BigInt(word)
     }
-    if (/^-?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/i.test(word)) return Number(word)
+    if (/^-?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?$/i.test(word)) return Number(word)
     return fail()
   }
 

@@ -7,6 +7,7 @@ import { type Event, isObject, type Value } from '../event/event.ts'
 import { parseJson } from '../event/json.ts'
 import { parseLevel } from '../event/level.ts'
 import { parseEvent } from '../event/parse.ts'
+import { trimEndSlashes } from '../slash.ts'
 import { decodeJson } from './json.ts'
 import { toEvents } from './logs.ts'
 import { type Selector, toPredicate } from './match.ts'
@@ -72,7 +73,7 @@ export async function startTestReceiver(options: TestReceiverOptions = {}): Prom
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const body = await readBody(request)
     const { pathname, searchParams } = new URL(request.url ?? '/', 'http://test')
-    const route = `${request.method} ${pathname.replace(/\/+$/, '')}`
+    const route = `${request.method} ${trimEndSlashes(pathname)}`
     const isIntake = route === 'POST /v1/logs' || route === 'POST /event'
     const failure = isIntake ? failures.shift() : undefined
     if (failure !== undefined) return fail(request, response, failure)
