@@ -21,6 +21,8 @@ const kinds: Kind[] = [
   { names: settingsFiles('.yaml'), parse: (text) => parseYaml(text) },
 ]
 
+const maxFileBytes = 1024 * 1024
+
 /**
  * MADSci's settings files, strongest first. Each name is looked for on its own, from `folder` upwards to the first folder with
  * `.madsci/` or `.git`, the home folder or the root (these included; ten steps at most), then in `managers/` and `config/` of `folder`.
@@ -45,6 +47,7 @@ export function fromFiles(
       const doubt = refusal ?? warning
       if (doubt !== undefined) warnings.push(doubt)
       try {
+        if (statSync(path).size > maxFileBytes) throw new Error('it is larger than 1 MiB')
         const values = (parse(readFileSync(path, 'utf8')) ?? {}) as { [name: string]: string }
         if (typeof values !== 'object' || Array.isArray(values))
           throw new Error('it holds no names with values')

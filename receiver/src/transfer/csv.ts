@@ -1,17 +1,13 @@
 import { createReadStream } from 'node:fs'
-import {
-  createEventId,
-  type Event,
-  EventError,
-  fromDocument,
-  fromExactJson,
-  type Value,
-} from '@madsci-events/sdk/event'
+import { type Event, EventError, fromDocument, fromExactJson, type Value } from '@madsci-events/sdk/event'
 import { fromCsvCell } from '../csv-cell.ts'
 import { csvColumns } from './export.ts'
+import { createIdentity, type Identity } from './identity.ts'
 import type { ImportChunk } from './import.ts'
 
 const chunkEvents = 500
+const chunkCharacters = 4 * 1024 * 1024
+const maxCells = 1000
 /** Of one row, as the largest event may have it. */
 const maxRowCharacters = 64 * 1024 * 1024
 
@@ -24,6 +20,8 @@ export async function* fromCsv(path: string, onRead: (bytes: number) => void): A
   let columns: string[] | undefined
   let chunk: ImportChunk = []
   let number = 0
+  let characters = 0
+  const identify = createIdentity()
   for await (const row of readRows(input, path)) {
     number++
     if (!columns) {
@@ -35,18 +33,20 @@ export async function* fromCsv(path: string, onRead: (bytes: number) => void): A
     // An empty line.
     if (row.length === 1 && row[0] === '') continue
     const where = `${path}: row ${number}`
-    const item = toEvent(columns, row)
+    const item = toEvent(columns, row, identify)
     chunk.push(typeof item === 'string' ? { refused: item, where } : { event: item, where })
-    if (chunk.length < chunkEvents) continue
+    for (const cell of row) characters += cell.length
+    if (chunk.length < chunkEvents && characters < chunkCharacters) continue
     onRead(input.bytesRead)
     yield chunk
     chunk = []
+    characters = 0
   }
   if (chunk.length > 0) yield chunk
 }
 
 /** Text for why it is refused. */
-function toEvent(columns: readonly string[], row: readonly string[]): Event | string {
+function toEvent(columns: readonly string[], row: readonly string[], identify: Identity): Event | string {
   if (row.length !== columns.length) return `${row.length} cells for ${columns.length} columns`
   const document: { [column: string]: Value } = {}
   for (const column of csvColumns) {
@@ -61,7 +61,7 @@ function toEvent(columns: readonly string[], row: readonly string[]): Event | st
   const { event_id: id, ...fields } = document
   if (typeof fields.event_timestamp !== 'string') return 'no event_timestamp'
   fields.source ??= {}
-  return fromDocument({ _id: id ?? createEventId(), ...fields })
+  return fromDocument({ _id: id ?? identify(row.join('\0'), fields.event_timestamp), ...fields })
 }
 
 const asText = (text: string): Value => text
@@ -127,6 +127,8 @@ async function* readRows(input: AsyncIterable<string>, path: string): AsyncGener
       )
       start = at + 1
       rowCharacters += cell.length
+      if (row.length >= maxCells)
+        throw new EventError('EVT_INVALID', `${path} has a row of more than ${maxCells} cells`)
       row.push(cell)
       cell = ''
       state = 'plain'

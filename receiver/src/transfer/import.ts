@@ -27,7 +27,6 @@ export interface ImportReport {
   isWhole: boolean
 }
 
-const batchEvents = 1000
 const retryMs = 1000
 const retries = 60
 
@@ -81,11 +80,11 @@ export async function importEvents(
         onNote({ where: item.where, id: item.event.event_id, repair })
       }
       batch.push({ event: item.event, where: item.where })
-      if (batch.length >= batchEvents) await flush()
     }
+    // A chunk is what may be in memory at once.
+    await flush()
     if (signal?.aborted) break
   }
-  await flush()
   report.isWhole = !signal?.aborted
   return report
 }

@@ -1,23 +1,28 @@
-import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import {
-  createEventId,
   type Event,
   fromDocument,
   fromExactJson,
   isObject,
   parseTimestamp,
+  scanJson,
   setKey,
-  ulidFrom,
   type Value,
 } from '@madsci-events/sdk/event'
 import type { StoredEvent } from '../store/event-store.ts'
 import { toEvent } from './export.ts'
+import { createIdentity, type Identity } from './identity.ts'
 import type { ImportChunk } from './import.ts'
 import { splitKeyValues } from './key-value.ts'
-import { readLines } from './line.ts'
+import { readLines, tooLong } from './line.ts'
 
+// Of a chunk, which is in memory at once: so many lines, or a few megabytes.
 const chunkLines = 500
+const chunkChars = 4 * 1024 * 1024
+// As the bodies of the REST API.
+const maxLineChars = 64 * 1024 * 1024
+const maxValues = 4_000_000
+const maxDepth = 1000
 
 /** Stored events of another database or a backup. */
 export async function* fromStored(chunks: AsyncIterable<StoredEvent[]>): AsyncGenerator<ImportChunk> {
@@ -42,37 +47,49 @@ export interface TextLines {
 export async function* fromLines(path: string, { text, onRead }: TextLines): AsyncGenerator<ImportChunk> {
   const input = createReadStream(path, { encoding: 'utf8' })
   let chunk: ImportChunk = []
+  let chars = 0
   let number = 0
-  const seen = new Map<string, number>()
-  for await (const line of readLines(input)) {
+  const identify = createIdentity()
+  for await (const line of readLines(input, maxLineChars)) {
     number++
     const where = `${path}:${number}`
-    const item = line.trim() === '' ? undefined : parseLine(line, text, seen)
+    const item = parseLine(line, text, identify)
     if (item === undefined) continue
     chunk.push(typeof item === 'string' ? { refused: item, where } : { event: item, where })
-    if (chunk.length < chunkLines) continue
+    chars += line === tooLong ? 0 : line.length
+    if (chunk.length < chunkLines && chars < chunkChars) continue
     onRead?.(input.bytesRead)
     yield chunk
     chunk = []
+    chars = 0
   }
   if (chunk.length > 0) yield chunk
 }
 
 /** Undefined for a line to be passed over, text for why it is refused. */
-function parseLine(line: string, text: boolean, seen: Map<string, number>): Event | string | undefined {
+function parseLine(
+  line: string | typeof tooLong,
+  text: boolean,
+  identify: Identity,
+): Event | string | undefined {
+  if (line === tooLong) return `longer than ${maxLineChars} characters`
+  if (line.trim() === '') return undefined
   if (line.startsWith('{')) {
     try {
+      const { values, depth } = scanJson(Buffer.from(line), { values: maxValues, depth: maxDepth })
+      if (depth > maxDepth) return `nested deeper than ${maxDepth}`
+      if (values > maxValues) return `more than ${maxValues} values`
       const document = fromExactJson(line)
       if (!isObject(document)) return 'no object'
-      const { event_id: eventId, _id: id = eventId ?? createEventId(), ...fields } = document
+      const { event_id: eventId, _id: id = eventId, ...fields } = document
       if (typeof document.event_timestamp !== 'string') return 'no event_timestamp'
-      return fromDocument({ _id: id, ...fields })
+      return fromDocument({ _id: id ?? identify(line, document.event_timestamp), ...fields })
     } catch (error) {
       return `no JSON: ${(error as Error).message.slice(0, 200)}`
     }
   }
   if (!text) return 'a line of text, without an id'
-  return parseTextLine(line, seen)
+  return parseTextLine(line, identify)
 }
 
 const textLine = /^(\S+)\s+\[(\w+)\s*\]\s?(.*)$/s
@@ -84,7 +101,7 @@ const levelOf: { [name: string]: Event['log_level'] } = {
   critical: 50,
 }
 
-function parseTextLine(line: string, seen: Map<string, number>): Event | string {
+function parseTextLine(line: string, identify: Identity): Event | string {
   const [, stamp = '', levelName = '', rest = ''] = textLine.exec(line) ?? []
   const time = parseTimestamp(stamp)
   const level = levelOf[levelName]
@@ -93,16 +110,11 @@ function parseTextLine(line: string, seen: Map<string, number>): Event | string 
   const { message, pairs } = splitKeyValues(rest)
   const data: { [key: string]: Value } = { message }
   for (const [key, value] of pairs) setKey(data, key, toValue(value))
-  // The same line at the same time is another event; the same file read again gives the same ids.
-  const count = (seen.get(line) ?? 0) + 1
-  seen.set(line, count)
-  if (seen.size > 100_000) seen.clear()
-  const hash = createHash('sha256').update(`${line}\n${count}`).digest()
   const { event_type: type, ...others } = data
   const alert = others.alert === true
   delete others.alert
   return fromDocument({
-    _id: ulidFrom(Date.parse(time.text.endsWith('Z') ? time.text : `${time.text}Z`), hash.subarray(0, 10)),
+    _id: identify(line, time.text),
     event_type: typeof type === 'string' ? type : `log_${levelName}`,
     log_level: level,
     alert,
