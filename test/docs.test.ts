@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
-import { nodeFlags } from '../receiver/bin/node-flags.js'
+import { nodeEnv, nodeFlags } from '../receiver/bin/node-flags.js'
 import { exitCodes } from '../receiver/src/cli/help.ts'
 import { commands } from '../receiver/src/cli/table.ts'
 import { settings } from '../receiver/src/config/config.ts'
@@ -39,6 +39,8 @@ it('the image starts Node with the flags of the launcher', () => {
   const [, entrypoint] = /^ENTRYPOINT (.*)$/m.exec(read('docker/Dockerfile'))!
   const [node, ...rest] = JSON.parse(entrypoint!) as string[]
   expect([node, ...rest.slice(0, -1)]).toEqual(['node', ...nodeFlags(24)])
+  for (const [name, value] of Object.entries(nodeEnv))
+    expect(read('docker/Dockerfile')).toContain(`ENV ${name}=${value}`)
 })
 
 describe('the READMEs say what the source says', () => {

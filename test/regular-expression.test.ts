@@ -69,7 +69,7 @@ function collect(file: string): void {
 
 for (const folder of ['sdk/src', 'receiver/src', 'receiver/bin'])
   for (const name of readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }))
-    if (/\.(ts|js)$/.test(name)) collect(`${folder}/${name}`)
+    if (/(?<!\.d)\.(ts|js)$/.test(name)) collect(`${folder}/${name}`)
 
 const textOf = ({ pattern, flags }: Found) => `/${pattern}/${flags}`
 

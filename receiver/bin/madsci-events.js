@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { nodeFlags } from './node-flags.js'
+import { nodeEnv, nodeFlags } from './node-flags.js'
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..')
 const source = join(root, 'src', 'main.ts')
@@ -38,7 +38,7 @@ process.title = 'madsci-events launcher'
 // owns the database file and that nobody supervises.
 const child = spawn(node, [...flags, ...entry, ...process.argv.slice(2)], {
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-  env: { ...process.env, MADSCI_EVENTS_LAUNCHED: '1' },
+  env: { ...nodeEnv, ...process.env, MADSCI_EVENTS_LAUNCHED: '1' },
 })
 // The terminal sends ctrl-C to both processes; a supervisor signals only this one. Either way the child decides.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {

@@ -1,1 +1,2 @@
 export function nodeFlags(major: number): string[]
+export const nodeEnv: { [name: string]: string }

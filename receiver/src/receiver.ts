@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
-import { type Alerts, createMatchOf, startAlerts } from './alert/alerts.ts'
+import { type Alerts, createMatchOf, startAlerts, toWatch } from './alert/alerts.ts'
 import { readAlertSettings } from './alert/setting.ts'
 import { createBackups } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
@@ -106,7 +106,13 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
     }
     const { documents, encoderUrl } = store
     const { managerId } = parse
-    const unpacker = createUnpacker({ documents, encoderUrl, managerId, naiveTimezone: config.naiveTimezone })
+    const unpacker = createUnpacker({
+      documents,
+      encoderUrl,
+      managerId,
+      naiveTimezone: config.naiveTimezone,
+      watch: isTelling ? toWatch(telling.ruleSet) : undefined,
+    })
     ending.push(unpacker)
     const door = {
       ingest,

@@ -150,7 +150,18 @@ describe.each(['sqlite', 'mongodb'] as const)('the event loop on %s', { timeout:
     holdFile = join(folder, 'hold')
     receiver = await spawnReceiver({
       cwd: folder,
-      flags: { server_url: 'http://127.0.0.1:0/', log_level: 'fatal', ...store.flags },
+      flags: {
+        // Rules look at every event.
+        alert_channels: JSON.stringify({ chat: { kind: 'webhook', url: 'http://127.0.0.1:9/' } }),
+        alert_private_hosts: '["127.0.0.1"]',
+        alert_rules: JSON.stringify([
+          { name: 'any', selector: { 'event_data.code': { $gt: 3 } } },
+          { name: 'slow', kind: 'slow_step', minutes: 5 },
+        ]),
+        server_url: 'http://127.0.0.1:0/',
+        log_level: 'fatal',
+        ...store.flags,
+      },
       env: { HOLD_FILE: holdFile },
       nodeFlags: ['--import', join(import.meta.dirname, '../support/hold-preload.ts')],
     })

@@ -418,6 +418,16 @@ describe('webhooks', () => {
         })
       ).json()) as object
       expect(preview).toMatchObject({ matched: 4, alerts: 2, messages: 2 })
+      // One of each client at a time.
+      const previews = await Promise.all(
+        Array.from({ length: 6 }, () =>
+          post(`${receiver.url}alerts/preview`, { rule: { selector: { event_type: 'node_error' } } }),
+        ),
+      )
+      const statuses = previews.map(({ status }) => status)
+      expect(statuses.filter((status) => status === 200)).toHaveLength(1)
+      expect(statuses.filter((status) => status === 429)).toHaveLength(5)
+      expect(previews.find(({ status }) => status === 429)!.headers.get('retry-after')).not.toBeNull()
       const wrong = await post(`${receiver.url}alerts/preview`, {
         rule: { kind: 'rate', colour: 1, selector: { $where: '1' } },
       })

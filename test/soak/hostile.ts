@@ -54,6 +54,11 @@ export async function runHostileSoak({
   })
   try {
     return await judge(receiver, { seconds, store, print })
+  } catch (error) {
+    print(
+      `hostile, ${store}: MISSED  ${(error as Error).message}; what the receiver said:\n${receiver.stderr}`,
+    )
+    return false
   } finally {
     receiver.kill('SIGTERM')
     const startedMs = performance.now()
@@ -90,7 +95,13 @@ async function judge(receiver: ReceiverProcess, { seconds, store, print }: Hosti
           done: (status) => void (status === 200 && acknowledged.push(id)),
         }
       }),
-      run(() => ({ bytes: prepareGet('/events?number=10') })),
+      // Its own events: among the newest of all are those of the attack, of megabytes each.
+      run(() => ({
+        bytes: prepareRequest(JSON.stringify({ _id: { $in: acknowledged.slice(-10) } }), {
+          path: '/events/query',
+          contentType: 'application/json',
+        }),
+      })),
       run(() => ({ bytes: prepareGet('/health/live') })),
     ])
     return { send, read, live }

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { nodeFlags as launcherFlags } from '../../receiver/bin/node-flags.js'
+import { nodeFlags as launcherFlags, nodeEnv } from '../../receiver/bin/node-flags.js'
 
 const main = join(import.meta.dirname, '../../receiver/src/main.ts')
 
@@ -38,7 +38,7 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
   const child: ChildProcess = spawn(
     process.execPath,
     [...launcherFlags(24), '--conditions=madsci-events-source', ...nodeFlags, main, command, ...args],
-    { cwd, env: { ...ownEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
+    { cwd, env: { ...nodeEnv, ...ownEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
   )
   let stdout = ''
   let stderr = ''

@@ -3,11 +3,13 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { AlertAction, AlertRecord, AlertStore, DeliveryCounts } from '../store/alert-store.ts'
 import type { EventStore } from '../store/event-store.ts'
+import { workerUrl } from '../store/worker-url.ts'
 import type { Channel, SendOutcome } from './channel.ts'
 import type { Notice } from './group.ts'
 import { createMatch, type MatchEvents } from './match.ts'
 import { composeMessage } from './message.ts'
-import { type Preview, previewRule } from './preview.ts'
+import { toPlainRule } from './plain-rule.ts'
+import { createPreviews, type Preview, type PreviewRange } from './preview.ts'
 import type { Rule, RuleSet } from './rule.ts'
 import { createRunner } from './runner.ts'
 import { createSender } from './sender.ts'
@@ -43,7 +45,8 @@ export interface Alerts {
   act(action: AlertAction): Promise<AlertRecord | undefined>
   /** Sends a test through a channel, at once and once, to each of its targets. */
   test(channel: Channel): Promise<{ target: string; outcome: SendOutcome }[]>
-  preview(rule: Rule, range: { startTime: string; endTime: string; timeoutMs: number }): Promise<Preview>
+  /** Throws EVT_OVERLOAD when too many are under way, and what a query throws. */
+  preview(rule: Rule, range: PreviewRange): Promise<Preview>
   health(): Promise<AlertHealth>
   close(): Promise<void>
 }
@@ -76,11 +79,18 @@ export function createMatchOf(
   })
 }
 
+/** The same for a thread that has the events at hand. A rule that takes it too long sees nothing there. */
+export const toWatch = ({ rules }: RuleSet) => ({
+  href: workerUrl('../alert/watch').href,
+  rules: rules.map(toPlainRule),
+})
+
 /** Starts to run the rules and to send. */
 export function startAlerts(options: AlertsOptions): Alerts {
   const { store, alerts, ruleSet, channels, log, metric, publicUrl } = options
   const holder = createEventId()
   const throttle = createThrottle()
+  const preview = createPreviews({ store, windows: ruleSet })
   const compose = (id: string, notice: Notice) => composeMessage(id, notice, { store, publicUrl })
   const runner = createRunner({ store: alerts, ruleSet, channels, holder, log, metric })
   const sender = createSender({
@@ -179,7 +189,7 @@ export function startAlerts(options: AlertsOptions): Alerts {
       }
       return outcomes
     },
-    preview: (rule, range) => previewRule({ store, rule, windows: ruleSet, ...range }),
+    preview: (rule, range) => preview(rule, range),
     async health() {
       counts = await alerts.counts()
       return { channels: [...channels.keys()], ...counts }

@@ -10,17 +10,16 @@ import {
   toJson,
   type Value,
 } from '@madsci-events/sdk/event'
-import type { Match } from '../store/alert-store.ts'
+import type { Match, SeenEvent, Sighting } from '../store/alert-store.ts'
 import { createMatcher, type MatchDocument } from '../store/matcher.ts'
 import type { Rule } from './rule.ts'
 
 /** What the rules see in the events of one write. */
 export type MatchEvents = (events: readonly Event[]) => Match[]
 
-/** `values` name the group. */
-type Note = (rule: Rule, kind: Match['kind'], values: (string | null)[], position: number) => Match
+type Note = (sighting: Sighting) => void
 /** Looks at one event. */
-type Look = (event: Event, position: number, note: Note) => void
+type Look = (event: Event, note: Note) => void
 
 const knownTypes = new Set<string>(eventTypes)
 const workflowEnds = new Set(['workflow_complete', 'workflow_abort'])
@@ -30,12 +29,57 @@ export const seenIntervalMs = 1000
 const maxContentCharacters = 100_000
 
 /**
- * Rules → one function, which costs next to nothing where nothing matches: it runs on the thread that takes events in.
- * Events of one write that say the same (rule, group, node, workcell) become one match. `now` is for signs of life, which
- * are noted once a second.
+ * Rules → one function, which costs next to nothing where nothing matches: it runs on the thread that takes events in, but
+ * for events that another thread has looked at already. Events of one write that say the same (rule, group, node, workcell)
+ * become one match. `now` is for signs of life, which are noted once a second.
  */
 export function createMatch(rules: readonly Rule[], options: MatchOptions = {}): MatchEvents | undefined {
-  const { now = Date.now, onTimeout = () => {} } = options
+  if (rules.length === 0) return undefined
+  const look = createLook(rules, options)
+  return (events) => {
+    let found: Match[] | undefined
+    let latest: Map<string, Match> | undefined
+    let position = 0
+    const note: Note = (sighting) => {
+      const { rule, kind, key, labels, level, content, timeMs } = sighting
+      const identity = `${rule}\0${key}\0${labels.node_id}\0${labels.workcell_id}\0${content}`
+      latest ??= new Map()
+      let match = latest.get(identity)
+      // What ends an alert must not change places with what raises it.
+      if (match?.kind !== kind) {
+        match = { ...sighting, positions: [] }
+        latest.set(identity, match)
+        found ??= []
+        found.push(match)
+      }
+      if (level > match.level) match.level = level
+      if (timeMs !== undefined) match.timeMs = timeMs
+      match.positions.push(position)
+    }
+    for (const event of events) {
+      const { sightings } = event as SeenEvent
+      if (sightings) sightings.forEach(note)
+      else look(event, note)
+      position++
+    }
+    return found ?? none
+  }
+}
+
+/** What the rules see in one event, for another thread that has it at hand. */
+export function createWatch(
+  rules: readonly Rule[],
+  options: MatchOptions = {},
+): (event: Event) => Sighting[] {
+  const look = createLook(rules, options)
+  return (event) => {
+    const sightings: Sighting[] = []
+    look(event, (sighting) => void sightings.push(sighting))
+    return sightings
+  }
+}
+
+function createLook(rules: readonly Rule[], { now = Date.now, onTimeout = () => {} }: MatchOptions): Look {
   // Of the event that is looked at: the rules share it.
   let document: MatchDocument | undefined
   const documentOf = (event: Event): MatchDocument => {
@@ -43,43 +87,21 @@ export function createMatch(rules: readonly Rule[], options: MatchOptions = {}):
     return document
   }
   const looks = rules.map((rule) => toLook(rule, { now, documentOf, onTimeout }))
-  if (looks.length === 0) return undefined
-  return (events) => {
-    let found: Match[] | undefined
-    let latest: Map<string, Match> | undefined
-    let position = 0
-    const note: Note = (rule, kind, values, at) => {
-      const event = events[at]!
-      const { node_id: node, workcell_id: workcell } = event.source
-      const content = kind === 'match' && event.alert ? contentOf(event) : undefined
-      const identity = `${rule.name}\0${values.join('\0')}\0${node}\0${workcell}\0${content}`
-      latest ??= new Map()
-      let match = latest.get(identity)
-      // What ends an alert must not change places with what raises it.
-      if (match?.kind !== kind) {
-        match = {
-          rule: rule.name,
-          kind,
-          key: JSON.stringify(values),
-          labels: labelsOf(event),
-          level: event.log_level,
-          ...(content !== undefined && { content }),
-          positions: [],
-        }
-        latest.set(identity, match)
-        found ??= []
-        found.push(match)
-      }
-      if (event.log_level > match.level) match.level = event.log_level
-      match.positions.push(at)
-      return match
-    }
-    for (const event of events) {
-      document = undefined
-      for (const look of looks) look(event, position, note)
-      position++
-    }
-    return found ?? none
+  return (event, note) => {
+    for (const look of looks) look(event, note)
+    document = undefined
+  }
+}
+
+function sight(rule: Rule, kind: Match['kind'], values: (string | null)[], event: Event): Sighting {
+  const content = kind === 'match' && event.alert ? contentOf(event) : undefined
+  return {
+    rule: rule.name,
+    kind,
+    key: JSON.stringify(values),
+    labels: labelsOf(event),
+    level: event.log_level,
+    ...(content !== undefined && { content }),
   }
 }
 
@@ -103,25 +125,25 @@ function toLook(rule: Rule, { now, documentOf, onTimeout }: Looking): Look {
     case 'silent':
       return toSilentLook(rule, now)
     case 'slow_step':
-      return (event, position, note) => {
+      return (event, note) => {
         const type = typeOf(event)
         const workflow = idOf(event, 'workflow_id') ?? ''
-        if (workflowEnds.has(type)) noteTime(note(rule, 'end', [workflow], position), event)
+        if (workflowEnds.has(type)) note(timed(sight(rule, 'end', [workflow], event), event))
         const isStart = type === 'workflow_step_start'
         if (!isStart && !stepEnds.has(type)) return
         const step = idOf(event, 'step_id') ?? ''
         if (workflow === '' && step === '') return
-        noteTime(note(rule, isStart ? 'start' : 'end', [workflow, step], position), event)
+        note(timed(sight(rule, isStart ? 'start' : 'end', [workflow, step], event), event))
       }
     case 'unfinished':
-      return (event, position, note) => lookAtWorkflow(rule, event, position, note)
+      return (event, note) => lookAtWorkflow(rule, event, note)
   }
 }
 
 function guarded(rule: Rule, onTimeout: Looking['onTimeout'], look: Look): Look {
-  return (event, position, note) => {
+  return (event, note) => {
     try {
-      look(event, position, note)
+      look(event, note)
     } catch (error) {
       if (!(error instanceof EventError && error.code === 'EVT_QUERY_TIMEOUT')) throw error
       onTimeout(rule.name)
@@ -136,44 +158,44 @@ function toEventLook(rule: Rule, documentOf: Looking['documentOf']): Look {
   const paths = groupBy.map((path) => path.split('.'))
   const keyOf = (event: Event) => paths.map((path) => textAt(event, path))
   if (!matches && !recovers)
-    return (event, position, note) => {
-      if (event.log_level >= minLevel || event.alert) note(rule, 'match', keyOf(event), position)
+    return (event, note) => {
+      if (event.log_level >= minLevel || event.alert) note(sight(rule, 'match', keyOf(event), event))
     }
-  return (event, position, note) => {
+  return (event, note) => {
     const document = documentOf(event)
     const isMatch = matches ? matches(document) : event.log_level >= minLevel || event.alert
-    if (isMatch) note(rule, 'match', keyOf(event), position)
-    else if (recovers?.(document)) note(rule, 'recover', keyOf(event), position)
+    if (isMatch) note(sight(rule, 'match', keyOf(event), event))
+    else if (recovers?.(document)) note(sight(rule, 'recover', keyOf(event), event))
   }
 }
 
 function toSilentLook(rule: Rule, now: () => number): Look {
   const wanted = rule.nodeIds && new Set(rule.nodeIds)
   const notedMs = new Map<string, number>()
-  return (event, position, note) => {
-    if (rule.whileWorkflow) lookAtWorkflow(rule, event, position, note)
+  return (event, note) => {
+    if (rule.whileWorkflow) lookAtWorkflow(rule, event, note)
     const node = event.source.node_id
     if (node === undefined || (wanted && !wanted.has(node))) return
     const nowMs = now()
     if (nowMs - (notedMs.get(node) ?? Number.NEGATIVE_INFINITY) < seenIntervalMs) return
     if (notedMs.size > 10_000) notedMs.clear()
     notedMs.set(node, nowMs)
-    note(rule, 'seen', [node], position)
+    note(sight(rule, 'seen', [node], event))
   }
 }
 
-function lookAtWorkflow(rule: Rule, event: Event, position: number, note: Note): void {
+function lookAtWorkflow(rule: Rule, event: Event, note: Note): void {
   const type = typeOf(event)
   const isStart = type === 'workflow_start'
   if (!isStart && !workflowEnds.has(type)) return
   const workflow = idOf(event, 'workflow_id')
   if (workflow === undefined) return
-  noteTime(note(rule, isStart ? 'start' : 'end', [workflow], position), event)
+  note(timed(sight(rule, isStart ? 'start' : 'end', [workflow], event), event))
 }
 
-function noteTime(match: Match, event: Event): void {
+function timed(sighting: Sighting, event: Event): Sighting {
   const nanos = fromTimestamp(event.event_timestamp)
-  if (nanos !== undefined) match.timeMs = Number(nanos / 1_000_000n)
+  return nanos === undefined ? sighting : { ...sighting, timeMs: Number(nanos / 1_000_000n) }
 }
 
 /** MADSci's own client sends the type that a program gives within event_data, and calls the event `log_*`. */

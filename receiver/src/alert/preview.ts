@@ -1,15 +1,13 @@
-import { EventError, fromDocument, fromTimestamp, isObject, parseJson } from '@madsci-events/sdk/event'
-import { toFacts } from '../store/alert-store.ts'
-import type { EventStore } from '../store/event-store.ts'
-import { createMachine } from './machine.ts'
-import { createMatch } from './match.ts'
+import type { Worker } from 'node:worker_threads'
+import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
+import type { EventStore, FindOptions } from '../store/event-store.ts'
+import { workerUrl } from '../store/worker-url.ts'
+import { startThread } from '../thread.ts'
+import { type PlainRule, toPlainRule } from './plain-rule.ts'
 import type { Rule, RuleSet } from './rule.ts'
-import { emptyState } from './state.ts'
 
-export interface PreviewOptions {
-  store: EventStore
-  rule: Rule
-  windows: Pick<RuleSet, 'quiet' | 'maintenance'>
+export interface PreviewRange extends Pick<FindOptions, 'signal'> {
+  client: string
   /** Canonical timestamps. */
   startTime: string
   endTime: string
@@ -27,35 +25,71 @@ export interface Preview {
   isCut: boolean
 }
 
-const maxFirings = 200
+export type PreviewWindows = Pick<RuleSet, 'quiet' | 'maintenance'>
 
-const toMs = (timestamp: string) => Number((fromTimestamp(timestamp) ?? 0n) / 1_000_000n)
+export interface PreviewThreadData {
+  rule: PlainRule
+  windows: PreviewWindows
+  startTime: string
+  endTime: string
+}
 
-/** Runs a rule over history, each event at its own time. Throws EVT_QUERY_TIMEOUT, EVT_STORE_UNAVAILABLE. */
-export async function previewRule(options: PreviewOptions): Promise<Preview> {
-  const { store, rule, windows, startTime, endTime, timeoutMs } = options
-  let nowMs = toMs(startTime)
-  const match = createMatch([rule], {
-    now: () => nowMs,
-    onTimeout() {
-      throw new EventError(
-        'EVT_QUERY_TIMEOUT',
-        'A regular expression of the rule needs backtracking and took too long',
-      )
-    },
-  })!
-  const machine = createMachine({ ...windows, rules: [rule] }, emptyState(nowMs))
-  const preview: Preview = { events: 0, matched: 0, alerts: 0, messages: 0, firings: [], isCut: false }
-  const opened = new Set<string>()
-  const collect = () => {
-    const { notices, alerts } = machine.take()
-    for (const { id } of alerts) opened.add(id)
-    for (const { atMs, kind, key, count, why, ids } of notices) {
-      preview.messages++
-      if (preview.firings.length < maxFirings)
-        preview.firings.push({ at: new Date(atMs).toISOString(), kind, key, count, why, event_ids: ids })
+/** JSON of stored events, oldest first; then the end. */
+export type ToPreviewThread = { kind: 'events'; texts: string[] } | { kind: 'end' }
+
+export type FromPreviewThread =
+  | { kind: 'more' }
+  | { kind: 'done'; preview: Preview }
+  | { kind: 'failed'; code: ErrorCode; message: string }
+
+// Each has a thread and some of the events in memory.
+const most = { all: 2, client: 1 }
+
+/**
+ * Rules are tried on history in a thread each, while the store reads on:
+ *
+ *     query ▶ JSON ═▶ thread: parse ▶ match ▶ machine ═▶ preview
+ *
+ * Two at once, one of each client.
+ */
+export function createPreviews({ store, windows }: { store: EventStore; windows: PreviewWindows }) {
+  const running = new Map<string, number>()
+  let all = 0
+
+  return async (rule: Rule, range: PreviewRange): Promise<Preview> => {
+    const { client } = range
+    const own = running.get(client) ?? 0
+    if (all >= most.all || own >= most.client)
+      throw new EventError('EVT_OVERLOAD', 'Too many previews are under way')
+    running.set(client, own + 1)
+    all++
+    try {
+      return await previewRule(store, { rule, windows, range })
+    } finally {
+      all--
+      if (own > 0) running.set(client, own)
+      else running.delete(client)
     }
   }
+}
+
+async function previewRule(
+  store: EventStore,
+  {
+    rule,
+    windows: { quiet, maintenance },
+    range,
+  }: { rule: Rule; windows: PreviewWindows; range: PreviewRange },
+): Promise<Preview> {
+  const { client, startTime, endTime, timeoutMs, signal } = range
+  const workerData: PreviewThreadData = {
+    rule: toPlainRule(rule),
+    windows: { quiet, maintenance },
+    startTime,
+    endTime,
+  }
+  const worker = startThread(workerUrl('../alert/preview-worker'), { workerData, maxHeapMb: 128 })
+  const ask = createAsk(worker)
   const query = {
     startTime,
     endTime,
@@ -65,23 +99,28 @@ export async function previewRule(options: PreviewOptions): Promise<Preview> {
     offset: 0,
     timeoutMs,
   } as const
-  for await (const chunk of store.find(query)) {
-    for (const { json } of chunk) {
-      const document = parseJson(json)
-      if (!isObject(document)) continue
-      const event = fromDocument(document)
-      preview.events++
-      nowMs = Math.max(nowMs, toMs(event.event_timestamp))
-      const matches = match([event])
-      if (matches.length === 0) continue
-      if (matches.some(({ kind }) => kind === 'match')) preview.matched++
-      machine.add({ atMs: nowMs, facts: toFacts(matches, () => event.event_id) })
-    }
-    collect()
+  try {
+    for await (const chunk of store.find(query, { client, ...(signal && { signal }) }))
+      await ask({ kind: 'events', texts: chunk.map(({ json }) => json) })
+    return (await ask({ kind: 'end' }))!
+  } finally {
+    await worker.terminate()
   }
-  machine.advance(Math.min(toMs(endTime), Date.now()))
-  collect()
-  preview.alerts = opened.size
-  preview.isCut = preview.messages > preview.firings.length
-  return preview
+}
+
+/** One question after the other; the last one is answered with the preview. */
+function createAsk(worker: Worker): (message: ToPreviewThread) => Promise<Preview | undefined> {
+  let answer: { resolve: (preview: Preview | undefined) => void; reject: (error: Error) => void } | undefined
+  worker.on('message', (message: FromPreviewThread) => {
+    if (message.kind === 'failed') answer?.reject(new EventError(message.code, message.message))
+    else answer?.resolve(message.kind === 'done' ? message.preview : undefined)
+  })
+  worker.on('error', (cause) =>
+    answer?.reject(new EventError('EVT_INTERNAL', 'The thread of the preview has died', { cause })),
+  )
+  return (message) =>
+    new Promise((resolve, reject) => {
+      answer = { resolve, reject }
+      worker.postMessage(message)
+    })
 }

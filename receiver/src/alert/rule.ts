@@ -4,7 +4,7 @@ import { createReader, type Reader } from './reader.ts'
 import { readMinute, readWindow, readZone, type Window } from './window.ts'
 
 // Rules run on the thread that takes events in.
-const regexTimeoutMs = 10
+export const regexTimeoutMs = 10
 
 export const ruleKinds = ['match', 'rate', 'silent', 'slow_step', 'unfinished'] as const
 export type RuleKind = (typeof ruleKinds)[number]

@@ -55,6 +55,7 @@ export interface EncodedFields extends Pick<Event, 'event_id' | 'event_type' | '
   archive?: Pick<Event, 'archived' | 'archived_at'> | undefined
   /** Where the exact JSON ends that lies behind a document whose JSON alone does not give the event back. */
   exactEnd?: number | undefined
+  sightings?: readonly object[] | undefined
 }
 
 /**
@@ -73,13 +74,15 @@ export class EncodedEvent implements Event {
   private readonly time: string | number
   private readonly archive: EncodedFields['archive']
   readonly exactEnd: number | undefined
+  /** What rules saw in it, where it was decoded; undefined: nobody looked. */
+  readonly sightings: readonly object[] | undefined
   private whole: Event | undefined
 
   constructor(
     run: EncodedRun,
     start: number,
     end: number,
-    { event_id, event_type, log_level, alert, time, archive, exactEnd }: EncodedFields,
+    { event_id, event_type, log_level, alert, time, archive, exactEnd, sightings }: EncodedFields,
   ) {
     this.run = run
     this.start = start
@@ -91,6 +94,7 @@ export class EncodedEvent implements Event {
     this.time = time
     this.archive = archive
     this.exactEnd = exactEnd
+    this.sightings = sightings
     this.whole = undefined
   }
 

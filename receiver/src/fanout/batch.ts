@@ -1,7 +1,8 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
 import type { ScanSource } from '../store/event-scan.ts'
 import { workerUrl } from '../store/worker-url.ts'
+import { startThread } from '../thread.ts'
 import type { Destination } from './destination.ts'
 
 export interface BatchThreadData {
@@ -51,7 +52,7 @@ export function createBatchThread(data: BatchThreadData): BatchThread {
   let last = 0
 
   function start(): Worker {
-    const started = new Worker(workerUrl('../fanout/batch-worker'), { workerData: data })
+    const started = startThread(workerUrl('../fanout/batch-worker'), { workerData: data, maxHeapMb: 256 })
     started.unref()
     started.on('message', (message: FromBatchThread) => {
       const call = waiting.get(message.number)

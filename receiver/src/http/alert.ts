@@ -20,6 +20,7 @@ import {
 } from '../store/alert-store.ts'
 import { schemas } from './alert-schema.ts'
 import { hasBody, withBody } from './body.ts'
+import { findOptionsOf } from './find-options.ts'
 import { createParameters } from './parameter.ts'
 
 export interface AlertDoorOptions {
@@ -118,7 +119,8 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
       const endTime = timeOf(body, 'end_time') ?? toTimestamp(BigInt(Date.now()) * 1_000_000n)
       const startTime =
         timeOf(body, 'start_time') ?? toTimestamp(BigInt(Date.parse(endTime) - defaultPreviewMs) * 1_000_000n)
-      const result = await preview(rule, { startTime, endTime, timeoutMs: queryTimeoutMs })
+      const range = { startTime, endTime, timeoutMs: queryTimeoutMs, ...findOptionsOf(request, reply) }
+      const result = await preview(rule, range)
       const { isCut, ...counts } = result
       return send(reply, {
         rule: rule.name,

@@ -1,4 +1,4 @@
-import type { ErrorCode, EventLevel, EventType } from '@madsci-events/sdk/event'
+import type { ErrorCode, Event, EventLevel, EventType } from '@madsci-events/sdk/event'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { OtlpEncoding } from '../otlp/reply.ts'
 
@@ -8,6 +8,20 @@ export interface UnpackWorkerData {
   encoderHref: string
   managerId: string
   naiveTimezone: string | undefined
+  watch: Watch | undefined
+}
+
+/** A look at each event, where it is decoded. */
+export interface Watch {
+  /** Module of a `Watcher`. */
+  href: string
+  /** For that module. */
+  rules: unknown
+}
+
+/** What a module that looks at events exports: what is seen in one goes with it. */
+export interface Watcher {
+  watch(rules: unknown): (event: Event) => object[]
 }
 
 export interface LogsLimits {
@@ -34,6 +48,8 @@ export interface UnpackedPart {
   exactEnds: number[]
   /** By position, of those that are archived. */
   archives: Map<number, { archived: boolean; archived_at: string | null }>
+  /** By position, of those in which something was seen; undefined when nobody looked. */
+  sightings: Map<number, object[]> | undefined
 }
 
 /** An EventError on its way between threads. */

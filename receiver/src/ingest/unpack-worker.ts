@@ -19,10 +19,12 @@ import type {
   UnpackFailure,
   UnpackTask,
   UnpackWorkerData,
+  Watcher,
 } from './unpack-task.ts'
 
-const { encoderHref, managerId, naiveTimezone } = workerData as UnpackWorkerData
+const { encoderHref, managerId, naiveTimezone, watch } = workerData as UnpackWorkerData
 const { encodeDocument } = (await import(encoderHref)) as DocumentEncoder
+const look = watch && ((await import(watch.href)) as Watcher).watch(watch.rules)
 const parse = {
   managerId,
   ...(naiveTimezone !== undefined && { fromNaive: createZoneConverter(naiveTimezone) }),
@@ -71,6 +73,8 @@ function createParts() {
       part.exactEnds.push(size)
       if (event.archived || event.archived_at !== null)
         part.archives.set(part.ids.length, { archived: event.archived, archived_at: event.archived_at })
+      const seen = look?.(event)
+      if (seen && seen.length > 0) part.sightings!.set(part.ids.length, seen)
       part.ids.push(event.event_id)
       part.types.push(event.event_type)
       part.levels.push(event.log_level)
@@ -93,6 +97,7 @@ const emptyPart = (): UnpackedPart => ({
   ends: [],
   exactEnds: [],
   archives: new Map(),
+  sightings: look && new Map(),
 })
 
 function answer(message: UnpackAnswer, transfer: ArrayBuffer[] = []): void {

@@ -1,9 +1,10 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
 import { EncodedEvent, EncodedRun } from '../document/encoded-event.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { OtlpEncoding } from '../otlp/reply.ts'
+import { startThread } from '../thread.ts'
 import { toRefusal } from './ingest.ts'
 import { isSameContent } from './same-content.ts'
 import type {
@@ -13,6 +14,7 @@ import type {
   UnpackFailure,
   UnpackTask,
   UnpackWorkerData,
+  Watch,
 } from './unpack-task.ts'
 
 export interface UnpackerOptions {
@@ -21,6 +23,8 @@ export interface UnpackerOptions {
   encoderUrl: URL
   managerId: string
   naiveTimezone?: string | undefined
+  /** Undefined: nobody looks at the events. */
+  watch?: Watch | undefined
   /** Of the thread, MB of 2^20 bytes; 384 if not given. */
   maxHeapMb?: number
   /** How long the thread is kept with nothing to do; 30 s if not given. */
@@ -71,11 +75,12 @@ interface Job {
 }
 
 export function createUnpacker(options: UnpackerOptions): Unpacker {
-  const { documents, encoderUrl, managerId, naiveTimezone, maxHeapMb = 384, idleMs = 30_000 } = options
+  const { documents, encoderUrl, managerId, naiveTimezone, watch, maxHeapMb = 384, idleMs = 30_000 } = options
   const workerData: UnpackWorkerData = {
     encoderHref: encoderUrl.href,
     managerId,
     naiveTimezone,
+    watch,
   }
   const line: Job[] = []
   let running: Job | undefined
@@ -83,10 +88,7 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
   let idle: NodeJS.Timeout | undefined
 
   function start(): Worker {
-    const started = new Worker(workerFile, {
-      workerData,
-      resourceLimits: { maxOldGenerationSizeMb: maxHeapMb },
-    })
+    const started = startThread(workerFile, { workerData, maxHeapMb })
     started.on('message', (message: UnpackAnswer) => {
       if (message.kind === 'part') running?.onPart(message.part)
       else finish((job) => job.resolve(message))
@@ -212,8 +214,10 @@ function movable(task: { bytes: Uint8Array }): ArrayBuffer {
   return task.bytes.buffer as ArrayBuffer
 }
 
+const none: readonly object[] = []
+
 function addEvents(events: Event[], part: UnpackedPart, documents: DocumentWriter): void {
-  const { bytes, ids, types, levels, alerts, times, ends, exactEnds, archives } = part
+  const { bytes, ids, types, levels, alerts, times, ends, exactEnds, archives, sightings } = part
   const run = new EncodedRun(documents)
   run.fill(Buffer.from(bytes.buffer), ids.length)
   for (let i = 0; i < ids.length; i++) {
@@ -228,6 +232,7 @@ function addEvents(events: Event[], part: UnpackedPart, documents: DocumentWrite
         time: times[i]!,
         archive: archives.get(i),
         exactEnd: exactEnd === end ? undefined : exactEnd,
+        sightings: sightings && (sightings.get(i) ?? none),
       }),
     )
   }

@@ -4,6 +4,7 @@ export interface Match extends Sighting {
   positions: number[]
 }
 
+/** What a rule saw in an event, or in several that say the same. */
 export interface Sighting {
   rule: string
   /** match: it fires. recover: it ends. seen, start, end: signs of life for rules about absence. */
@@ -18,6 +19,11 @@ export interface Sighting {
   content?: string
   /** The event's own time, ms since 1970; given where a duration hangs on it. */
   timeMs?: number
+}
+
+/** An event that rules have looked at already, in another thread. */
+export interface SeenEvent {
+  sightings?: readonly Sighting[] | undefined
 }
 
 /** A match, of the events that this write stored. */

@@ -11,9 +11,9 @@ export interface HeldLimits {
 }
 
 /** A query that has sent nothing yet may go up to here: unread answers of one client leave room for its next question. */
-const mostHeld: HeldLimits = { all: 128 * 1024 * 1024, client: 96 * 1024 * 1024 }
+const mostHeld: HeldLimits = { all: 48 * 1024 * 1024, client: 32 * 1024 * 1024 }
 /** And one whose reader has something to read, up to here. */
-const aheadHeld: HeldLimits = { all: 32 * 1024 * 1024, client: 16 * 1024 * 1024 }
+const aheadHeld: HeldLimits = { all: 16 * 1024 * 1024, client: 8 * 1024 * 1024 }
 
 /** Counts the characters of answers that wait for their readers: a client that reads nothing holds up itself, and not the others. */
 export function createHeldBudget() {

@@ -1,4 +1,5 @@
-import { Worker, type WorkerOptions } from 'node:worker_threads'
+import type { WorkerOptions } from 'node:worker_threads'
+import { startThread } from '../thread.ts'
 
 /** Runs a thread that does one thing and posts its result, or `{failed}`. The signal ends it, and rejects. */
 export function runJob<Result>(
@@ -7,7 +8,7 @@ export function runJob<Result>(
   signal?: AbortSignal,
 ): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const worker = new Worker(file, { workerData })
+    const worker = startThread(file, { workerData, maxHeapMb: 256 })
     signal?.addEventListener('abort', () => void worker.terminate(), { once: true })
     worker.once('message', (message: Result | { failed: string }) => {
       if (typeof message === 'object' && message !== null && 'failed' in message)

@@ -1,6 +1,7 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { EventError } from '@madsci-events/sdk/event'
 import { createFairLine, type FairLine } from '../fair-line.ts'
+import { startThread } from '../thread.ts'
 import type { StoredEvent } from './event-store.ts'
 import { createHeldBudget } from './held-budget.ts'
 import { OpenQuery } from './open-query.ts'
@@ -101,7 +102,10 @@ export function createQueryPool<Command, Rest = undefined>(options: QueryPoolOpt
   let isClosed = false
 
   function start(thread: Thread): void {
-    const worker = new Worker(file, { workerData: { ...workerData, shared: thread.shared } })
+    const worker = startThread(file, {
+      workerData: { ...workerData, shared: thread.shared },
+      maxHeapMb: 128,
+    })
     worker.unref()
     thread.worker = worker
     thread.isReady = false

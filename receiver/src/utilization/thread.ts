@@ -1,5 +1,6 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
+import { startThread } from '../thread.ts'
 import type {
   FromUtilizationThread,
   ReportRequest,
@@ -54,7 +55,7 @@ export function createUtilization(data: UtilizationWorkerData): Utilization {
   function start(): Worker {
     // Sources run unbuilt too, and a path in a text is not rewritten by the compiler.
     const file = new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
-    const started = new Worker(file, { workerData: data })
+    const started = startThread(file, { workerData: data, maxHeapMb: 512 })
     started.unref()
     started.on('message', (message: FromUtilizationThread) => {
       const call = calls.get(message.call)

@@ -1,5 +1,8 @@
-import { type Event, EventError, type Value } from '@madsci-events/sdk/event'
+import { type Event, EventError, fromDocument, type Value } from '@madsci-events/sdk/event'
 import { afterEach, describe, expect, it } from 'vitest'
+import { toWatch } from '../../../receiver/src/alert/alerts.ts'
+import { createMatch } from '../../../receiver/src/alert/match.ts'
+import { parseRules } from '../../../receiver/src/alert/rule.ts'
 import { createUnpacker, type Unpacker } from '../../../receiver/src/ingest/unpack.ts'
 import type { DecodedLogs } from '../../../receiver/src/otlp/decoded.ts'
 import { decodeJson } from '../../../receiver/src/otlp/json.ts'
@@ -124,6 +127,48 @@ describe.each(Object.entries(stores))('large bodies for %s', (_name, { documents
     const other = Buffer.from(`{"a":${large},"b":2}`)
     expect(await unpacker.isSame(`{"b":2,"a":${large}}`, { json: other, isTimed: false })).toBe(true)
     expect(await unpacker.isSame(`{"b":3,"a":${large}}`, { json: other, isTimed: false })).toBe(false)
+  })
+
+  it('what rules see in its events, the thread sees, and nobody reads them again', async () => {
+    const { rules } = parseRules({
+      alertLevel: 40,
+      rules: [
+        { name: 'slow', kind: 'slow_step', minutes: 5 },
+        { name: 'code', selector: { 'event_data.code': { $gt: 3 } }, group_by: ['event_data.unit'] },
+      ],
+      quiet: [],
+      maintenance: [],
+      channels: [],
+    })
+    const writer = documents()
+    unpacker = createUnpacker({
+      documents: writer,
+      encoderUrl: encoderOf(folder),
+      managerId: '01ARZ3NDEKTSV4RRFFQ69G5FAV',
+      watch: toWatch({ rules, quiet: [], maintenance: [] }),
+    })
+    const bodies = [
+      { event_type: 'log_error', log_level: 40, event_data: { code: 5, unit: 'x' } },
+      {
+        event_type: 'workflow_step_start',
+        source: { workflow_id: '01ARZ3NDEKTSV4RRFFQ69G5FAW', step_id: '01ARZ3NDEKTSV4RRFFQ69G5FAX' },
+      },
+      { event_type: 'log_info', event_data: { code: 1 } },
+      { event_type: 'log_info', alert: true, event_data: { message: 'look' } },
+    ].map(({ source, ...body }: { source?: object }) => ({
+      event_timestamp: '2026-11-23T19:25:51.286773Z',
+      source: { manager_id: '01ARZ3NDEKTSV4RRFFQ69G5FAV', ...source },
+      ...body,
+    }))
+    const match = createMatch(rules)!
+    for (const body of bodies) {
+      const sent = await unpacker.event(Buffer.from(JSON.stringify(body)), 'application/json')
+      if ('refused' in sent) throw sent.refused
+      writer.read = () => expect.fail('the event was read')
+      const seen = match([sent.event])
+      expect(seen).toEqual(match([fromDocument({ _id: sent.event.event_id, ...body } as never)]))
+      expect(seen.length > 0).toBe(body !== bodies[2])
+    }
   })
 
   it('2. a body that needs more memory than one request may take is refused alone', async () => {

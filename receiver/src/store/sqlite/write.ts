@@ -1,5 +1,6 @@
-import { Worker } from 'node:worker_threads'
+import type { Worker } from 'node:worker_threads'
 import { type Event, EventError } from '@madsci-events/sdk/event'
+import { startThread } from '../../thread.ts'
 import type { Match } from '../alert-store.ts'
 import type { WriteOutcome } from '../event-store.ts'
 import { isWithin, type Ranges } from '../range.ts'
@@ -80,7 +81,7 @@ export function createWriter(options: WriterOptions): Writer {
 
   function start(): Worker {
     const data: WriteWorkerData = { path, synchronous, files }
-    const started = new Worker(workerUrl('./sqlite/write-worker'), { workerData: data })
+    const started = startThread(workerUrl('./sqlite/write-worker'), { workerData: data, maxHeapMb: 256 })
     started.unref()
     started.on('message', (message: FromWriter) => {
       const call = waiting.get(message.write)
