@@ -27,19 +27,32 @@ export interface SpawnOptions {
   cwd?: string
   env?: { [name: string]: string }
   nodeFlags?: string[]
+  /** Descriptors that it may have open (`ulimit -n`). */
+  maxDescriptors?: number
 }
 
 /** The receiver as a process of its own, listening. Rejects with its output when it ends before it listens. */
 export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProcess> {
-  const { flags, command = 'serve', cwd, env = {}, nodeFlags = [] } = options
+  const { flags, command = 'serve', cwd, env = {}, nodeFlags = [], maxDescriptors } = options
   const args = Object.entries({ otlp_port: '0', grpc_port: 'none', ...flags }).map(
     ([name, value]) => `--${name}=${value}`,
   )
-  const child: ChildProcess = spawn(
+  const line = [
     process.execPath,
-    [...launcherFlags(24), '--conditions=madsci-events-source', ...nodeFlags, main, command, ...args],
-    { cwd, env: { ...nodeEnv, ...ownEnv(), ...env }, stdio: ['ignore', 'pipe', 'pipe'] },
-  )
+    ...launcherFlags(24),
+    '--conditions=madsci-events-source',
+    ...nodeFlags,
+    main,
+    command,
+    ...args,
+  ]
+  const limited =
+    maxDescriptors === undefined ? line : ['sh', '-c', `ulimit -n ${maxDescriptors}; exec "$0" "$@"`, ...line]
+  const child: ChildProcess = spawn(limited[0]!, limited.slice(1), {
+    cwd,
+    env: { ...nodeEnv, ...ownEnv(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
   let stdout = ''
   let stderr = ''
   const exited = new Promise<number | null>((resolve) => child.once('exit', (code) => resolve(code)))
