@@ -50,6 +50,7 @@ const rooms: { [room: string]: string[] } = {
   alert: ['thread', 'store', 'metric', 'log', 'inert', 'url'],
   receiver: [
     'client',
+    'telemetry',
     'database',
     'alert',
     'config',
@@ -104,6 +105,7 @@ const rooms: { [room: string]: string[] } = {
   connection: ['client', 'metric'],
   client: [],
   pace: [],
+  telemetry: ['log', 'url'],
   thread: [],
   fair: [],
   metric: [],
@@ -123,6 +125,7 @@ const libraryRooms: { [name: string]: RegExp } = {
   yaml: /^(receiver\/src\/config\/|sdk\/src\/config-file\.ts$)/,
   'ipaddr.js': /^receiver\/src\/alert\/address\.ts$/,
   '@fastify/proxy-addr': /^receiver\/src\/client\.ts$/,
+  '@opentelemetry/exporter-logs-otlp-http': /^receiver\/src\/telemetry\.ts$/,
   re2js: /^receiver\/src\/store\/regex\.ts$/,
   nodemailer: /^receiver\/src\/alert\/email\.ts$/,
   mongodb: /^receiver\/src\/store\/mongo\//,

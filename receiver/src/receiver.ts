@@ -23,6 +23,7 @@ import { createMetric, type Metric } from './metric.ts'
 import { resolveManagerId } from './registry.ts'
 import { type RetentionOptions, startRetention } from './retention/retention.ts'
 import { parseSelector } from './store/selector.ts'
+import { isHttpEndpoint, startTelemetry } from './telemetry.ts'
 import { showUrl, splitLogin } from './url.ts'
 import { tightenReports } from './utilization/report-file.ts'
 import { createUtilization } from './utilization/thread.ts'
@@ -60,7 +61,9 @@ export interface Receiver {
 const fanoutStartMs = 3000
 
 /** Connects the rooms and listens. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_CONFIG for a port that is taken. */
-export async function startReceiver(config: Config, options: StartOptions): Promise<Receiver> {
+export async function startReceiver(config: Config, given: StartOptions): Promise<Receiver> {
+  const telemetry = isExporting(config) ? startTelemetry(toTelemetry(config)) : undefined
+  const options = telemetry ? { ...given, log: telemetry.tee(given.log) } : given
   const { log } = options
   const metric = createMetric()
   const telling = readAlertSettings(toAlertSettings(config, options.environment))
@@ -184,7 +187,7 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
         report_dir: reportDir,
       }),
       rateLimit: toRateLimit(config),
-      otel: toOtel(config),
+      otel: toOtel(config, telemetry !== undefined),
       explorerUrl: config.explorerUrl,
       definition: {
         name: toName(config),
@@ -220,12 +223,14 @@ export async function startReceiver(config: Config, options: StartOptions): Prom
         await drained
         await Promise.all(ending.map((one) => one.close()))
         await store.close()
+        await telemetry?.close()
         return clean
       },
     }
   } catch (error) {
     await Promise.all([...servers, ...ending].map((one) => one.close()))
     await store.close()
+    await telemetry?.close()
     throw error
   }
 }
@@ -272,10 +277,20 @@ function toSettings(config: Config, known: { manager_id: string; backup_dir: str
   return { all, given, schema: toSettingsSchema() }
 }
 
-/** As the original without its extra: the settings are told, and nothing runs. */
-function toOtel({ otelEnabled, otelExporter, otelEndpoint }: Config) {
+/** Whether the log of the receiver leaves by OTLP. */
+export const isExporting = ({ otelEnabled, otelExporter, otelEndpoint, otelProtocol }: Config) =>
+  otelEnabled && otelExporter === 'otlp' && otelProtocol === 'http' && isHttpEndpoint(otelEndpoint)
+
+const toTelemetry = (config: Config) => ({
+  endpoint: config.otelEndpoint!,
+  serviceName: config.otelServiceName ?? toName(config),
+  version,
+})
+
+/** Where nothing runs, the settings are told, as the original tells them without its extra. */
+function toOtel({ otelEnabled, otelExporter, otelEndpoint }: Config, isRunning: boolean) {
   return otelEnabled
-    ? { isRunning: false, exporter: otelExporter, endpoint: otelEndpoint && showUrl(otelEndpoint) }
+    ? { isRunning, exporter: otelExporter, endpoint: otelEndpoint && showUrl(otelEndpoint) }
     : undefined
 }
 

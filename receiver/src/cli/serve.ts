@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import type { Config } from '../config/config.ts'
 import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
-import { type Receiver, startReceiver, version } from '../receiver.ts'
+import { isExporting, type Receiver, startReceiver, version } from '../receiver.ts'
 import { showUrlsInJson } from '../url.ts'
 import { findExposure } from './exposure.ts'
 import { readSettings } from './setting.ts'
@@ -30,12 +30,11 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
   const { workingDirectory, environment } = terminal
   for (const name of config.unknown) log.warn({ name }, 'this is no setting; it is ignored')
   for (const text of config.warnings) log.warn({}, text)
-  if (config.otelEnabled) {
+  if (config.otelEnabled && config.otelExporter === 'otlp' && !isExporting(config))
     log.warn(
       {},
-      'otel_enabled has no effect: the receiver exports no telemetry of its own; /metrics has its figures',
+      'otel_enabled has no effect: the log of the receiver leaves by otel_protocol=http to an otel_endpoint like http://collector:4318 alone',
     )
-  }
   const receiver = await startReceiver(config, { log, workingDirectory, environment })
   const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
   const exposure = await findExposure(host)

@@ -1,24 +1,28 @@
 import { showUrl } from '../url.ts'
 import { flag, optionalText, orNull, setting, word } from './setting.ts'
 
-/** MADSci's OpenTelemetry of the event manager itself, which the receiver does not have: it shows what is set. */
+/** MADSci's OpenTelemetry of the event manager itself. */
 export const telemetrySettings = {
   otel_enabled: flag(
-    'without effect but in /health, where otel_enabled is false: the receiver exports nothing of its own',
+    'the log lines of the receiver leave by OTLP too, where otel_exporter is `otlp` and otel_protocol `http`; /health says whether they do. For figures there is /metrics',
   ),
-  otel_service_name: optionalText({ unit: 'text', about: 'shown in /settings, without effect' }),
+  otel_service_name: optionalText({
+    unit: 'text',
+    about: 'service.name of these log records; the name of the manager if not set',
+  }),
   otel_exporter: word(
     'console',
     ['console', 'otlp', 'none'],
-    'shown in /health and /settings, without effect',
+    'where the log lines go beside standard error: `otlp`; `console` and `none` add nothing',
   ),
   otel_endpoint: setting({
     fallback: '',
     unit: 'URL',
-    about: 'shown in /health and /settings, without effect',
+    about:
+      'of an OTLP/HTTP receiver, such as a Collector, not of this receiver itself; may hold user:password',
     parse: (given) => given || undefined,
     show: (url) => url && showUrl(url),
     schema: orNull('string'),
   }),
-  otel_protocol: word('grpc', ['grpc', 'http'], 'shown in /settings, without effect'),
+  otel_protocol: word('grpc', ['grpc', 'http'], 'must be `http` for the log lines to leave'),
 }

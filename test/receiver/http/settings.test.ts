@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { settings } from '../../../receiver/src/config/config.ts'
 import { madsciSettingNames } from '../../../receiver/src/config/madsci.ts'
+import { startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 
 async function withReceiver<T>(
@@ -140,6 +141,43 @@ describe('OpenTelemetry of the receiver itself', () => {
         otel_protocol: 'grpc',
       })
     })
+  })
+
+  it('sends its log lines by OTLP, without secrets, the last ones too', async () => {
+    const endpoint = await startOtlpEndpoint()
+    const lines: string[] = []
+    const write = (_fields: object, message: string) => void lines.push(message)
+    const receiver = await startTestReceiver({
+      flags: {
+        otel_enabled: 'true',
+        otel_exporter: 'otlp',
+        otel_protocol: 'http',
+        otel_endpoint: endpoint.url,
+        otel_service_name: 'the log of lab 3',
+      },
+      log: { info: write, warn: write, error: write },
+    })
+    try {
+      expect(await (await fetch(`${receiver.url}health`)).json()).toMatchObject({
+        otel_enabled: true,
+        otel_exporter_type: 'otlp',
+      })
+      const wrong = await fetch(`${receiver.url}v1/logs`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: '{',
+      })
+      expect(wrong.status).toBe(400)
+    } finally {
+      await receiver.close()
+      await endpoint.close()
+    }
+    const sent = endpoint.events.map(({ event_data, otel }) => ({ event_data, otel }))
+    expect(lines.length).toBeGreaterThan(0)
+    expect(sent.map(({ event_data }) => (event_data as { message?: string }).message ?? event_data)).toEqual(
+      lines,
+    )
+    expect(sent[0]!.otel).toMatchObject({ resource: { 'service.name': 'the log of lab 3' } })
   })
 })
 
