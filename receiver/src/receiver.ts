@@ -169,7 +169,10 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     if (config.retentionEnabled) ending.push(startRetention({ ...toRetention(config), store, log }))
     if (config.backupEnabled)
       ending.push(startSchedule({ pattern: config.backupSchedule ?? '@daily', backups, log }))
-    const utilization = createUtilization({ source: store.scanSource, timeoutMs: queryTimeoutMs })
+    const utilization = createUtilization(
+      { source: store.scanSource, timeoutMs: queryTimeoutMs },
+      store.commitCursor,
+    )
     ending.push(utilization)
     const main = await createHttpServer({
       ...door,

@@ -365,6 +365,8 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
       await store.write(events.slice(0, 30), [], [10, 13, 20, 21])
       // A duplicate keeps the door by which it came first.
       await store.write([...events.slice(28, 31), ...events.slice(31)], [], [0, 2, 27, 32])
+      // Another thread sees them within moments; where this one sees them, it does too.
+      expect(await allCommits(store, from)).toHaveLength(60)
       for (const restOnly of [false, true]) {
         const reader = openCommitReader({ source: store.scanSource, restOnly })
         try {

@@ -1,4 +1,4 @@
-import type { StoreReply } from './journal-protocol.ts'
+import type { StoreReply } from '../../receiver/src/store/mongo/protocol.ts'
 import { runSchedule, type ScheduleOptions, seeded } from './journal-schedule.ts'
 
 const scenarios: Omit<ScheduleOptions, 'choose' | 'isMajority'>[] = [

@@ -1,4 +1,4 @@
-import type { JournalEntry, Numbering, Step, StoreReply } from './journal-protocol.ts'
+import type { JournalEntry, Numbering, Step, StoreReply } from '../../receiver/src/store/mongo/protocol.ts'
 
 /** The connection was lost: the command may have been executed, or not, or will be. */
 export class LostReply extends Error {}

@@ -1,5 +1,3 @@
-import { isWithin, toRanges } from '../../receiver/src/store/range.ts'
-import { durableSteps, LostReply, ModelDatabase } from './journal-model.ts'
 import {
   type Closing,
   closeEntries,
@@ -10,7 +8,9 @@ import {
   type Steps,
   type StoreReply,
   writeEntry,
-} from './journal-protocol.ts'
+} from '../../receiver/src/store/mongo/protocol.ts'
+import { isWithin, toRanges } from '../../receiver/src/store/range.ts'
+import { durableSteps, LostReply, ModelDatabase } from './journal-model.ts'
 
 /** Gives one of `count` ways to go on; 0 is the one without a fault. */
 export type Choose = (count: number) => number

@@ -7,8 +7,6 @@ export type ScanSource =
       url: string
       databaseName: string
       collectionName: string
-      /** After that long ids that did not come are passed over. */
-      graceMs: number
     }
 
 /** What a report sees of a stored event. One object is used again and again: it is valid during the call that gets it. */

@@ -42,8 +42,12 @@ const lateRetrySeconds = 10
 
 /**
  * Reports in a thread of their own, which starts soon after the receiver, or with the first report, and again should it die.
+ * `settle` waits until what was acknowledged can be read there.
  */
-export function createUtilization(data: UtilizationWorkerData): Utilization {
+export function createUtilization(
+  data: UtilizationWorkerData,
+  settle: () => Promise<unknown> = async () => {},
+): Utilization {
   const calls = new Map<number, Call>()
   let worker: Worker | undefined
   let lastCall = 0
@@ -112,6 +116,8 @@ export function createUtilization(data: UtilizationWorkerData): Utilization {
   const post = (message: ToUtilizationThread) => worker?.postMessage(message)
 
   async function ask(request: ReportRequest): Promise<UtilizationAnswer> {
+    if (isClosed) throw new EventError('EVT_CLOSING')
+    await settle()
     if (isClosed) throw new EventError('EVT_CLOSING')
     worker ??= start()
     const number = ++lastCall

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, type Event, parseJson, toEventJson } from '@madsci-events/sdk/event'
 import { MongoClient } from 'mongodb'
 import { afterEach, describe, expect, it, vi } from 'vitest'
+import { expireEntries } from '../../../receiver/src/store/mongo/expire.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../support/mongod.ts'
 import { encodeLogs } from '../../support/otlp.ts'
 import { type OtlpEndpoint, partialSuccess, startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
@@ -295,14 +296,17 @@ describe('fan-out on MongoDB', () => {
     cleanups.push(() => client.close())
     const journal = client
       .db(flags.database_name)
-      .collection<{ _id: { n: number }; ids: string[] }>('events_journal')
-    // As the index on `at` would: everything up to the tenth event.
-    const kept = await journal.find({ ids: { $in: idsOf(events.slice(9, 12)) } }).toArray()
-    const gone = await journal.deleteMany({ _id: { $nin: kept.map(({ _id }) => _id) } })
-    await journal.updateMany({}, { $set: { at: new Date(Date.now() - 7_200_000) } })
+      .collection<{ _id: string; n: number; at: Date; ids: string[] }>('events_commits')
+    await expect.poll(() => journal.countDocuments({ n: { $gt: 0 } }), patient).toBe(12)
+    // Everything up to the tenth event.
+    const { n: first } = (await journal.findOne({ ids: idsOf(events.slice(9, 10)) }))!
+    await journal.updateMany({ n: { $lt: first } }, { $set: { at: new Date(0) } })
+    const clock = { now: async () => Date.now() }
+    const db = client.db(flags.database_name)
+    await expireEntries({ db, collectionName: 'events', clock, journalDays: 7 })
     endpoint.reply = () => ({})
     await arrival(endpoint, [...events.slice(0, 2), ...events.slice(9, 12)], 30_000)
-    await expect.poll(() => receiver.metric.total('fanout_gaps'), patient).toBe(gone.deletedCount - 2)
+    await expect.poll(() => receiver.metric.total('fanout_gaps'), patient).toBe(first - 3)
   })
 
   it('the database goes away and comes back', async (context) => {

@@ -31,7 +31,6 @@ async function openMongo(): Promise<EventStore> {
     url: mongod.url,
     databaseName: freshDatabaseName(),
     log: silentLog,
-    graceMs: 0,
   })
   cleanups.push(async () => {
     await store.close()

@@ -96,6 +96,7 @@ for (const backend of ['sqlite', 'mongodb'] as const) {
       expect(fold.seen.size).toBe(6000)
       const more = [...makeEvents(5, 3), first[0]!]
       await store.write(more)
+      await store.commitCursor()
       expect(await history.refresh()).toEqual({ taken: 5, isCold: false })
       expect(await history.refresh()).toEqual({ taken: 0, isCold: false })
       for (const event of [...first, ...others, ...more.slice(0, 5)]) {

@@ -78,7 +78,6 @@ describe('the time limit of reports', () => {
         url: `mongodb://127.0.0.1:${port}/?serverSelectionTimeoutMS=60000&connectTimeoutMS=60000`,
         databaseName: 'none',
         collectionName: 'events',
-        graceMs: 1000,
       },
       timeoutMs: 1,
     })

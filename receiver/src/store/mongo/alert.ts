@@ -1,5 +1,6 @@
 import type { Collection, Db } from 'mongodb'
 import {
+  type AlertAction,
   type AlertRecord,
   type AlertStep,
   type AlertStore,
@@ -7,10 +8,11 @@ import {
   type NewDelivery,
   parseAlertCursor,
 } from '../alert-store.ts'
-import type { IntentDocument, IntentLog } from './alert-intent.ts'
-import { alertName, deliveryName, intentName } from './alert-name.ts'
+import { createAlertReader } from './alert-reader.ts'
+import { alertName, deliveryName, metaName } from './collection-name.ts'
 import { duplicateKey, durable } from './insert.ts'
-import { metaName } from './schema.ts'
+import type { Journal } from './journal.ts'
+import { createOldIntents, isOldIntent } from './old-intent.ts'
 
 /** What a step brings with it: done again until it is noted as done, each part harmless when done twice. */
 type Outbox = Pick<AlertStep, 'folded' | 'alerts' | 'deliveries'>
@@ -20,6 +22,8 @@ interface StateDocument {
   version: number
   document: string
   outbox: Outbox | null
+  /** What rules saw in entries up to this number is in `document`. */
+  n?: number
 }
 
 interface LeadDocument {
@@ -33,38 +37,33 @@ export type DeliveryDocument = Omit<Delivery, 'id'> & { _id: string; heldBy: str
 /** `step`: the version of the state that it came with; earlier releases wrote none. */
 type AlertDocument = Omit<AlertRecord, 'id'> & { _id: string; step?: number }
 
-const recoverIntervalMs = 1000
-const clockIntervalMs = 30_000
+export interface AlertStoreOptions {
+  journal: Journal
+  /** Puts an action into the order of commits. */
+  act: (action: AlertAction) => Promise<void>
+  guard: <T>(call: () => Promise<T>) => Promise<T>
+}
 
 /**
  * Alerts in MongoDB, without transactions: one document, `alert_state` of `<collection>_meta`, holds what the rules know
  * and the outbox of their last step, and is replaced only at the version that it had. So a step is there whole or not at
- * all; whoever comes next finishes the outbox before anything else.
+ * all; whoever comes next finishes the outbox before anything else. It also names the last number of the journal that the
+ * rules have seen, so each event comes to them once.
  */
 export function createAlertStore(
   db: Db,
   collectionName: string,
-  { intents, guard }: { intents: IntentLog; guard: <T>(call: () => Promise<T>) => Promise<T> },
+  { journal, act, guard }: AlertStoreOptions,
 ): AlertStore {
   const meta = db.collection<StateDocument>(metaName(collectionName))
   const leads = db.collection<LeadDocument>(metaName(collectionName))
   const alerts: Collection<AlertDocument> = db.collection(alertName(collectionName))
   const deliveries = db.collection<DeliveryDocument>(deliveryName(collectionName))
-  const folding = db.collection<IntentDocument>(intentName(collectionName))
+  const reader = createAlertReader(db, collectionName, journal)
+  const oldIntents = createOldIntents(db, collectionName)
   const w = { writeConcern: durable }
-  let recoveredMs = 0
-  let clock = { offsetMs: performance.timeOrigin, atMs: Number.NEGATIVE_INFINITY }
-
-  /** The server's clock: leases of several receivers must not hang on theirs, nor on a step of it. */
-  async function serverNow(): Promise<number> {
-    if (performance.now() - clock.atMs > clockIntervalMs) {
-      const askedMs = performance.now()
-      const { localTime } = await db.command({ hello: 1 })
-      const atMs = (askedMs + performance.now()) / 2
-      if (localTime instanceof Date) clock = { offsetMs: localTime.getTime() - atMs, atMs }
-    }
-    return Math.round(performance.now() + clock.offsetMs)
-  }
+  // Leases of several receivers must not hang on their clocks, nor on a step of them.
+  const serverNow = () => journal.clock.now()
 
   async function finish(
     version: number,
@@ -88,15 +87,21 @@ export function createAlertStore(
         })),
         w,
       )
-    if (folded.length > 0)
-      await folding.updateMany({ _id: { $in: folded } }, { $set: { state: 'folded' } }, w)
+    const old = folded.filter(isOldIntent)
+    if (old.length > 0) await oldIntents.forget(old)
     await meta.updateOne({ _id: 'alert_state', version }, { $set: { outbox: null } }, w)
   }
 
   const readState = () => meta.findOne({ _id: 'alert_state' })
 
   async function commit({ version, state, ...outbox }: AlertStep): Promise<boolean> {
-    const next = { version: version + 1, document: state, outbox }
+    const numbers = outbox.folded.filter((id) => !isOldIntent(id)).map(Number)
+    const next = {
+      version: version + 1,
+      document: state,
+      outbox,
+      ...(numbers.length > 0 && { n: Math.max(...numbers) }),
+    }
     if (version === 0) {
       try {
         await meta.insertOne({ _id: 'alert_state', ...next }, w)
@@ -138,14 +143,11 @@ export function createAlertStore(
       }),
     intents: (limit) =>
       guard(async () => {
-        if (performance.now() - recoveredMs > recoverIntervalMs) {
-          recoveredMs = performance.now()
-          await intents.recover(db)
-        }
-        return intents.ready(db, limit)
+        const old = await oldIntents.read(limit)
+        return old.length > 0 ? old : reader.intentsAfter((await readState())?.n ?? 0, limit)
       }),
     commit: (step) => guard(() => commit(step)),
-    act: (action) => guard(() => intents.act(db, action)),
+    act: (action) => guard(() => act(action)),
     get: (id) =>
       guard(async () => {
         const found = await alerts.findOne({ _id: id })

@@ -1,10 +1,9 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { type Db, MongoClient } from 'mongodb'
-import { silentLog } from '../../log.ts'
 import { withDeadline } from '../deadline.ts'
 import type { ScanSource } from '../event-scan.ts'
 import type { CommitReader, CommittedEvents, StoredEvent } from '../event-store.ts'
-import { redact, toClientOptions } from './connection.ts'
+import { primaryOf, redact, toClientOptions } from './connection.ts'
 import { decodeStoredEvent } from './decode.ts'
 import { createFollower, type Follower } from './follow.ts'
 
@@ -16,23 +15,23 @@ interface Open {
 
 const readTimeoutMs = 30_000
 
-/** Along the journal; the events are fetched by their ids. */
+/** Along the journal; the events are fetched by their ids. From the primary, whatever the URL prefers. */
 export function openMongoCommitReader(
   source: Extract<ScanSource, { kind: 'mongodb' }>,
   restOnly: boolean,
 ): CommitReader {
-  const { url, databaseName, collectionName, graceMs } = source
+  const { url, databaseName, collectionName } = source
   let opened: Promise<Open> | undefined
 
   function open(): Promise<Open> {
     opened ??= (async () => {
       const client = new MongoClient(url, toClientOptions(url, { maxPoolSize: 3 }))
       await client.connect()
-      const db = client.db(databaseName)
+      const db = primaryOf(client, databaseName)
       return {
         client,
         db,
-        follower: createFollower({ db, collectionName, graceMs, log: silentLog, restOnly }),
+        follower: createFollower({ db, collectionName, restOnly }),
       }
     })()
     // A failed connect leaves a closed client behind: the next read makes another.
@@ -44,7 +43,8 @@ export function openMongoCommitReader(
 
   async function read(cursor: string, limit: number): Promise<CommittedEvents> {
     const { db, follower } = await open()
-    const { ids, ...page } = await follower.commitsSince(cursor, limit)
+    const { ids, cursor: next, hasMore, expiredCommits } = await follower.commitsSince(cursor, limit)
+    const page = { cursor: next, hasMore, expiredCommits }
     if (ids.length === 0) return { events: [], ...page }
     const found = db
       .collection<{ _id: string }>(collectionName)

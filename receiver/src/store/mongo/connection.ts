@@ -1,5 +1,12 @@
 import { EventError } from '@madsci-events/sdk/event'
-import { type Db, MongoClient, type MongoClientOptions, MongoError, MongoNetworkError } from 'mongodb'
+import {
+  type Db,
+  MongoClient,
+  type MongoClientOptions,
+  MongoError,
+  MongoNetworkError,
+  ReadConcern,
+} from 'mongodb'
 import { createThrottle, type Log } from '../../log.ts'
 import { showUrlsIn } from '../../url.ts'
 import { withDeadline } from '../deadline.ts'
@@ -61,6 +68,10 @@ export function redact(text: string): string {
   return showUrlsIn(text)
 }
 
+/** For what must see what was acknowledged: `readPreference` and `readConcernLevel` of the URL are for queries alone. */
+export const primaryOf = (client: MongoClient, databaseName: string | undefined): Db =>
+  client.db(databaseName, { readPreference: 'primary', readConcern: new ReadConcern('local') })
+
 /** Throws EVT_CONFIG for a connection string that the driver does not take. */
 export function createClient(url: string, options: MongoClientOptions = {}): MongoClient {
   try {
@@ -120,7 +131,7 @@ function isAway(cause: unknown): boolean {
 export async function openConnection(options: ConnectionOptions): Promise<Connection> {
   const { log } = options
   const client = createClient(options.url, { maxPoolSize: 20 })
-  const db = client.db(options.databaseName)
+  const db = primaryOf(client, options.databaseName)
   const throttle = createThrottle()
   let trouble: EventError | undefined = new EventError('EVT_STORE_UNAVAILABLE', 'MongoDB: connecting')
   let isSetUp = false

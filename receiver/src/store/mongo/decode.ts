@@ -1,5 +1,6 @@
 import type { StoredEvent } from '../event-store.ts'
 import { toDateText } from '../time-text.ts'
+import { entryField } from './encode.ts'
 
 /** BSON document → the JSON that REST shows, straight from the bytes: no objects are made on the way. */
 export function decodeStoredEvent(document: Uint8Array): StoredEvent {
@@ -44,6 +45,7 @@ const type = {
   maxKey: 127,
 } as const
 
+const entryName = Buffer.from(entryField)
 const quote = 34
 const backslash = 92
 // JSON.stringify's escapes, by byte; undefined for bytes that stand for themselves.
@@ -113,6 +115,10 @@ function writeDocument(start: number, isArray: boolean): number {
   while (position < last) {
     const kind = source[position]!
     const keyEnd = findNul(position + 1)
+    if (start === 0 && isEntryField(position + 1, keyEnd)) {
+      position = skipValue(kind, keyEnd + 1)
+      continue
+    }
     if (!first) {
       reserve(1)
       output[end++] = 44
@@ -130,6 +136,13 @@ function writeDocument(start: number, isArray: boolean): number {
   output[end++] = isArray ? 93 : 125
   if (wrapped) output[end++] = 125
   return last + 1
+}
+
+/** `_entry`, which belongs to the journal. */
+function isEntryField(from: number, to: number): boolean {
+  if (to - from !== entryName.length || source[from] !== entryName[0] || source[from + 1] !== entryName[1])
+    return false
+  return entryName.every((byte, k) => source[from + k] === byte)
 }
 
 /** True for an object that exact JSON would take for one of its own marks (sdk event/json.ts). */

@@ -7,8 +7,11 @@ import { toDateMs } from '../time-text.ts'
  * Integers that fit become int32, other safe integers and bigints int64, the rest double, as MADSci's own driver does.
  */
 export interface EventEncoder {
-  /** Appends one document. Undefined, or the reason why no document can hold the event; then nothing was appended. */
-  add(event: Event, maxBytes: number): string | undefined
+  /**
+   * Appends one document, with the elements of `tail` behind its own. Undefined, or the reason why no document can hold
+   * the event; then nothing was appended.
+   */
+  add(event: Event, maxBytes: number, tail?: Buffer): string | undefined
   /** All documents so far; valid until the next `add` or `reset`. Before them, `room` bytes of the same memory are free. */
   bytes(): Buffer
   readonly byteCount: number
@@ -45,6 +48,8 @@ const field = {
   archived: asciiKey(bsonType.boolean, 'archived'),
   noArchivedAt: asciiKey(bsonType.null, 'archived_at'),
 }
+/** Not shown: decode.ts leaves it out. */
+export const entryField = '_entry'
 const indexKeys = Array.from({ length: 256 }, (_, index) => String(index))
 
 // Below this length a loop is quicker than the call into native code.
@@ -143,6 +148,13 @@ class Writer {
     buffer[position++] = 0
     this.setInt32(start - 4, position - start)
     this.position = position
+  }
+
+  /** Puts elements at the end of the document that was written last. */
+  append(start: number, elements: Buffer): void {
+    this.position--
+    this.raw(elements)
+    this.close(start)
   }
 
   value(key: string, value: Value | undefined, depth: number): void {
@@ -284,19 +296,30 @@ export function encodeMembers(object: { [key: string]: Value }): Uint8Array | un
   return writer.buffer.subarray(room + 4, writer.position - 1)
 }
 
+/** The element by which an event names the entry of the journal with which it was stored. */
+export function toEntryElement(entry: string): Buffer {
+  const length = Buffer.alloc(4)
+  length.writeInt32LE(entry.length + 1)
+  return Buffer.concat([asciiKey(bsonType.text, entryField), length, Buffer.from(`${entry}\0`, 'latin1')])
+}
+
+const noTail = Buffer.alloc(0)
+
 export function createEventEncoder(startBytes = 1024 * 1024): EventEncoder {
   let writer = new Writer(startBytes)
   return {
-    add(event, maxBytes) {
+    add(event, maxBytes, tail = noTail) {
       const start = writer.position
       if (event instanceof EncodedEvent && event.run.writer.form === 'bson') {
         const { run, start: from, end } = event
-        if (end - from > maxBytes) return `the event is larger than ${maxBytes} bytes`
+        if (end - from + tail.length > maxBytes) return `the event is larger than ${maxBytes} bytes`
         writer.copy(run.bytes, from, end)
+        if (tail.length > 0) writer.append(start, tail)
         return undefined
       }
       try {
         writer.event(event)
+        if (tail.length > 0) writer.append(start, tail)
       } catch (error) {
         writer.position = start
         if (!(error instanceof Defect)) throw error

@@ -1,25 +1,29 @@
+import { setTimeout } from 'node:timers/promises'
 import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { Db } from 'mongodb'
 import type { Log } from '../../log.ts'
-import { type Fact, type Match, toFacts } from '../alert-store.ts'
+import { type AlertAction, type Fact, type Match, toFacts } from '../alert-store.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
 import { isWithin, type Ranges, toRanges } from '../range.ts'
 import { workerUrl } from '../worker-url.ts'
 import { createAlertStore } from './alert.ts'
-import { createIntentLog } from './alert-intent.ts'
+import { createCloser } from './closer.ts'
+import { metaName } from './collection-name.ts'
 import { type Connection, callLimit, databaseOfUrl, openConnection } from './connection.ts'
 import { copyCollection } from './copy.ts'
 import { decodeStoredEvent } from './decode.ts'
 import { BsonWriter } from './document-writer.ts'
-import { createEventEncoder, type EventEncoder, room } from './encode.ts'
+import { createEventEncoder, type EventEncoder, room, toEntryElement } from './encode.ts'
 import { createFinder } from './find.ts'
 import { createFollower } from './follow.ts'
-import { createInserter, type Inserter, type InsertReply } from './insert.ts'
-import { type Begun, createJournal } from './journal.ts'
+import { createInserter, type Inserter } from './insert.ts'
+import { createEntryId, createJournal } from './journal.ts'
 import { createKeeper } from './keep.ts'
 import { createNotes } from './note.ts'
-import { ensureIndexes, ensureSchema, metaName } from './schema.ts'
+import { type Entry, type Step, type StoreReply, writeEntry } from './protocol.ts'
+import { startRepairer } from './repairer.ts'
+import { ensureIndexes, ensureSchema } from './schema.ts'
 
 export interface MongoStoreOptions {
   /** Connection string; may hold a password, which is never shown. */
@@ -34,18 +38,19 @@ export interface MongoStoreOptions {
   journalDays?: number
   /** Takes MADSci's TTL index away, because the caller's retention deletes archived events. */
   ownsDeletion?: boolean
-  /** After that long followers pass over ids that did not come. */
-  graceMs?: number
+  /** After that long others repair what a receiver left unfinished. */
+  leaseMs?: number
 }
 
 // One reply names every refused document, and must stay below 16 MB itself; the same for the ids of a journal entry.
 const maxRunDocuments = 10_000
 const maxRunIdCharacters = 4 * 1024 * 1024
 const healthTimeoutMs = 1500
-// A live receiver settles its intents within milliseconds.
-const intentGraceMs = 5000
 const followTimeoutMs = 30_000
 const indexWaitMs = 1000
+// What was just written has its place in the order when somebody asks, or soon.
+const closeWaitMs = 500
+const drainMs = 3000
 
 /**
  * Events in MongoDB: standalone, replica set or sharded cluster; no transactions, no change streams.
@@ -59,13 +64,11 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     collectionName = 'events',
     writeConcurrency = 4,
     journalDays = 7,
-    graceMs = 15_000,
+    leaseMs = 15_000,
     ownsDeletion = false,
   } = options
   const databaseName = options.databaseName ?? databaseOfUrl(url) ?? 'madsci_events'
   const schemaOptions = { collectionName, journalDays, ownsDeletion, log }
-  const journal = createJournal(collectionName, log)
-  const intents = createIntentLog(collectionName, { graceMs: Math.min(graceMs, intentGraceMs), log })
   const encoders: EventEncoder[] = []
   let inserter: Inserter = createInserter(collectionName)
   // The least that any server allows, until the server has told.
@@ -84,7 +87,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       log.warn({}, 'this MongoDB driver takes no encoded documents; writes go the slower way')
     }
     const indexes = ensureIndexes(db, schemaOptions)
-    await Promise.race([indexes, new Promise((resolve) => setTimeout(resolve, indexWaitMs).unref())])
+    await Promise.race([indexes, setTimeout(indexWaitMs, undefined, { ref: false })])
   }
 
   /** One real document the short way, for the class may be there and mean something else. */
@@ -110,7 +113,11 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const connection: Connection = await openConnection({ url, databaseName, log, setup, probe })
   const { db } = connection
   const finder = createFinder({ url, databaseName, collectionName })
-  const follower = createFollower({ db, collectionName, graceMs, log })
+  const journal = createJournal(db, collectionName)
+  const closer = createCloser(journal, log)
+  const { assertUp } = connection
+  const repairer = startRepairer({ db, collectionName, journal, leaseMs, journalDays, assertUp, log })
+  const follower = createFollower({ db, collectionName, journal })
 
   /** Calls while the database is away fail at once; its errors become ours. */
   async function guarded<T>(call: () => Promise<T>): Promise<T> {
@@ -129,6 +136,12 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const keeper = createKeeper(db, collectionName, guarded)
   const bounded = <T>(call: () => Promise<T>): Promise<T> =>
     guarded(() => withDeadline(call(), followTimeoutMs, 'MongoDB: no answer'))
+
+  const followed = <T>(call: () => Promise<T>): Promise<T> =>
+    bounded(async () => {
+      await Promise.race([closer.flush(), setTimeout(closeWaitMs, undefined, { ref: false })])
+      return call()
+    })
 
   /** Most writes are one run: then their events are not held while it is under way. */
   function write(
@@ -166,6 +179,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     start: number,
     outcomes: WriteOutcome[],
   ): Run {
+    const entry = createEntryId()
+    const tail = toEntryElement(entry)
     const ids: string[] = []
     const positions: number[] = []
     let idCharacters = 0
@@ -173,7 +188,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     while (i < events.length && ids.length < limits.maxRunDocuments && idCharacters < maxRunIdCharacters) {
       const event = events[i]!
       const { byteCount } = encoder
-      const refused = encoder.add(event, limits.maxDocumentBytes)
+      const refused = encoder.add(event, limits.maxDocumentBytes, tail)
       if (refused === undefined && encoder.byteCount > limits.maxRunBytes && byteCount > 0) {
         encoder.truncate(byteCount)
         break
@@ -186,55 +201,44 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       }
       i++
     }
-    return { ids, positions, end: i }
+    return { entry, ids, positions, end: i }
   }
 
   async function writeRun(
-    { ids, positions }: Run,
+    { entry: id, ids, positions }: Run,
     { encoder, matches, rest, outcomes }: Write,
   ): Promise<void> {
     if (ids.length === 0) return
     const facts = matches.length > 0 ? toRunFacts(matches, ids, positions) : []
-    const restOfRun = rest.length > 0 ? toRunRanges(rest, positions) : rest
-    const [begun, intent] = await beginRun(ids, restOfRun, facts)
-    const run = { bytes: encoder.bytes(), count: ids.length, room }
-    const reply: InsertReply = await inserter.insert(db, run).catch((error) => {
-      journal.doubt(begun)
+    const restOfRun = rest.length > 0 ? toRunRanges(rest, positions) : []
+    const entry: Entry = {
+      id,
+      ids,
+      ...(restOfRun.length > 0 && { rest: restOfRun }),
+      ...(facts.length > 0 && { facts }),
+    }
+    let isSent = false
+    const store = (): Promise<StoreReply> => {
+      isSent = true
+      return inserter.insert(db, { bytes: encoder.bytes(), count: ids.length, room })
+    }
+    const outcomesOfRun = await journal.run(writeEntry(entry), { store }).catch((error) => {
+      if (isSent) repairer.doubt(id)
+      else if (!(error instanceof EventError)) closer.close({ entry, out: [0, ids.length] })
       throw error
     })
-    // Another primary took the events: the entry may have been rolled back with the old one.
-    if (reply.electionId !== begun.electionId)
-      await Promise.all([journal.repeat(db, ids, restOfRun), repeatIntent()])
-    else if (reply.isRetried) await repeatIntent()
     const out: number[] = []
-    for (let k = 0; k < ids.length; k++) {
-      const outcome = reply.outcomes[k]!
+    for (const [k, outcome] of outcomesOfRun.entries()) {
       outcomes[positions[k]!] = outcome
-      // Sent twice, a duplicate may be the event of this very entry.
-      if (outcome !== 'stored' && !(outcome === 'duplicate' && reply.isRetried)) out.push(k)
+      if (outcome !== 'stored') out.push(k)
     }
-    if (out.length > 0) await journal.settle(db, begun, toRanges(out))
-    if (intent === undefined) return
-    const stored = new Set(ids.filter((_, k) => reply.outcomes[k] === 'stored'))
-    // Whose duplicate it is, only the database can tell: that intent stays open, and is looked at later.
-    const isDoubtful = reply.isRetried && reply.outcomes.includes('duplicate')
-    if (!isDoubtful) intents.settle(db, intent, facts, stored)
-
-    // Sent twice, the events may lie with a mongod that started anew and lost what it had not flushed: the intent.
-    async function repeatIntent(): Promise<void> {
-      if (intent !== undefined) await intents.open(db, facts, { id: intent, isDurable: true })
-    }
+    closer.close({ entry, out: toRanges(out) })
   }
 
-  /** Journal entry and intent side by side; both before their events. */
-  async function beginRun(ids: string[], rest: Ranges, facts: Fact[]): Promise<[Begun, string | undefined]> {
-    const beginning = journal.begin(db, ids, rest)
-    if (facts.length === 0) return [await beginning, undefined]
-    const [begun, intent] = await Promise.allSettled([beginning, intents.open(db, facts)])
-    if (begun.status === 'rejected') throw begun.reason
-    if (intent.status === 'fulfilled') return [begun.value, intent.value]
-    journal.doubt(begun.value)
-    throw intent.reason
+  async function act(action: AlertAction): Promise<void> {
+    const entry: Entry = { id: createEntryId(), ids: [], action }
+    await journal.run(beginEntry(entry))
+    closer.close({ entry, out: [] })
   }
 
   async function get(id: string): Promise<StoredEvent | undefined> {
@@ -262,8 +266,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   return {
     kind: 'mongodb',
     writeConcurrency,
-    scanSource: { kind: 'mongodb', url, databaseName, collectionName, graceMs },
-    alerts: createAlertStore(db, collectionName, { intents, guard: bounded }),
+    scanSource: { kind: 'mongodb', url, databaseName, collectionName },
+    alerts: createAlertStore(db, collectionName, { journal, act, guard: bounded }),
     following: { isShared: true, keptMs: journalDays * 86_400_000 },
     documents: new BsonWriter(),
     encoderUrl: workerUrl('./mongo/encode-document'),
@@ -277,16 +281,17 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       connection.assertUp()
       yield* finder.find(query, options)
     },
-    commitsSince: (cursor, limit) => bounded(() => follower.commitsSince(cursor, limit)),
-    commitCursor: () => bounded(() => follower.commitCursor()),
-    locate: (ids) => bounded(() => follower.locate(ids)),
+    commitsSince: (cursor, limit) => followed(() => follower.commitsSince(cursor, limit)),
+    commitCursor: () => followed(() => follower.commitCursor()),
+    locate: (ids) => followed(() => follower.locate(ids)),
     archive: (selection, { batchSize }) => keeper.archive(selection, batchSize),
     purge: (beforeMs, { batchSize }) => keeper.purge(beforeMs, batchSize),
     copyTo: (folder) => guarded(() => copyCollection(folder, { url, databaseName, collectionName })),
     health,
     async close() {
       await finder.close()
-      await intents.drain()
+      await repairer.close()
+      await Promise.race([closer.flush(), setTimeout(drainMs, undefined, { ref: false })])
       await connection.close()
     },
   }
@@ -294,6 +299,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
 
 /** Documents of one command: `ids` and `positions` name them, `end` is the position behind them. */
 interface Run {
+  /** Of the journal. */
+  entry: string
   ids: string[]
   positions: number[]
   end: number
@@ -305,6 +312,10 @@ interface Write {
   matches: readonly Match[]
   rest: Ranges
   outcomes: WriteOutcome[]
+}
+
+function* beginEntry(entry: Entry): Generator<Step, void> {
+  yield { do: 'begin', entry }
 }
 
 /** Positions among the events → places in the run. */

@@ -10,6 +10,8 @@ export interface FindCommand {
   limit: number
   offset: number
   timeoutMs: number
+  /** Reads from the primary, whatever the URL prefers. */
+  isFresh: boolean
 }
 
 /** Values → what the driver writes as the same BSON that encode.ts would. */
@@ -26,7 +28,7 @@ export function toBson(value: Value): unknown {
 }
 
 /** Throws EVT_SELECTOR for a selector that BSON cannot carry. */
-export function toFindCommand(query: FindQuery): FindCommand {
+export function toFindCommand(query: FindQuery, isFresh = false): FindCommand {
   const { limit, offset, timeoutMs, order } = query
   const stamp = query.archived === 'only' && order === 'newest' ? 'archived_at' : 'event_timestamp'
   try {
@@ -36,6 +38,7 @@ export function toFindCommand(query: FindQuery): FindCommand {
       limit,
       offset,
       timeoutMs,
+      isFresh,
     }
   } catch (cause) {
     throw new EventError('EVT_SELECTOR', undefined, { cause })

@@ -148,12 +148,14 @@ async function send(query: number, state: Known, documents: readonly Uint8Array[
   if (events.length > 0) post({ kind: 'chunk', query, events: packEvents(events) })
 }
 
+const fresh = { readPreference: 'primary', readConcern: { level: 'local' } } as const
+
 function createCursor(
   command: FindCommand,
   session: ClientSession,
   remainingMs: number,
 ): FindCursor<Uint8Array> {
-  const { filter, sort, limit, offset } = command
+  const { filter, sort, limit, offset, isFresh } = command
   // promoteValues false: 64-bit integers and bytes of the filter keep their types on the way.
   const selector = BSON.deserialize(filter, { promoteValues: false })
   const cursor = client
@@ -161,7 +163,7 @@ function createCursor(
     .collection(collectionName)
     // One chunk: mongod and this thread work in turns of a millisecond, and a lone request slips in between. With four
     // chunks the query is no faster, and the slowest such requests wait twice as long.
-    .find(selector, { raw: true, batchSize: chunkLimit.events, session })
+    .find(selector, { raw: true, batchSize: chunkLimit.events, session, ...(isFresh && fresh) })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   if (offset > 0) cursor.skip(offset)
   if (limit > 0) cursor.limit(limit)

@@ -39,7 +39,12 @@ export function createFinder(options: { url: string; databaseName: string; colle
   return {
     find: (query, { client = 'local', isReserved, signal } = {}) => {
       const { timeoutMs } = query
-      return thread.find(toFindCommand(query), { client, lane: laneOf(query, isReserved), timeoutMs, signal })
+      return thread.find(toFindCommand(query, isReserved), {
+        client,
+        lane: laneOf(query, isReserved),
+        timeoutMs,
+        signal,
+      })
     },
     close: () => thread.close(),
   }

@@ -9,6 +9,7 @@ import {
 } from 'mongodb'
 import type { WriteOutcome } from '../event-store.ts'
 import { callLimit } from './connection.ts'
+import type { StoreReply } from './protocol.ts'
 
 /** Acknowledged only when a majority has it in its journal: an acknowledged event must not die with mongod. */
 export const durable = { w: 'majority', j: true, wtimeout: 8000 } as const
@@ -19,15 +20,6 @@ export interface DocumentRun {
   count: number
   /** Bytes before `bytes` in the same memory that may be written. */
   room?: number
-}
-
-export interface InsertReply {
-  /** One for each document, in their order. */
-  outcomes: WriteOutcome[]
-  /** The command was sent twice: a duplicate may be our own event of the first attempt. */
-  isRetried: boolean
-  /** Names the term of the primary that took it; undefined on a standalone. */
-  electionId: string | undefined
 }
 
 interface Sequence {
@@ -69,7 +61,7 @@ export interface Inserter {
    * for the write concern, at the newest operation of the primary, which is later than the first event of that id.
    * Throws the driver's error when nothing can be told.
    */
-  insert(db: Db, run: DocumentRun): Promise<InsertReply>
+  insert(db: Db, run: DocumentRun): Promise<StoreReply>
 }
 
 export function createInserter(
@@ -106,7 +98,7 @@ export function createInserter(
     return db.command(command, callLimit())
   }
 
-  async function insert(db: Db, run: DocumentRun): Promise<InsertReply> {
+  async function insert(db: Db, run: DocumentRun): Promise<StoreReply> {
     let isRetried = false
     let reply: Document
     try {
@@ -118,13 +110,12 @@ export function createInserter(
       isRetried = true
       reply = await send(db, run)
     }
-    return { outcomes: toOutcomes(reply, run.count), isRetried, electionId: reply.electionId?.toString() }
+    return { outcomes: toOutcomes(reply, run.count), isRetried }
   }
 
   /** One document that the server takes for malformed fails the whole command: halves are tried until it is alone. */
-  async function isolate(db: Db, run: DocumentRun, error: MongoServerError): Promise<InsertReply> {
-    if (run.count === 1)
-      return { outcomes: [{ refused: error.message }], isRetried: false, electionId: undefined }
+  async function isolate(db: Db, run: DocumentRun, error: MongoServerError): Promise<StoreReply> {
+    if (run.count === 1) return { outcomes: [{ refused: error.message }], isRetried: false }
     const documents = splitDocuments(run.bytes)
     const half = documents.length >> 1
     const left = await insert(db, { bytes: Buffer.concat(documents.slice(0, half)), count: half })
@@ -132,7 +123,6 @@ export function createInserter(
     return {
       outcomes: [...left.outcomes, ...right.outcomes],
       isRetried: left.isRetried || right.isRetried,
-      electionId: right.electionId ?? left.electionId,
     }
   }
 

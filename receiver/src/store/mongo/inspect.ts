@@ -3,10 +3,11 @@ import type { Db, Document } from 'mongodb'
 import { type Finding, good, problem, warning } from '../../finding.ts'
 import { withDeadline } from '../deadline.ts'
 import type { Inspection } from '../inspection.ts'
+import { metaName } from './collection-name.ts'
 import { createClient, redact } from './connection.ts'
 import type { CopySource } from './copy.ts'
 import { durable } from './insert.ts'
-import { metaName, missingIndexes, schemaVersion } from './schema.ts'
+import { missingIndexes, schemaVersion } from './schema.ts'
 
 const deadlineMs = 15_000
 const slowCommitMs = 50

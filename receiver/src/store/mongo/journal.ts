@@ -1,128 +1,204 @@
-import { createEventId } from '@madsci-events/sdk/event'
+import { randomBytes } from 'node:crypto'
+import { EventError } from '@madsci-events/sdk/event'
 import { type Db, type Document, MongoServerError } from 'mongodb'
-import type { Log } from '../../log.ts'
-import type { Ranges } from '../range.ts'
+import { commitsName, metaName } from './collection-name.ts'
 import { callLimit } from './connection.ts'
+import { createDurability, type Durability } from './durability.ts'
 import { duplicateKey, durable, mayRetry } from './insert.ts'
+import type { Entry, JournalEntry, Numbering, Step, Steps, StoreReply } from './protocol.ts'
+import { createServerClock, type ServerClock } from './server-clock.ts'
 
 /**
- * The order of commits. Before each command that inserts events, its ids go as one small document to the journal:
+ * The order of commits, in `<collection>_commits`:
  *
- *     {_id: {r: receiver, n: 1, 2, 3 …}, at, ids: [a, b, c], rest: [0, 2], out: [1, 2]}
+ *     {_id, ids: [a, b, c], at, open: true}        its events are on their way, or stored
+ *     {_id, ids: [a, b, c], at, n: 7, out: [1, 2]} they are stored, and lie here in the order; b is none of them
  *
- *  - The entry is executed before its events are sent, and is in the same log: when the events are durable, so is it.
- *    It needs no flush of its own. (A failover between the two shows in electionId: then it is written again.)
- *  - `out` holds ranges [from, to) of ids that this write did not store: duplicates, whose first entry counts, and
- *    refused events. It is set only when there are some.
- *  - `rest` holds ranges of ids that came by REST, when there are any: whoever forwards those need not read the others.
- *  - Each receiver counts for itself from its start, so receivers need not agree on anything.
- *  - After trouble the next write first mends what is open: a number whose entry failed gets an empty one (which also
- *    keeps a late one out), an entry whose events are in doubt is marked so. Followers then need not wait for either.
- *
- * What another program inserts into the collection by itself is in no journal, and followers do not see it.
+ * Events carry the `_id` of their entry as `_entry`. protocol.ts has the steps, protocol.md what each is for. What another
+ * program inserts into the collection of events by itself is in no journal, and followers do not see it.
  */
-export interface JournalEntry {
-  _id: { r: string; n: number }
+export interface EntryDocument extends Omit<JournalEntry, 'id' | 'isPending'> {
+  _id: string
+  /** By the clock of the database. */
   at: Date
-  ids: string[]
-  rest?: number[]
-  out?: number[]
-  /** The write of these events failed; they may have been stored, now or later, or not. */
-  doubtful?: boolean
+  /** Somebody has to look at it again. */
+  open?: true
 }
 
-export const journalName = (collectionName: string) => `${collectionName}_journal`
+export const floorId = 'commits'
 
+export interface RunOptions {
+  /** What the step 'store' does. */
+  store?: () => Promise<StoreReply>
+  /** Members of the entries that are read; all if not given. */
+  projection?: Document
+}
+
+/** Executes the steps of the protocol. */
 export interface Journal {
-  readonly receiverId: string
-  /** Settles when the entry is executed. */
-  begin(db: Db, ids: string[], rest: Ranges): Promise<Begun>
-  /** Nothing can be told of the events of this entry. */
-  doubt(begun: Begun): void
-  /** Notes the positions that were not stored. Failure costs followers a wait, so it is only logged. */
-  settle(db: Db, begun: Begun, out: number[]): Promise<void>
-  /** Writes the entry once more, durably, under a new number. */
-  repeat(db: Db, ids: string[], rest: Ranges): Promise<void>
+  run<T>(steps: Steps<T>, options?: RunOptions): Promise<T>
+  readonly clock: ServerClock
+  readonly durability: Durability
 }
 
-export interface Begun {
-  n: number
-  electionId: string | undefined
-}
+/** Text, so that every program can read the events, and short, as each event carries it. */
+export const createEntryId = (): string => randomBytes(8).toString('base64url')
 
-export function createJournal(collectionName: string, log: Log): Journal {
-  const name = journalName(collectionName)
-  // ULIDs ascend with time: a receiver's later life sorts after its earlier ones.
-  const receiverId = createEventId()
-  let last = 0
-  let absent: number[] = []
-  let doubtful: number[] = []
+export function createJournal(db: Db, collectionName: string): Journal {
+  const name = commitsName(collectionName)
+  const entries = db.collection<EntryDocument>(name)
+  const events = db.collection<{ _id: string; _entry?: string }>(collectionName)
+  const meta = db.collection<{ _id: string; first: number }>(metaName(collectionName))
+  const durability = createDurability(db, collectionName)
+  const clock = createServerClock(db)
+  /** Numbers up to this one are known to be durable. */
+  let durableUpTo = 0
 
-  async function insert(db: Db, ids: string[], rest: Ranges, writeConcern: object): Promise<Begun> {
-    if (absent.length > 0 || doubtful.length > 0) await mend(db)
-    const n = ++last
-    const entry = { _id: { r: receiverId, n }, at: new Date(), ids, ...(rest.length > 0 && { rest }) }
-    const send = () => db.command({ insert: name, documents: [entry], writeConcern }, callLimit())
-    try {
-      const reply: Document = await send().catch((error) => {
-        if (mayRetry(error)) return send()
-        throw error
-      })
-      const error = reply.writeErrors?.[0] ?? reply.writeConcernError
-      // The first attempt got through after all.
-      if (error && error.code !== duplicateKey) throw new MongoServerError(error)
-      return { n, electionId: reply.electionId?.toString() }
-    } catch (error) {
-      absent.push(n)
-      throw error
-    }
+  /** `there`: as another made it; `sent twice`: perhaps by our own first attempt. */
+  async function insert(document: EntryDocument): Promise<'made' | 'there' | 'sent twice'> {
+    let clash: 'there' | 'sent twice' = 'there'
+    const command = { insert: name, documents: [document], writeConcern: durable }
+    const send = () => db.command(command, callLimit())
+    const reply: Document = await send().catch((error) => {
+      if (!mayRetry(error)) throw error
+      clash = 'sent twice'
+      return send()
+    })
+    if (reply.writeConcernError) throw new MongoServerError(reply.writeConcernError)
+    const error = reply.writeErrors?.[0]
+    if (error && error.code !== duplicateKey) throw new MongoServerError(error)
+    return error === undefined ? 'made' : clash
   }
 
-  async function update(
-    db: Db,
-    changes: { n: number; $set: Partial<JournalEntry>; upsert?: boolean }[],
-  ): Promise<void> {
-    const updates = changes.map(({ n, $set, upsert = false }) => ({
-      q: { _id: { r: receiverId, n } },
-      u: { $set },
-      upsert,
-    }))
-    const reply: Document = await db.command({ update: name, updates, writeConcern: { w: 1 } }, callLimit())
+  async function update(updates: Document[]): Promise<{ n: number; isClash: boolean }> {
+    // A lone mongod flushes when somebody reads: numbers need not be durable.
+    const writeConcern = (await durability.isAlone()) ? { w: 1 } : durable
+    const reply: Document = await db.command({ update: name, updates, writeConcern }, callLimit())
     const error = reply.writeErrors?.[0] ?? reply.writeConcernError
-    if (error) throw new MongoServerError(error)
+    if (error && error.code !== duplicateKey) throw new MongoServerError(error)
+    return { n: reply.n, isClash: error !== undefined }
   }
 
-  async function mend(db: Db): Promise<void> {
-    const [empty, open] = [absent, doubtful]
-    absent = []
-    doubtful = []
-    try {
-      await update(db, [
-        ...empty.map((n) => ({ n, $set: { at: new Date(), ids: [] }, upsert: true })),
-        ...open.map((n) => ({ n, $set: { doubtful: true } })),
-      ])
-    } catch (error) {
-      absent.push(...empty)
-      doubtful.push(...open)
-      throw error
+  async function begin({ id, ...entry }: Entry): Promise<void> {
+    const outcome = await insert({ _id: id, ...entry, at: new Date(await clock.now()), open: true })
+    if (outcome === 'there') throw new EventError('EVT_STORE_UNAVAILABLE', 'another entry has this id')
+  }
+
+  async function number(changes: readonly Numbering[]): Promise<boolean> {
+    const [first] = changes
+    if (first?.entry) {
+      const { id, ...entry } = first.entry
+      const part = { _id: id, ...entry, at: new Date(await clock.now()), n: first.n }
+      return (await insert(part)) === 'made'
+    }
+    const { n, isClash } = await update(
+      changes.map(({ id, n, out, missing }) => ({
+        q: { _id: id, n: { $exists: false } },
+        u: {
+          $set: { n, ...(out.length > 0 && { out }), ...(missing.length > 0 && { missing }) },
+          ...(missing.length === 0 && { $unset: { open: '' } }),
+        },
+      })),
+    )
+    return n === changes.length && !isClash
+  }
+
+  async function shrink({ id, parts, missing }: Extract<Step, { do: 'shrink' }>): Promise<void> {
+    const isDone = missing.length === 0
+    await update([
+      {
+        q: { _id: id, n: { $exists: true }, parts: parts === 0 ? { $exists: false } : parts },
+        u: { $set: { parts: parts + 1, missing }, ...(isDone && { $unset: { open: '' } }) },
+      },
+    ])
+  }
+
+  const first = async () => (await meta.findOne({ _id: floorId }, callLimit()))?.first ?? 1
+
+  async function last(): Promise<number> {
+    const newest = await entries.findOne(
+      { n: { $gt: 0 } },
+      { sort: { n: -1 }, projection: { n: 1 }, ...callLimit() },
+    )
+    return newest?.n ?? (await first()) - 1
+  }
+
+  async function read(
+    from: number,
+    limit: number,
+    projection: Document | undefined,
+  ): Promise<JournalEntry[]> {
+    const found = await durability.read(
+      (concern) =>
+        entries
+          .find({ n: { $gte: from } }, { ...concern, ...(projection && { projection }), ...callLimit() })
+          .sort({ n: 1 })
+          .limit(limit)
+          .toArray(),
+      (page) => (page.at(-1)?.n ?? 0) <= durableUpTo,
+    )
+    durableUpTo = Math.max(durableUpTo, found.at(-1)?.n ?? 0)
+    return found.map(toEntry)
+  }
+
+  async function owned(entry: string, ids: readonly string[]): Promise<Set<string>> {
+    const filter = { _id: { $in: [...ids] }, _entry: entry }
+    const found = await durability.read((concern) =>
+      events
+        .find(filter, { projection: { _id: 1 }, batchSize: 10_000, ...concern, ...callLimit() })
+        .toArray(),
+    )
+    return new Set(found.map(({ _id }) => _id))
+  }
+
+  async function execute(step: Step, { store, projection }: RunOptions): Promise<unknown> {
+    switch (step.do) {
+      case 'begin':
+        return begin(step.entry)
+      case 'store':
+        return store!()
+      case 'owned':
+        return owned(step.entry, step.ids)
+      case 'last':
+        return last()
+      case 'number':
+        return number(step.changes)
+      case 'entries': {
+        const filter = { _id: { $in: [...step.ids] } }
+        return (
+          await durability.read((concern) => entries.find(filter, { ...concern, ...callLimit() }).toArray())
+        ).map(toEntry)
+      }
+      case 'drop':
+        await entries.deleteMany({ _id: { $in: [...step.ids] }, n: { $exists: false } })
+        return
+      case 'shrink':
+        return shrink(step)
+      case 'look':
+        return
+      case 'read':
+        return read(step.from, step.limit, projection)
+      case 'first':
+        return first()
+      case 'fill':
+        await insert({ _id: `free.${step.n}`, ids: [], n: step.n, at: new Date(await clock.now()) })
+        return
     }
   }
 
   return {
-    receiverId,
-    begin: (db, ids, rest) => insert(db, ids, rest, { w: 1 }),
-    doubt({ n }) {
-      doubtful.push(n)
-    },
-    async settle(db, { n }, out) {
-      try {
-        await update(db, [{ n, $set: { out } }])
-      } catch (error) {
-        log.warn({ reason: (error as Error).message }, 'a journal entry could not be settled')
-      }
-    },
-    async repeat(db, ids, rest) {
-      await insert(db, ids, rest, durable)
+    clock,
+    durability,
+    async run(steps, options = {}) {
+      let next = steps.next()
+      while (!next.done) next = steps.next(await execute(next.value, options))
+      return next.value
     },
   }
 }
+
+export const toEntry = ({ _id: id, open, ...entry }: EntryDocument): JournalEntry & { at: Date } => ({
+  id,
+  ...entry,
+  isPending: open === true,
+})

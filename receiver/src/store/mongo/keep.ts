@@ -1,9 +1,9 @@
 import { type Db, type Document, MongoServerError } from 'mongodb'
 import type { ArchiveSelection, EventMatch } from '../event-store.ts'
 import { toLowestText } from '../time-text.ts'
+import { metaName } from './collection-name.ts'
 import { callLimit } from './connection.ts'
 import { durable } from './insert.ts'
-import { metaName } from './schema.ts'
 
 /** `_id` of the mark in the meta collection that says how many commits deleted events. */
 export const purgedMark = 'purged'

@@ -1,8 +1,8 @@
 import { type Db, MongoServerError } from 'mongodb'
 import type { NoteStore } from '../event-store.ts'
+import { metaName } from './collection-name.ts'
 import { callLimit } from './connection.ts'
 import { duplicateKey, durable } from './insert.ts'
-import { metaName } from './schema.ts'
 
 interface NoteDocument {
   _id: string

@@ -1,14 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { EventError } from '@madsci-events/sdk/event'
 import { type Db, MongoClient } from 'mongodb'
-import { silentLog } from '../../log.ts'
 import type { EventScan, ScanPosition, ScanSource } from '../event-scan.ts'
 import { createIdSet, type IdSet } from '../id-set.ts'
-import { redact, toClientOptions } from './connection.ts'
+import { metaName } from './collection-name.ts'
+import { primaryOf, redact, toClientOptions } from './connection.ts'
 import { createFollower, type Follower } from './follow.ts'
 import { purgedMark } from './keep.ts'
 import { createMongoEvent } from './scan-document.ts'
-import { metaName } from './schema.ts'
 
 interface Position extends ScanPosition {
   atMs: number
@@ -39,7 +38,7 @@ const pageIds = 2000
  * stored or deleted, by MongoDB's count once it has differed for 30 s.
  */
 export function openMongoScan(source: Extract<ScanSource, { kind: 'mongodb' }>): EventScan {
-  const { url, databaseName, collectionName, graceMs } = source
+  const { url, databaseName, collectionName } = source
   const event = createMongoEvent()
   let opened: Promise<{ client: MongoClient; db: Db; follower: Follower }> | undefined
 
@@ -47,8 +46,8 @@ export function openMongoScan(source: Extract<ScanSource, { kind: 'mongodb' }>):
     opened ??= (async () => {
       const client = new MongoClient(url, toClientOptions(url, { maxPoolSize: 3, socketTimeoutMS: 0 }))
       await client.connect()
-      const db = client.db(databaseName)
-      return { client, db, follower: createFollower({ db, collectionName, graceMs, log: silentLog }) }
+      const db = primaryOf(client, databaseName)
+      return { client, db, follower: createFollower({ db, collectionName }) }
     })()
     // A failed connect leaves a closed client behind: the next read makes another.
     opened.catch(() => {
@@ -63,12 +62,13 @@ export function openMongoScan(source: Extract<ScanSource, { kind: 'mongodb' }>):
       const events = db.collection<{ _id: string }>(collectionName)
       const purged = await readPurged(db, collectionName)
       const position = from ? { ...(from as Position) } : undefined
-      if (position && (position.purged !== purged || Date.now() - position.atMs > maxAgeMs)) return 'lost'
+      if (position && (position.purged !== purged || performance.now() - position.atMs > maxAgeMs))
+        return 'lost'
 
       async function takeAll(): Promise<Position> {
         const cursor = await follower.commitCursor()
         const seen = createIdSet()
-        const begunMs = Date.now()
+        const begunMs = performance.now()
         const found = events.find({}, { raw: true, batchSize: 10_000 }).sort({ $natural: 1 })
         try {
           while (await found.hasNext()) {
@@ -95,10 +95,12 @@ export function openMongoScan(source: Extract<ScanSource, { kind: 'mongodb' }>):
         }
       }
 
-      async function takeNew(next: Position): Promise<number> {
+      /** Undefined when the journal has forgotten some. */
+      async function takeNew(next: Position): Promise<number | undefined> {
         let count = 0
         for (;;) {
           const page = await follower.commitsSince(next.cursor, pageIds)
+          if (page.expiredCommits > 0) return undefined
           next.cursor = page.cursor
           if (page.ids.length === 0) return count
           const ids = next.seen ? page.ids.filter((id) => next.seen!.add(id)) : page.ids
@@ -121,8 +123,9 @@ export function openMongoScan(source: Extract<ScanSource, { kind: 'mongodb' }>):
 
       const next = position ?? (await takeAll())
       const count = await takeNew(next)
+      if (count === undefined) return 'lost'
       next.taken += count
-      next.atMs = Date.now()
+      next.atMs = performance.now()
       if (next.seen && next.atMs - next.begunMs > overlapMs) next.seen = undefined
       return count === 0 && (await isStrange(next)) ? 'lost' : next
 
@@ -137,6 +140,7 @@ export function openMongoScan(source: Extract<ScanSource, { kind: 'mongodb' }>):
         return now.atMs - now.strangeSinceMs > strangeMs
       }
     } catch (cause) {
+      if (from && cause instanceof EventError && cause.code === 'EVT_INVALID') return 'lost'
       const text = redact(cause instanceof Error ? cause.message : String(cause))
       throw cause instanceof EventError
         ? cause

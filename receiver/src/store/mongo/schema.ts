@@ -1,18 +1,14 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { Collection, Db, Document, IndexDescription } from 'mongodb'
 import type { Log } from '../../log.ts'
-import { alertName, deliveryName, intentName } from './alert-name.ts'
-import { journalName } from './journal.ts'
+import { alertName, commitsName, deliveryName, metaName } from './collection-name.ts'
 
 /**
  * Two numbers. `schema_versions` is MADSci's own collection: it stays at 1.0.0, so that its tools keep opening the
- * database. Ours counts what we add (1: journal, meta; 2: alerts) and lies in `<collection>_meta`, which MADSci does not look at.
+ * database. Ours counts what we add (1: journal, meta; 2: alerts; 3: commits in one order) and lies in `<collection>_meta`, which MADSci does not look at.
  */
-export const schemaVersion = 2
+export const schemaVersion = 3
 const madsciVersion = '1.0.0'
-
-/** Where our schema number and the probe's mark lie. */
-export const metaName = (collectionName: string) => `${collectionName}_meta`
 
 export interface SchemaOptions {
   collectionName: string
@@ -42,9 +38,19 @@ export async function ensureSchema(db: Db, options: SchemaOptions): Promise<void
     )
   }
   if (version === undefined) await recordMadsciVersion(versions)
+  await ensureCommitIndexes(db, options.collectionName)
   if (own?.version !== schemaVersion) {
     await meta.updateOne({ _id: 'schema' }, { $set: { version: schemaVersion } }, { upsert: true })
   }
+}
+
+/** Without these two numbers would not be unique, and what is unfinished not found: nothing is written before. */
+async function ensureCommitIndexes(db: Db, collectionName: string): Promise<void> {
+  const indexes = [
+    { key: { n: 1 }, name: 'n_1', unique: true, sparse: true },
+    { key: { open: 1 }, name: 'open_1', sparse: true },
+  ]
+  await db.command({ createIndexes: commitsName(collectionName), indexes })
 }
 
 async function recordMadsciVersion(versions: Collection): Promise<void> {
@@ -112,7 +118,6 @@ export async function ensureIndexes(db: Db, options: SchemaOptions): Promise<voi
     // A socket timeout would cut the wait for a long build, not the build.
     for (const index of missing)
       await db.command({ createIndexes: collectionName, indexes: [named(index)] }, patient)
-    await ensureJournalIndex(db, options)
     await ensureAlertIndexes(db, collectionName)
   } catch (error) {
     log.warn({ reason: (error as Error).message }, 'an index could not be made')
@@ -151,34 +156,9 @@ function named(index: IndexDescription): Document {
   return { ...index, name }
 }
 
-const intentDays = 7
-
 async function ensureAlertIndexes(db: Db, collectionName: string): Promise<void> {
-  const intents = db.collection(intentName(collectionName))
-  // Only what the rules have seen may go. Descending, as earlier releases have an ascending one that takes all.
-  await intents.createIndex(
-    { at: -1 },
-    { expireAfterSeconds: intentDays * 86400, partialFilterExpression: { state: 'folded' } },
-  )
-  const present = await intents.indexes()
-  if (present.some(({ name }) => name === 'at_1'))
-    await intents.dropIndex('at_1').catch((error: { code?: number }) => {
-      // Another receiver was quicker.
-      if (error.code !== 27) throw error
-    })
-  await intents.createIndexes([{ key: { state: 1, at: 1 } }, { key: { state: 1, next: 1 } }])
   await db.collection(alertName(collectionName)).createIndex({ openedMs: -1, _id: -1 })
   await db
     .collection(deliveryName(collectionName))
     .createIndexes([{ key: { state: 1, nextMs: 1 } }, { key: { alertId: 1 } }])
-}
-
-async function ensureJournalIndex(db: Db, options: SchemaOptions): Promise<void> {
-  const journal = db.collection(journalName(options.collectionName))
-  const seconds = options.journalDays * 86400
-  const present = await journal.indexes().catch(() => [] as Document[])
-  const old = present.find((index) => index.key?.at === 1)
-  if (old && old.expireAfterSeconds !== seconds) await journal.dropIndex(old.name)
-  else if (old) return
-  await journal.createIndex({ at: 1 }, { expireAfterSeconds: seconds })
 }

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { Match } from '../../../../receiver/src/store/alert-store.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
-import type { IntentDocument } from '../../../../receiver/src/store/mongo/alert-intent.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
+import { createEntryId, type EntryDocument } from '../../../../receiver/src/store/mongo/journal.ts'
 import { describeAlertStore } from '../../../contract/alert-store.contract.ts'
 import { makeEvent } from '../../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
@@ -20,7 +20,7 @@ describeAlertStore(
     const client = await new MongoClient(mongod.url).connect()
     const db = client.db(databaseName)
     return {
-      open: () => openMongoStore({ url: mongod.url, databaseName, log: silentLog, graceMs: 500 }),
+      open: () => openMongoStore({ url: mongod.url, databaseName, log: silentLog, leaseMs: 500 }),
       async makeOlder() {
         for (const name of ['alert_intents', 'alerts', 'alert_deliveries'])
           await db.collection(`events_${name}`).drop()
@@ -41,9 +41,8 @@ describe('alerts in MongoDB after a receiver died', () => {
   let mongod: Mongod
   let client: MongoClient
   let store: EventStore
-  let intents: ReturnType<typeof collection>
   const databaseName = freshDatabaseName()
-  const collection = () => client.db(databaseName).collection<IntentDocument>('events_alert_intents')
+  const collection = <T extends { _id: string }>(name: string) => client.db(databaseName).collection<T>(name)
   const match: Match = { rule: 'r', kind: 'match', key: '[]', labels: {}, level: 40, positions: [0] }
   const fact = (ids: string[]) => ({
     rule: 'r',
@@ -59,82 +58,69 @@ describe('alerts in MongoDB after a receiver died', () => {
     if (reason) return
     mongod = await startMongod()
     client = await new MongoClient(mongod.url).connect()
-    intents = collection()
-    // As earlier releases made it.
-    await intents.createIndex({ at: 1 }, { expireAfterSeconds: 604_800 })
-    store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, graceMs: 300 })
+    store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, leaseMs: 300 })
   })
   afterAll(async () => {
     await store?.close()
     await client?.close()
     await mongod?.stop()
   })
-  const leaveOpen = (id: string, ids: string[]) =>
-    intents.insertOne({ _id: id, at: new Date(), next: new Date(), state: 'open', facts: [fact(ids)] })
-  const readyIds = async () =>
-    (await store.alerts!.intents(100)).flatMap(({ facts }) => facts.flatMap(({ ids }) => ids)).sort()
-
-  it('an intent whose events were stored is taken up, once for two of the same event', async () => {
-    await store.write([makeEvent('k1'), makeEvent('k2')])
-    await leaveOpen('i1', ['k1', 'k2'])
-    await leaveOpen('i2', ['k1'])
-    await expect.poll(readyIds, { timeout: 5000, interval: 300 }).toEqual(['k1', 'k2'])
-    await expect
-      .poll(() => intents.countDocuments({ state: 'open' }), { timeout: 5000, interval: 300 })
-      .toBe(0)
-  })
-
-  it('what another intent holds is not told again, and what never came is dropped after an hour', async () => {
-    await store.write([makeEvent('k3')], [match])
-    await leaveOpen('i3', ['k3', 'never'])
-    await expect.poll(readyIds, { timeout: 5000, interval: 300 }).toEqual(['k1', 'k2', 'k3'])
-    await expect
-      .poll(async () => (await readyIds()) && (await intents.findOne({ _id: 'i3' }))?.facts[0]?.ids, {
-        timeout: 5000,
-        interval: 300,
-      })
-      .toEqual(['never'])
-    await intents.updateOne(
-      { _id: 'i3' },
-      { $set: { at: new Date(Date.now() - 3_700_000), next: new Date() } },
-    )
-    await expect
-      .poll(() => readyIds().then(() => intents.countDocuments({ _id: 'i3' })), {
-        timeout: 5000,
-        interval: 300,
-      })
-      .toBe(0)
-    expect(await readyIds()).toEqual(['k1', 'k2', 'k3'])
-  })
-
-  it('an intent that cannot be recovered holds up no other, and is tried again later', async () => {
-    await intents.insertOne({
-      _id: 'bad',
+  /** What a receiver leaves behind that died after it had stored these of the events. */
+  async function leave(ids: string[], stored: string[]): Promise<string> {
+    const _id = createEntryId()
+    await collection<EntryDocument>('events_commits').insertOne({
+      _id,
+      ids,
+      facts: [fact([...new Set(ids)])],
       at: new Date(),
-      next: new Date(),
-      state: 'open',
-      facts: null as never,
+      open: true,
     })
-    const isTried = async () => {
-      expect(await readyIds()).toEqual(['k1', 'k2', 'k3'])
-      return (await intents.findOne({ _id: 'bad' }))!.recovering
-    }
-    const endMs = performance.now() + 5000
-    while (!(await isTried())) {
-      if (performance.now() > endMs) throw new Error('it was not tried')
-      await new Promise((resolve) => setTimeout(resolve, 200))
-    }
-    const { next } = (await intents.findOne({ _id: 'bad' }))!
-    expect(next!.getTime()).toBeGreaterThan(Date.now() + 30_000)
-    await intents.deleteOne({ _id: 'bad' })
+    for (const id of stored)
+      await collection<{ _id: string; _entry: string }>('events').insertOne({ _id: id, _entry: _id })
+    return _id
+  }
+  const readyIds = async () =>
+    (await store.alerts!.intents(100)).flatMap(({ facts }) => facts.flatMap(({ ids }) => ids))
+
+  it('what it stored is taken up, once, whoever sends it again before', async () => {
+    const entry = await leave(['k1', 'k2', 'late', 'k1'], ['k1', 'k2'])
+    expect(await store.write([makeEvent('k2'), makeEvent('k3')], [{ ...match, positions: [0, 1] }])).toEqual([
+      'duplicate',
+      'stored',
+    ])
+    await expect.poll(readyIds, { timeout: 5000 }).toEqual(['k3', 'k1', 'k2'])
+    await collection<{ _id: string; _entry: string }>('events').insertOne({ _id: 'late', _entry: entry })
+    await expect.poll(readyIds, { timeout: 5000 }).toEqual(['k3', 'k1', 'k2', 'late'])
   })
 
-  it('only intents that the rules have seen expire, also where an earlier release let all expire', async () => {
-    const expiring = async () =>
-      (await intents.indexes())
-        .filter(({ expireAfterSeconds }) => expireAfterSeconds !== undefined)
-        .map(({ partialFilterExpression }) => partialFilterExpression)
-    await expect.poll(expiring, { timeout: 10_000 }).toEqual([{ state: 'folded' }])
+  it('what an earlier release left for the rules is taken up first, and once', async () => {
+    const old = collection<{ _id: string; at: Date; state: string; facts: unknown[] }>('events_alert_intents')
+    const at = new Date()
+    await store.write([makeEvent('there')])
+    await old.insertMany([
+      { _id: 'i1', at, state: 'ready', facts: [fact(['told'])] },
+      { _id: 'i2', at, state: 'open', facts: [fact(['there', 'absent'])] },
+      { _id: 'i3', at, state: 'folded', facts: [fact(['before'])] },
+    ])
+    await store.close()
+    store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, leaseMs: 300 })
+    expect(await readyIds()).toEqual(['told', 'there'])
+    const { version } = await store.alerts!.load()
+    const folded = (await store.alerts!.intents(100)).map(({ id }) => id)
+    expect(await store.alerts!.commit({ version, state: 's', folded, alerts: [], deliveries: [] })).toBe(true)
+    expect(await readyIds()).toEqual(['k3', 'k1', 'k2', 'late'])
+    expect(await old.countDocuments({ state: { $ne: 'folded' } })).toBe(0)
+  })
+
+  it('what the rules have seen is not given again, nor by a store that is opened later', async () => {
+    const [first] = await store.alerts!.intents(1)
+    const { version } = await store.alerts!.load()
+    const step = { version, state: 's', folded: [first!.id], alerts: [], deliveries: [] }
+    expect(await store.alerts!.commit(step)).toBe(true)
+    expect(await readyIds()).toEqual(['k1', 'k2', 'late'])
+    await store.close()
+    store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, leaseMs: 300 })
+    expect(await readyIds()).toEqual(['k1', 'k2', 'late'])
   })
 
   it('a step that was cut after its state is finished by the next to load', async () => {
@@ -142,7 +128,7 @@ describe('alerts in MongoDB after a receiver died', () => {
     const { version } = await store.alerts!.load()
     const [intent] = await store.alerts!.intents(1)
     const outbox = {
-      folded: [intent!.id],
+      folded: [],
       alerts: [{ id: 'a', rule: 'r', key: '[]', state: 'firing', openedMs: 1, updatedMs: 1, json: '{}' }],
       deliveries: [
         { id: 'd', alertId: 'a', channel: 'c', target: '', createdMs: 1, nextMs: 0, notice: '{}' },
@@ -150,7 +136,7 @@ describe('alerts in MongoDB after a receiver died', () => {
     }
     await meta.updateOne(
       { _id: 'alert_state' },
-      { $set: { version: version + 1, document: 'cut', outbox } },
+      { $set: { version: version + 1, document: 'cut', outbox, n: Number(intent!.id) } },
       { upsert: true },
     )
     const late = { version: version + 1, state: 'rash', folded: [], alerts: [], deliveries: [] }

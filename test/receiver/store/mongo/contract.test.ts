@@ -1,6 +1,7 @@
 import { MongoClient } from 'mongodb'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
+import { schemaVersion } from '../../../../receiver/src/store/mongo/schema.ts'
 import { describeEventStore } from '../../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../../../support/mongod.ts'
 
@@ -17,17 +18,17 @@ for (const replicaSet of [false, true]) {
       const db = client.db(databaseName)
       const meta = db.collection<{ _id: string; version: number }>('events_meta')
       return {
-        open: () => openMongoStore({ url: mongod.url, databaseName, log: silentLog, graceMs: 500 }),
+        open: () => openMongoStore({ url: mongod.url, databaseName, log: silentLog, leaseMs: 500 }),
         // An existing MADSci database: its own version, and nothing of ours.
         async makeOlder() {
           await meta.deleteMany({})
           await db.collection('events').dropIndexes()
         },
         async makeNewer() {
-          await meta.updateOne({ _id: 'schema' }, { $set: { version: 3 } }, { upsert: true })
+          await meta.updateOne({ _id: 'schema' }, { $set: { version: schemaVersion + 1 } }, { upsert: true })
         },
         async makeCurrent() {
-          await meta.updateOne({ _id: 'schema' }, { $set: { version: 2 } })
+          await meta.updateOne({ _id: 'schema' }, { $set: { version: schemaVersion } })
         },
         async stop() {
           await db.dropDatabase()

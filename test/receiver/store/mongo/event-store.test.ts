@@ -53,7 +53,7 @@ describe('MongoDB store', () => {
       .db(databaseName)
       .collection<{ _id: string }>('events')
       .findOne({ _id: 'types' }, { promoteValues: false })
-    expect(Object.keys(raw!)).toEqual(Object.keys(toDocument(one)))
+    expect(Object.keys(raw!)).toEqual([...Object.keys(toDocument(one)), '_entry'])
     expect(raw).toMatchObject({
       log_level: new Int32(20),
       archived_at: new Date('2026-11-23T19:29:12.877Z'),

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
-import type { JournalEntry } from '../../../../receiver/src/store/mongo/journal.ts'
+import { expireEntries } from '../../../../receiver/src/store/mongo/expire.ts'
+import { createEntryId, type EntryDocument } from '../../../../receiver/src/store/mongo/journal.ts'
 import { isWithin, toRanges } from '../../../../receiver/src/store/range.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
 
@@ -42,17 +43,21 @@ describe('journal', () => {
     await client?.close()
     await mongod?.stop()
   })
-  async function open(databaseName: string, graceMs = 60_000): Promise<EventStore> {
-    const store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, graceMs })
+  async function open(databaseName: string, leaseMs = 60_000): Promise<EventStore> {
+    const store = await openMongoStore({ url: mongod.url, databaseName, log: silentLog, leaseMs })
     stores.push(store)
     return store
   }
-  const journalOf = (name: string) => client.db(name).collection<JournalEntry>('events_journal')
-  const insert = (name: string, ...ids: string[]) =>
-    client
-      .db(name)
-      .collection<{ _id: string }>('events')
-      .insertMany(ids.map((_id) => ({ _id })))
+  const entriesOf = (name: string) => client.db(name).collection<EntryDocument>('events_commits')
+  const eventsOf = (name: string) => client.db(name).collection<{ _id: string; _entry?: string }>('events')
+  /** What a receiver leaves behind that died after it had stored these of the ids. */
+  async function leave(name: string, ids: string[], stored: string[]): Promise<string> {
+    const _id = createEntryId()
+    await entriesOf(name).insertOne({ _id, ids, at: new Date(), open: true })
+    if (stored.length > 0) await eventsOf(name).insertMany(stored.map((id) => ({ _id: id, _entry: _id })))
+    return _id
+  }
+  const idsOf = async (store: EventStore, cursor = '') => (await readAll(store, cursor)).ids
 
   it('gives every stored event once, in an order that later commits only extend, whatever the page size', async () => {
     const store = await open(freshDatabaseName())
@@ -85,91 +90,154 @@ describe('journal', () => {
     expect((await readAll(await open(name))).ids).toEqual(['a', 'b', 'c', 'd'])
   })
 
-  it('two stores on one database see the commits of both, and cursors go on in either', async () => {
+  it('two stores on one database give one order, and cursors go on in either', async () => {
     const name = freshDatabaseName()
     const [one, two] = [await open(name), await open(name)]
     await one.write(events('a'))
-    await two.write(events('b'))
     const begun = await readAll(one)
-    expect(begun.ids).toEqual(['a', 'b'])
-    await one.write(events('c'))
-    await two.write(events('d'))
-    expect((await readAll(two, begun.cursor)).ids.sort()).toEqual(['c', 'd'])
+    await Promise.all([one.write(events('b', 'c')), two.write(events('d')), two.write(events('e', 'c'))])
+    await expect.poll(() => idsOf(one)).toHaveLength(5)
+    const order = await idsOf(one)
+    expect(await idsOf(two)).toEqual(order)
+    expect(await idsOf(two, begun.cursor)).toEqual(order.slice(1))
+    expect([...order].sort()).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 
-  it('a page ends before events that are on their way, and they come when they are there', async () => {
+  it('each id has a cursor of its own, from which reading goes on with the next', async () => {
+    const store = await open(freshDatabaseName())
+    await store.write(events('a', 'b', 'c', 'a'))
+    await store.write(events('c', 'd', 'b'))
+    const page = await store.commitsSince('', 100)
+    expect(page.ids).toEqual(['a', 'b', 'c', 'd'])
+    for (const [k, cursor] of page.cursors!.entries())
+      expect(await idsOf(store, cursor)).toEqual(page.ids.slice(k + 1))
+  })
+
+  it('what a receiver left behind delays nobody, and is given after the lease, behind what was given', async () => {
+    const name = freshDatabaseName()
+    const store = await open(name, 700)
+    await store.write(events('a'))
+    await leave(name, ['x', 'never', 'y', 'a'], ['x', 'y'])
+    await leave(name, ['nothing'], [])
+    await store.write(events('b'))
+    expect(await idsOf(store)).toEqual(['a', 'b'])
+    await expect.poll(() => idsOf(store), { timeout: 8000 }).toEqual(['a', 'b', 'x', 'y'])
+    expect(await idsOf(await open(name))).toEqual(['a', 'b', 'x', 'y'])
+  })
+
+  it('what comes after the repair is given once, behind the rest', async () => {
+    const name = freshDatabaseName()
+    const [store, other] = [await open(name, 300), await open(name, 350)]
+    const entry = await leave(name, ['x', 'late', 'later'], ['x'])
+    await expect.poll(() => idsOf(store), { timeout: 8000 }).toEqual(['x'])
+    await store.write(events('b'))
+    await eventsOf(name).insertOne({ _id: 'late', _entry: entry })
+    await expect.poll(() => idsOf(store), { timeout: 8000 }).toEqual(['x', 'b', 'late'])
+    await eventsOf(name).insertOne({ _id: 'later', _entry: entry })
+    await expect.poll(() => idsOf(other), { timeout: 8000 }).toEqual(['x', 'b', 'late', 'later'])
+    expect(
+      [...(await store.locate(['x', 'b', 'late', 'later'])).entries()].sort((a, b) => (a[1] < b[1] ? -1 : 1)),
+    ).toMatchObject(['x', 'b', 'late', 'later'].map((id) => [id, expect.stringMatching(/^\d+:\d+$/)]))
+  })
+
+  it('a duplicate while the first write is on its way is given with the first alone', async () => {
+    const name = freshDatabaseName()
+    const store = await open(name, 500)
+    await leave(name, ['x'], ['x'])
+    expect(await store.write(events('x', 'b'))).toEqual(['duplicate', 'stored'])
+    expect(await idsOf(store)).toEqual(['b'])
+    await expect.poll(() => idsOf(store), { timeout: 8000 }).toEqual(['b', 'x'])
+  })
+
+  it('purged ids delay nobody, and one that was stored again comes with its later entry, once', async () => {
     const name = freshDatabaseName()
     const store = await open(name)
-    await journalOf(name).insertMany([
-      { _id: { r: 'R', n: 1 }, at: new Date(), ids: ['a', 'b'] },
-      { _id: { r: 'R', n: 3 }, at: new Date(), ids: ['d'] },
-    ])
-    await insert(name, 'a', 'd')
-    const held = await readAll(store)
-    expect(held.ids).toEqual([])
-    await insert(name, 'b')
-    const some = await readAll(store, held.cursor)
-    expect(some.ids).toEqual(['a', 'b'])
-    await journalOf(name).insertOne({ _id: { r: 'R', n: 2 }, at: new Date(), ids: ['c'] })
-    await insert(name, 'c')
-    expect((await readAll(store, some.cursor)).ids).toEqual(['c', 'd'])
+    await store.write(events('a', 'b'))
+    await store.write(events('c'))
+    await eventsOf(name).deleteMany({ _id: { $in: ['a', 'c'] } })
+    await store.write(events('d', 'a'))
+    expect(await idsOf(store)).toEqual(['b', 'd', 'a'])
+    for (const limit of [1, 2]) expect((await readAll(store, '', limit)).ids).toEqual(['b', 'd', 'a'])
   })
 
-  it('ids and numbers that do not come are passed over after the grace time, and given should they come later', async () => {
-    const name = freshDatabaseName()
-    const store = await open(name, 150)
-    await journalOf(name).insertMany([
-      { _id: { r: 'R', n: 1 }, at: new Date(), ids: ['a', 'b'] },
-      { _id: { r: 'R', n: 3 }, at: new Date(), ids: ['d'] },
-    ])
-    await insert(name, 'a', 'd')
-    expect((await readAll(store)).ids).toEqual([])
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    const begun = await store.commitsSince('', 100)
-    expect(begun.ids).toEqual(['a'])
-    await new Promise((resolve) => setTimeout(resolve, 200))
-    const passed = await readAll(store, begun.cursor)
-    expect(passed.ids).toEqual(['d'])
-    await insert(name, 'b', 'c')
-    await journalOf(name).insertOne({ _id: { r: 'R', n: 2 }, at: new Date(), ids: ['c'] })
-    const late = await readAll(store, passed.cursor)
-    expect(late.ids.sort()).toEqual(['b', 'c'])
-    expect((await readAll(store, late.cursor)).ids).toEqual([])
-  })
-
-  it('a doubtful entry holds nobody up, and what was sent again comes once, also after a restart', async () => {
+  it('a number that is free for good holds nobody up', async () => {
     const name = freshDatabaseName()
     const store = await open(name)
+    await store.write(events('a'))
+    expect(await idsOf(store)).toEqual(['a'])
     const at = new Date()
-    await journalOf(name).insertMany([
-      { _id: { r: 'R', n: 1 }, at, ids: ['a', 'b', 'c'], doubtful: true },
-      { _id: { r: 'R', n: 2 }, at, ids: ['d'] },
-    ])
-    await insert(name, 'a', 'd')
-    const first = await readAll(store)
-    expect(first.ids).toEqual(['a', 'd'])
-    await journalOf(name).insertOne({ _id: { r: 'R', n: 3 }, at, ids: ['b', 'a'], out: [1, 2] })
-    await insert(name, 'b')
-    const second = await readAll(store, first.cursor)
-    expect(second.ids).toEqual(['b'])
-    const restarted = await open(name)
-    expect((await readAll(restarted, second.cursor)).ids).toEqual([])
-    await insert(name, 'c')
-    expect((await readAll(restarted, second.cursor)).ids).toEqual(['c'])
+    await eventsOf(name).insertOne({ _id: 'z', _entry: 'E' })
+    await entriesOf(name).insertOne({ _id: 'E', ids: ['z'], at, n: 4 })
+    await expect.poll(() => idsOf(store)).toEqual(['a', 'z'])
+    await store.write(events('b'))
+    expect(await idsOf(store)).toEqual(['a', 'z', 'b'])
   })
 
-  it('the cursor of now comes before what is under way at that moment', async () => {
+  it('a cursor that no follower of this database gave is refused', async () => {
+    const store = await open(freshDatabaseName())
+    await store.write(events('a', 'b'))
+    const { cursor } = await readAll(store)
+    const [n, , entry] = cursor.split(':')
+    const strange = [
+      `${Number(n) + 3}:0:${entry}`,
+      `${n}:0:${createEntryId()}`,
+      `${n}:9:${entry}`,
+      '7',
+      'x',
+      `${n}:0:`,
+    ]
+    for (const one of strange)
+      await expect(store.commitsSince(one, 1)).rejects.toMatchObject({ code: 'EVT_INVALID' })
+    expect((await store.commitsSince(cursor, 1)).ids).toEqual([])
+  })
+
+  it('the oldest entries expire, and a cursor before them tells how many it missed', async () => {
     const name = freshDatabaseName()
     const store = await open(name)
-    await journalOf(name).insertMany([
-      { _id: { r: 'R', n: 1 }, at: new Date(), ids: ['a', 'b'] },
-      { _id: { r: 'R', n: 3 }, at: new Date(), ids: ['d'] },
-    ])
-    await insert(name, 'a', 'd')
-    const now = await store.commitCursor()
-    await insert(name, 'b', 'c')
-    await journalOf(name).insertOne({ _id: { r: 'R', n: 2 }, at: new Date(), ids: ['c'] })
-    expect((await readAll(store, now)).ids.sort()).toEqual(['b', 'c'])
+    for (const id of ['a', 'b', 'c', 'd']) await store.write(events(id))
+    await readAll(store)
+    const { cursor } = await store.commitsSince('', 1)
+    const old = new Date(Date.now() - 8 * 86_400_000)
+    await entriesOf(name).updateMany({ n: { $in: [1, 2, 3, 4] } }, { $set: { at: old } })
+    await entriesOf(name).updateMany({ n: 3 }, { $set: { at: new Date() } })
+    const clock = { now: async () => Date.now() }
+    await expireEntries({ db: client.db(name), collectionName: 'events', clock, journalDays: 7 })
+    expect(await entriesOf(name).distinct('n')).toEqual([3, 4])
+    expect(await store.commitsSince(cursor, 9)).toMatchObject({ ids: ['c', 'd'], expiredCommits: 1 })
+    await entriesOf(name).updateMany({}, { $set: { at: old } })
+    await expireEntries({ db: client.db(name), collectionName: 'events', clock, journalDays: 7 })
+    expect(await entriesOf(name).distinct('n')).toEqual([4])
+    await store.write(events('e'))
+    expect(await idsOf(store)).toEqual(['d', 'e'])
+  })
+
+  it('the journal of an earlier release is read to its end, from its cursors too, then ours', async () => {
+    const name = freshDatabaseName()
+    const at = (second: number) => new Date(Date.UTC(2026, 0, 1, 0, 0, second))
+    await client
+      .db(name)
+      .collection('events_journal')
+      .insertMany([
+        { _id: { r: 'R', n: 1 }, at: at(1), ids: ['a', 'b'] },
+        { _id: { r: 'S', n: 1 }, at: at(2), ids: ['c', 'a'], out: [1, 2] },
+        { _id: { r: 'R', n: 2 }, at: at(3), ids: ['gone', 'd'] },
+        { _id: { r: 'R', n: 3 }, at: at(0), ids: ['e'] },
+      ] as never[])
+    await eventsOf(name).insertMany(['a', 'b', 'c', 'd', 'e'].map((_id) => ({ _id })))
+    const store = await open(name)
+    await store.write(events('new'))
+    for (const limit of [1, 2, 100])
+      expect((await readAll(store, '', limit)).ids).toEqual(['a', 'b', 'c', 'd', 'e', 'new'])
+    const old = {
+      r: [
+        ['R', 1, 0],
+        ['S', 0, 1],
+      ],
+      l: [['R', 1, 0, [1, 2]]],
+    }
+    const cursor = Buffer.from(JSON.stringify(old)).toString('base64url')
+    expect(await idsOf(store, cursor)).toEqual(['b', 'd', 'e', 'new'])
+    expect(await idsOf(store, await store.commitCursor())).toEqual([])
   })
 
   it('concurrent writes, followed while they run, come once each', async () => {

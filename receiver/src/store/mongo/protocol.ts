@@ -1,11 +1,11 @@
-import type { AlertAction, Fact } from '../../receiver/src/store/alert-store.ts'
-import type { WriteOutcome } from '../../receiver/src/store/event-store.ts'
-import { type Ranges, toPositions, toRanges } from '../../receiver/src/store/range.ts'
+import type { AlertAction, Fact } from '../alert-store.ts'
+import type { WriteOutcome } from '../event-store.ts'
+import { type Ranges, toPositions, toRanges } from '../range.ts'
 
 /**
- * The order of commits, as steps of one database command each. docs/mongodb-journal.md says what each crash leaves behind
- * and who repairs it. The functions here know neither MongoDB nor time: test/receiver/store/mongo/protocol.property.test.ts runs
- * them against a model of the database, with crashes between all steps, and journal.ts against the real one.
+ * The order of commits, as steps of one database command each. protocol.md says what each crash leaves behind and who
+ * repairs it. The functions here know neither MongoDB nor time: journal.ts runs them against the database, and
+ * test/receiver/store/mongo/protocol.property.test.ts against a model of it, with crashes between all steps.
  */
 export interface Entry {
   id: string
@@ -51,7 +51,7 @@ export type Step =
   | { do: 'owned'; entry: string; ids: readonly string[] }
   /** The greatest number. May tell what is not durable. → number */
   | { do: 'last' }
-  /** Numbers entries that have none, in this order, until one fails. Durable. → true when all were numbered */
+  /** Numbers entries that have none, in this order. Need not be durable. → true when all were numbered */
   | { do: 'number'; changes: Numbering[] }
   /** What is told is durable. → JournalEntry[] */
   | { do: 'entries'; ids: readonly string[] }
@@ -211,18 +211,17 @@ function firstPositions(ids: readonly string[], test: (id: string) => boolean): 
 }
 
 export interface EntryPage {
-  /** With the number that was asked from; undefined when that has expired, or is none of this journal. */
-  own: JournalEntry | undefined
-  /** After it, without gaps. */
+  /** After the number that was asked from, without gaps. */
   entries: JournalEntry[]
   /** So many numbers after it have expired. */
   expired: number
+  /** There may be more at once. */
+  hasMore: boolean
 }
 
 /** Entries after a number (0: the beginning). A number that is free for good is filled, not passed over. */
 export function* readEntries(after: number, limit: number): Steps<EntryPage> {
-  const found = yield* ask<JournalEntry[]>({ do: 'read', from: Math.max(1, after), limit: limit + 1 })
-  const own = after > 0 && found[0]?.n === after ? found.shift() : undefined
+  const found = yield* ask<JournalEntry[]>({ do: 'read', from: after + 1, limit })
   let expired = 0
   let next = after + 1
   if (found.length > 0 && found[0]!.n !== next) {
@@ -234,14 +233,16 @@ export function* readEntries(after: number, limit: number): Steps<EntryPage> {
     }
   }
   const entries: JournalEntry[] = []
+  let hasMore = found.length === limit
   for (const entry of found) {
     if (entry.n! < next) continue
     if (entry.n !== next) {
       yield* ask({ do: 'fill', n: next })
+      hasMore = true
       break
     }
     entries.push(entry)
     next++
   }
-  return { own, entries, expired }
+  return { entries, expired, hasMore }
 }
