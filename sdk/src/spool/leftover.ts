@@ -7,6 +7,8 @@ import { type Found, parseFrames } from './parse.ts'
 /** Homes of processes that are gone, read from their oldest segment to their newest. */
 export interface Leftover {
   readonly home: string
+  /** When this process found it, on its own clock. */
+  readonly foundMs: number
   readonly bytes: number
   /** The undelivered records of its oldest segment; undefined when there are no more. Read once, then kept. */
   load(): Promise<Loaded | undefined>
@@ -100,6 +102,7 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
 
   return {
     home,
+    foundMs: performance.now(),
     get bytes() {
       let sum = 0
       for (const piece of pieces) sum += piece.bytes

@@ -15,6 +15,7 @@ const maxContexts = 65_535
 
 /** A piece of the queue: written from its start to its end, read behind that. */
 export interface Segment {
+  /** On the clock of this process, which nobody sets. */
   readonly createdMs: number
   /** The bytes as they lie there; see frame.ts. */
   store: Store
@@ -35,13 +36,13 @@ export interface Segment {
 
 /** Throws when its header cannot be written; then nothing is left of it. */
 export function createSegment(store: Store, maxBytes: number): Segment {
-  const createdMs = Date.now()
+  const createdMs = performance.now()
   const contexts: Uint8Array[] = []
   const numbers = new Map<EncodedContext, number>()
   let last: EncodedContext | undefined
   let lastNumber = 0
   try {
-    store.write(encodeHeader(createdMs), 0, headerBytes)
+    store.write(encodeHeader(Date.now()), 0, headerBytes)
   } catch (error) {
     store.remove()
     throw error

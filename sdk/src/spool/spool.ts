@@ -9,6 +9,9 @@ import { isRest, readWindow, toBatch, type Window } from './reader.ts'
 import type { Segment } from './segment.ts'
 import { createTrail } from './trail.ts'
 
+// How long what another process left is tried before its age counts.
+const triedMs = 3_600_000
+
 export interface SpoolOptions {
   /** Where files go; without it, everything is in memory. */
   home: Home | undefined
@@ -235,16 +238,21 @@ export function createSpool(options: SpoolOptions): Queue {
   }
 
   function expire(): void {
-    const beforeMs = Date.now() - options.maxAgeMs
+    const beforeMs = performance.now() - options.maxAgeMs
     const why = `they are older than ${options.maxAgeMs} ms`
     for (const segment of [...trail.segments]) {
       if (segment.createdMs >= beforeMs) break
       if (segment !== reading && segment.count > 0) lose('expired', trail.drop(segment), why)
     }
-    for (const leftover of leftovers) loseFound('expired', leftover.dropBefore(beforeMs), why)
+    for (const leftover of leftovers) {
+      // Of another process only the time of day is known, which may be wrong: first it is tried for a while.
+      if (leftover.foundMs > performance.now() - Math.min(options.maxAgeMs, triedMs)) continue
+      loseFound('expired', leftover.dropBefore(Date.now() - options.maxAgeMs), why)
+    }
     // Else one segment would be as old as its oldest record and as young as its newest.
     const newest = trail.segments.at(-1)
-    if (newest && newest.count > 0 && newest.createdMs < Date.now() - options.maxAgeMs / 16) trail.seal()
+    if (newest && newest.count > 0 && newest.createdMs < performance.now() - options.maxAgeMs / 16)
+      trail.seal()
   }
 
   function claim(): boolean {

@@ -46,7 +46,8 @@ function start(name: string, body: string): RunningScript {
     const events = new EventClient(${JSON.stringify({ url, name, spoolDir })})
     let number = 0
     const emit = (count) => {
-      for (let i = 0; i < count; i++) console.log(events.info('x', { number: number++, big: 2n ** 60n, text: 'é' }))
+      const ids = Array.from({ length: count }, () => events.info('x', { number: number++, big: 2n ** 60n, text: 'é' }))
+      console.log(ids.join('\\n'))
     }
     ${body}`)
   scripts.push(script)
