@@ -204,7 +204,7 @@ export function describeAlertStore(name: string, start: () => Promise<AlertBacke
       expect(await alerts.settle(holderOf('p5-0'), 'p5-0', { state: 'delivered' })).toBe(true)
       expect(await alerts.settle('stranger', 'p5-1', { state: 'delivered' })).toBe(false)
       await alerts.settle(holderOf('p5-1'), 'p5-1', { state: 'failed', error: 'no such user' })
-      const nextMs = Date.now() + 3_600_000
+      const nextMs = Date.now() + 600_000
       await alerts.settle(holderOf('p5-2'), 'p5-2', { state: 'pending', nextMs, error: 'try later' })
       await alerts.renew(holderOf('p5-3'), ['p5-3'], 60_000)
       await new Promise((resolve) => setTimeout(resolve, 400))
@@ -217,6 +217,19 @@ export function describeAlertStore(name: string, start: () => Promise<AlertBacke
       expect(states.get('p5-1')).toMatchObject({ state: 'failed', error: 'no such user' })
       expect(states.get('p5-2')).toMatchObject({ state: 'pending', error: 'try later', nextMs })
       expect((await alerts.counts()).failed).toBe(1)
+    })
+
+    it('5. what a clock scheduled that was years ahead is due at once, and once', async () => {
+      const yearMs = 365 * 86_400_000
+      const ahead = Date.now() + 10 * yearMs
+      const late = delivery('p5-late', 'al-5', { channel: 'ahead', createdMs: ahead, nextMs: ahead })
+      await alerts.commit(await step({ deliveries: [late] }))
+      const others = ['email', 'chat']
+      expect(await alerts.claim('v', 60_000, 10, others)).toMatchObject([{ id: 'p5-late', attempts: 1 }])
+      await alerts.settle('v', 'p5-late', { state: 'pending', nextMs: ahead, error: 'try later' })
+      expect(await alerts.claim('v', 60_000, 10, others)).toMatchObject([{ id: 'p5-late', attempts: 2 }])
+      await alerts.settle('v', 'p5-late', { state: 'pending', nextMs: Date.now() + 600_000, error: 'later' })
+      expect(await alerts.claim('v', 60_000, 10, others)).toEqual([])
     })
 
     it('6. find gives the newest alerts first, by state, rule and key, in pages', async () => {

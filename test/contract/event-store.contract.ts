@@ -243,6 +243,8 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
       expect(all).toHaveLength(new Set(all).size)
       expect(new Set(all)).toEqual(new Set(found.map(({ id }) => id)))
       expect(await store.commitsSince(await store.commitCursor(), 10)).toMatchObject({ ids: [] })
+      // Of another file, or of this one before it was put back from a backup.
+      await expect(store.commitsSince('999999999', 10)).rejects.toMatchObject({ code: 'EVT_INVALID' })
     })
 
     it('8. trouble is EVT_STORE_UNAVAILABLE and heals without hands', async (ctx) => {

@@ -5,6 +5,7 @@ import type { Channel } from './channel.ts'
 import type { Notice } from './group.ts'
 import { createMachine, type Machine, toInput } from './machine.ts'
 import type { RuleSet } from './rule.ts'
+import { shiftState } from './shift.ts'
 import { type AlertsState, emptyState } from './state.ts'
 
 export interface RunnerOptions {
@@ -15,6 +16,8 @@ export interface RunnerOptions {
   log: Log
   metric: Metric
   now?: () => number
+  /** Never set; by it the clock is seen to be. */
+  monotonic?: () => number
 }
 
 /** Feeds intents to the rules, and what comes of it to the store. */
@@ -26,6 +29,8 @@ export interface Runner {
 
 const leaseMs = 10_000
 const intentsOfStep = 200
+// Less is the drift of a clock, or the difference between those of two receivers.
+const setMs = 1000
 
 /**
  * One receiver at a time runs the rules, by lease. The lease only saves work: a step counts when its commit follows the
@@ -33,17 +38,19 @@ const intentsOfStep = 200
  */
 export function createRunner(options: RunnerOptions): Runner {
   const { store, ruleSet, channels, holder, log, metric, now = Date.now } = options
+  const { monotonic = options.now ?? (() => performance.now()) } = options
   const throttle = createThrottle()
   let machine: Machine | undefined
   let version = 0
   let isLeading = false
   let leadUntilMs = 0
+  let offsetMs = now() - monotonic()
   let suppressed = 0
   let orphaned = 0
 
   async function lead(): Promise<boolean> {
-    if (isLeading && now() < leadUntilMs) return true
-    const askedMs = now()
+    if (isLeading && monotonic() < leadUntilMs) return true
+    const askedMs = monotonic()
     // While the store does not answer, another may.
     isLeading = false
     isLeading = await store.lead(holder, leaseMs)
@@ -55,12 +62,27 @@ export function createRunner(options: RunnerOptions): Runner {
   async function begin(): Promise<Machine> {
     const loaded = await store.load()
     const state = loaded.state === undefined ? emptyState(now()) : (JSON.parse(loaded.state) as AlertsState)
+    // It comes from a clock that was ahead of ours, perhaps our own before it was set back.
+    if (state.nowMs - now() > setMs) shiftState(state, now() - state.nowMs)
+    offsetMs = now() - monotonic()
     const begun = createMachine(ruleSet, state)
     begun.add({ resumed: true, atMs: now() })
     version = loaded.version
     suppressed = state.suppressed
     orphaned = state.orphaned
     return begun
+  }
+
+  /** While we live we see by how much the clock was set. */
+  function followClock({ state }: Machine): void {
+    const byMs = now() - monotonic() - offsetMs
+    if (Math.abs(byMs) < setMs) return
+    offsetMs += byMs
+    shiftState(state, byMs)
+    log.warn(
+      { seconds: Math.round(byMs / 1000) },
+      'the clock was set: what alert rules remember moves with it',
+    )
   }
 
   return {
@@ -71,6 +93,7 @@ export function createRunner(options: RunnerOptions): Runner {
       if (!(await lead())) return false
       try {
         machine ??= await begin()
+        followClock(machine)
         const intents = await store.intents(intentsOfStep)
         for (const intent of intents) {
           // The clock of another receiver may run ahead.

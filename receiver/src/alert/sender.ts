@@ -33,6 +33,8 @@ export interface Sender {
 
 /** A message is tried for a day. */
 export const giveUpMs = 86_400_000
+// A clock that was set forward makes no day: so many attempts take some hours.
+const leastAttempts = 25
 const firstRetryMs = 2000
 const greatestRetryMs = 15 * 60_000
 // A receiver that died gives its messages back within that time.
@@ -123,7 +125,8 @@ export function createSender(options: SenderOptions): Sender {
     if (outcome.kind === 'delivered') return { state: 'delivered' }
     const error = outcome.reason.slice(0, 1000)
     const ageMs = now() - Math.max(notice.atMs, notice.notBeforeMs)
-    if (outcome.kind === 'refused' || ageMs >= giveUpMs) return { state: 'failed', error }
+    const isOver = ageMs >= giveUpMs && delivery.attempts >= leastAttempts
+    if (outcome.kind === 'refused' || isOver) return { state: 'failed', error }
     return { state: 'pending', nextMs: now() + retryDelayMs(delivery.attempts), error }
   }
 

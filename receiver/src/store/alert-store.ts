@@ -97,6 +97,13 @@ export type DeliveryOutcome =
   | { state: 'pending'; nextMs: number; error: string }
   | { state: 'failed'; error: string }
 
+/** No retry is further away: one that is was scheduled by a clock that was ahead, and is due. */
+export const furthestRetryMs = 20 * 60_000
+/** A message that was made so much later than now is of such a clock too. */
+export const clockSlackMs = 60_000
+/** No lease is longer, for the same reason. */
+export const longestLeaseMs = 120_000
+
 /** One step of the rules: what they know now, and what follows from it. */
 export interface AlertStep {
   /** Of the state that this one follows. */
@@ -146,7 +153,7 @@ export interface AlertStore {
   find(filter: AlertFilter): Promise<AlertRecord[]>
   deliveriesOf(alertIds: readonly string[]): Promise<Delivery[]>
   counts(): Promise<DeliveryCounts>
-  /** Pending ones whose time has come, of other channels than these, each with one more attempt. */
+  /** Pending ones whose time has come, or was set by a clock that was ahead (`furthestRetryMs`, `clockSlackMs`), of other channels than these, each with one more attempt. */
   claim(holder: string, leaseMs: number, limit: number, busy?: readonly string[]): Promise<Delivery[]>
   renew(holder: string, ids: readonly string[], leaseMs: number): Promise<void>
   /** False when the holder has lost it. */

@@ -4,7 +4,10 @@ import {
   type AlertRecord,
   type AlertStep,
   type AlertStore,
+  clockSlackMs,
   type Delivery,
+  furthestRetryMs,
+  longestLeaseMs,
   type NewDelivery,
   parseAlertCursor,
 } from '../alert-store.ts'
@@ -195,8 +198,21 @@ export function createAlertStore(
           const found = await deliveries.findOneAndUpdate(
             {
               state: 'pending',
-              nextMs: { $lte: nowMs },
-              heldUntil: { $lte: new Date(nowMs) },
+              $and: [
+                {
+                  $or: [
+                    { nextMs: { $lte: nowMs } },
+                    { attempts: { $gt: 0 }, nextMs: { $gt: nowMs + furthestRetryMs } },
+                    { attempts: 0, createdMs: { $gt: nowMs + clockSlackMs } },
+                  ],
+                },
+                {
+                  $or: [
+                    { heldUntil: { $lte: new Date(nowMs) } },
+                    { heldUntil: { $gt: new Date(nowMs + longestLeaseMs) } },
+                  ],
+                },
+              ],
               ...(busy.length > 0 && { channel: { $nin: [...busy] } }),
             },
             { $set: { heldBy: holder, heldUntil: new Date(nowMs + leaseMs) }, $inc: { attempts: 1 } },

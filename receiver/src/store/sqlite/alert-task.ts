@@ -1,5 +1,14 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import type { AlertAction, AlertStep, Delivery, DeliveryOutcome, Fact } from '../alert-store.ts'
+import {
+  type AlertAction,
+  type AlertStep,
+  clockSlackMs,
+  type Delivery,
+  type DeliveryOutcome,
+  type Fact,
+  furthestRetryMs,
+  longestLeaseMs,
+} from '../alert-store.ts'
 
 /** One commit of the thread that writes, for alerts. */
 export type AlertTask =
@@ -10,6 +19,17 @@ export type AlertTask =
   | { kind: 'settle'; holder: string; id: string; nowMs: number; outcome: DeliveryOutcome }
   | { kind: 'forget'; beforeMs: number }
   | { kind: 'release' }
+
+/** Of a pending delivery, with `dueValues`. */
+export const isDue = `(next_ms <= ? OR (attempts > 0 AND next_ms > ?) OR (attempts = 0 AND created_ms > ?))
+  AND (held_until_ms <= ? OR held_until_ms > ?)`
+export const dueValues = (nowMs: number) => [
+  nowMs,
+  nowMs + furthestRetryMs,
+  nowMs + clockSlackMs,
+  nowMs,
+  nowMs + longestLeaseMs,
+]
 
 /** The columns of a delivery, as a Delivery names them. */
 export const deliveryColumns = `id, alert_id AS alertId, channel, target, created_ms AS createdMs, next_ms AS nextMs,
@@ -86,15 +106,14 @@ function claim(database: DatabaseSync, task: Extract<AlertTask, { kind: 'claim' 
     .prepare(
       `UPDATE alert_deliveries SET held_by = ?, held_until_ms = ?, attempts = attempts + 1
        WHERE id IN (SELECT id FROM alert_deliveries
-                    WHERE state = 'pending' AND next_ms <= ? AND held_until_ms <= ?
+                    WHERE state = 'pending' AND ${isDue}
                       AND channel NOT IN (SELECT value FROM json_each(?)) ORDER BY next_ms LIMIT ?)
        RETURNING ${deliveryColumns}`,
     )
     .all(
       task.holder,
       task.untilMs,
-      task.nowMs,
-      task.nowMs,
+      ...dueValues(task.nowMs),
       JSON.stringify(task.busy),
       task.limit,
     ) as unknown as Delivery[]

@@ -7,7 +7,7 @@ import {
   type Intent,
   parseAlertCursor,
 } from '../alert-store.ts'
-import { type AlertTask, deliveryColumns } from './alert-task.ts'
+import { type AlertTask, deliveryColumns, dueValues, isDue } from './alert-task.ts'
 import { toStoreError } from './connection.ts'
 
 const alertColumns = 'id, rule, key, state, opened_ms AS openedMs, updated_ms AS updatedMs, document AS json'
@@ -88,10 +88,9 @@ export function createAlertStore(
     async claim(holder, leaseMs, limit, busy = []) {
       const nowMs = Date.now()
       const rows = await all(
-        `SELECT 1 FROM alert_deliveries WHERE state = 'pending' AND next_ms <= ? AND held_until_ms <= ?
+        `SELECT 1 FROM alert_deliveries WHERE state = 'pending' AND ${isDue}
            AND channel NOT IN (SELECT value FROM json_each(?)) LIMIT 1`,
-        nowMs,
-        nowMs,
+        ...dueValues(nowMs),
         JSON.stringify(busy),
       )
       if (rows.length === 0) return []

@@ -157,11 +157,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     },
     commitsSince: (cursor, limit) =>
       guarded(() => {
-        const rows = bySeq.all(toSeq(cursor), limit) as { seq: number; id: string }[]
+        const from = toSeq(cursor)
+        const rows = bySeq.all(from, limit) as { seq: number; id: string }[]
+        if (rows.length === 0 && from > readValue(lastSeq))
+          throw new EventError('EVT_INVALID', 'the commit cursor lies behind the newest event of this file')
         return {
           ids: rows.map(({ id }) => id),
           cursors: rows.map(({ seq }) => String(seq)),
-          cursor: String(rows.at(-1)?.seq ?? toSeq(cursor)),
+          cursor: String(rows.at(-1)?.seq ?? from),
         }
       }),
     commitCursor: () => guarded(() => String(readValue(lastSeq))),
