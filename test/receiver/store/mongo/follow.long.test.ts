@@ -134,17 +134,18 @@ describe('followers on MongoDB', { timeout: 120_000 }, () => {
     expect(await readAll(one)).toEqual(left)
   })
 
-  it.each([0, 1, 2, 3])(
+  it.for([0, 1, 2, 3])(
     'mongod killed between the entry and its events, and back at once (%i)',
-    async (round) => {
-      if (reason) return
+    async (round, context) => {
+      if (reason) return context.skip(reason)
       const { mongod, client, name } = await begin()
       const store = await open(`${mongod.url}?serverSelectionTimeoutMS=10000`, name)
       const tail = follow(store)
       await store.write(events('before'))
       await hold(client, 'insert', `${name}.events`, 20_000)
       const writing = insist(store, events('a', 'b'), [match])
-      await sleep(100 + round * 30)
+      // Sooner than mongod flushes of itself.
+      await sleep(10 + round * 10)
       await mongod.restart()
       await writing
       await insist(store, events('a', 'c'), [match])
