@@ -3,6 +3,7 @@ import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
 import { type Alerts, createMatchOf, startAlerts, toWatch } from './alert/alerts.ts'
+import { createPreviews } from './alert/preview.ts'
 import { readAlertSettings } from './alert/setting.ts'
 import { createBackups } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
@@ -177,6 +178,12 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     const main = await createHttpServer({
       ...door,
       alerts,
+      previews: {
+        run: createPreviews({ store, windows: telling.ruleSet }),
+        ruleSet: telling.ruleSet,
+        alertLevel: config.alertLevel,
+        channels: [...telling.channels.keys()],
+      },
       backups,
       backupEnabled: config.backupEnabled,
       backupDir,

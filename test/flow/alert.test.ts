@@ -158,7 +158,9 @@ describe('mails', () => {
     ).toEqual(people.filter((one) => !/nobody|unwanted/.test(one)).sort())
 
     const { headers, text, html } = read(mail.mails().find(({ to }) => to === 'a@lab.example')!)
-    expect(headers.get('subject')).toBe('ALERT (EventLogLevel.ERROR): EventType.LOG_ERROR')
+    expect(headers.get('subject')).toBe(
+      `ALERT (EventLogLevel.ERROR): EventType.LOG_ERROR, ${source.node_id}: pump stuck`,
+    )
     expect(headers.get('from')).toBe('lab@lab.example')
     expect(headers.get('to')).toBe('a@lab.example')
     expect(headers.get('importance')).toBe('High')
@@ -480,4 +482,22 @@ describe('webhooks', () => {
       expect(error!.message).toContain(part)
     expect(error!.message).not.toContain('hush')
   })
+})
+
+it('a rule can be tried before a rule or a channel is set', async () => {
+  const receiver = await startTestReceiver()
+  try {
+    for (let i = 0; i < 3; i++)
+      await post(`${receiver.url}event`, { event_type: 'node_error', log_level: 40, event_data: { i } })
+    for (const [rule, matched] of [
+      [{ selector: { event_type: 'node_error' } }, 3],
+      ['alert_level', 3],
+      [{ selector: { event_type: 'node_start' } }, 0],
+    ] as const) {
+      const answer = await post(`${receiver.url}alerts/preview`, { rule })
+      expect([answer.status, await answer.json()]).toMatchObject([200, { matched }])
+    }
+  } finally {
+    await receiver.close()
+  }
 })

@@ -27,6 +27,8 @@ interface Open {
   total: number
   pending: number
   told: number | undefined
+  toldLevel: number | undefined
+  urgent: boolean
   firstTold: number | undefined
   silenced: number
   acknowledged: boolean
@@ -77,6 +79,8 @@ export function evaluatePlainly(ruleSet: RuleSet, steps: readonly Step[], lastSe
       total: 0,
       pending: 0,
       told: cooled.get(`${rule.name} ${key}`),
+      toldLevel: undefined,
+      urgent: false,
       firstTold: undefined,
       silenced: 0,
       acknowledged: false,
@@ -89,7 +93,7 @@ export function evaluatePlainly(ruleSet: RuleSet, steps: readonly Step[], lastSe
   function finish(rule: Rule, group: Open, t: number, byHand = false): void {
     const cooldown = seconds(rule.cooldownMs)
     if (group.pending > 0) {
-      const due = group.told === undefined ? t : Math.max(t, group.told + cooldown)
+      const due = group.told === undefined || group.urgent ? t : Math.max(t, group.told + cooldown)
       say(rule, group, 'firing', t, afterQuiet(rule, group, Math.max(due, group.silenced)))
       group.pending = 0
       group.told = t
@@ -172,11 +176,14 @@ export function evaluatePlainly(ruleSet: RuleSet, steps: readonly Step[], lastSe
       raiseAbsent(rule, t, isFirstLook)
       for (const group of [...open.get(rule)!.values()]) {
         const cooldown = seconds(rule.cooldownMs)
-        const mayTell = group.pending > 0 && t >= group.silenced && t >= (group.told ?? -1e9) + cooldown
+        const isCool = group.urgent || t >= (group.told ?? -1e9) + cooldown
+        const mayTell = group.pending > 0 && t >= group.silenced && isCool
         if (mayTell && !isQuiet(rule, group, t)) {
           say(rule, group, 'firing', t, t)
           group.pending = 0
           group.told = t
+          group.toldLevel = group.level
+          group.urgent = false
           group.firstTold ??= t
         }
         for (;;) {
@@ -229,6 +236,7 @@ export function evaluatePlainly(ruleSet: RuleSet, steps: readonly Step[], lastSe
     const more = isNew && rule.kind === 'rate' ? inWindow(rule, fact.key, t) : fact.count
     one.total += more
     if (!one.acknowledged) one.pending += more
+    if (!one.acknowledged && one.toldLevel !== undefined && fact.level > one.toldLevel) one.urgent = true
     one.last = t
     one.level = Math.max(one.level, fact.level)
   }

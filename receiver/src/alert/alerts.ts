@@ -9,8 +9,7 @@ import type { Notice } from './group.ts'
 import { createMatch, type MatchEvents } from './match.ts'
 import { composeMessage } from './message.ts'
 import { toPlainRule } from './plain-rule.ts'
-import { createPreviews, type Preview, type PreviewRange } from './preview.ts'
-import type { Rule, RuleSet } from './rule.ts'
+import type { RuleSet } from './rule.ts'
 import { createRunner } from './runner.ts'
 import { createSender } from './sender.ts'
 
@@ -45,8 +44,6 @@ export interface Alerts {
   act(action: AlertAction): Promise<AlertRecord | undefined>
   /** Sends a test through a channel, at once and once, to each of its targets. */
   test(channel: Channel): Promise<{ target: string; outcome: SendOutcome }[]>
-  /** Throws EVT_OVERLOAD when too many are under way, and what a query throws. */
-  preview(rule: Rule, range: PreviewRange): Promise<Preview>
   health(): Promise<AlertHealth>
   close(): Promise<void>
 }
@@ -90,7 +87,6 @@ export function startAlerts(options: AlertsOptions): Alerts {
   const { store, alerts, ruleSet, channels, log, metric, publicUrl } = options
   const holder = createEventId()
   const throttle = createThrottle()
-  const preview = createPreviews({ store, windows: ruleSet })
   const compose = (id: string, notice: Notice) => composeMessage(id, notice, { store, publicUrl })
   const runner = createRunner({ store: alerts, ruleSet, channels, holder, log, metric })
   const sender = createSender({
@@ -189,7 +185,6 @@ export function startAlerts(options: AlertsOptions): Alerts {
       }
       return outcomes
     },
-    preview: (rule, range) => preview(rule, range),
     async health() {
       counts = await alerts.counts()
       return { channels: [...channels.keys()], ...counts }

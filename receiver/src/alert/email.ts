@@ -16,7 +16,8 @@ export interface EmailOptions {
   /** Certificates to trust beside the system's. */
   tlsCaFile: string | undefined
   sender: string
-  defaultImportance: string
+  /** Not given: `High` for what fires, `Normal` for the rest. */
+  defaultImportance: string | undefined
   emailAddresses: readonly string[]
 }
 
@@ -56,7 +57,7 @@ export function createEmailChannel(name: string, options: EmailOptions): Channel
     async send(message, target) {
       const { notice, subject, text, html } = message
       const isUrgent = notice.kind === 'firing' || notice.kind === 'escalation'
-      const importance = isUrgent ? 'High' : options.defaultImportance
+      const importance = options.defaultImportance ?? (isUrgent ? 'High' : 'Normal')
       try {
         await transport.sendMail({
           from: sender,

@@ -26,6 +26,10 @@ export interface Group {
   told: number
   firstToldMs: number | null
   lastToldMs: number | null
+  /** The greatest level that a message told; not there before the first, and in states of older versions. */
+  toldLevel?: number
+  /** What waits is told without regard to the cooldown. */
+  isUrgent?: boolean
   /** Not before: the end of quiet hours that a message met. */
   heldUntilMs: number | null
   silencedUntilMs: number | null
@@ -99,7 +103,10 @@ export function openGroup(
   }
 }
 
-/** Events join: counted always, to be told unless their words were told just now or somebody has it in hand. */
+/**
+ * Events join: counted always, to be told unless their words were told just now or somebody has it in hand. An event with
+ * `alert: true`, which has a content here, is told at once, always; so is a higher level than was told.
+ */
 export function addEvents(
   group: Group,
   { ids, count, level, content }: Pick<Fact, 'ids' | 'count' | 'level' | 'content'>,
@@ -115,7 +122,9 @@ export function addEvents(
   }
   const fresh = content === undefined ? count : freshCount(group, content, count, atMs)
   group.repeats += count - fresh
-  if (group.acknowledgedMs !== null) return
+  const isAlert = content !== undefined && fresh > 0
+  if (group.acknowledgedMs !== null && !isAlert) return
+  if (isAlert || (group.toldLevel !== undefined && level > group.toldLevel)) group.isUrgent = true
   group.pending += fresh
   for (const id of ids.slice(0, fresh)) if (group.pendingIds.length < maxIds) group.pendingIds.push(id)
 }
@@ -129,6 +138,10 @@ function freshCount(group: Group, content: string, count: number, atMs: number):
   return Math.min(count, 1)
 }
 
+/** From when on the next message may go. */
+export const cooledMs = (rule: Rule, { lastToldMs, openedMs, isUrgent }: Group): number =>
+  lastToldMs === null || isUrgent ? openedMs : Math.max(openedMs, lastToldMs + rule.cooldownMs)
+
 /** When something happens to the group without any event: a message, an escalation, its end. */
 export function dueOf(
   rule: Rule,
@@ -141,11 +154,7 @@ export function dueOf(
   }
   const silentMs = group.silencedUntilMs ?? 0
   if (group.pending > 0 && rule.digestMs === 0) {
-    const cooledMs = Math.max(
-      group.openedMs,
-      (group.lastToldMs ?? Number.NEGATIVE_INFINITY) + rule.cooldownMs,
-    )
-    due = { what: 'tell', atMs: Math.max(cooledMs, silentMs, group.heldUntilMs ?? 0) }
+    due = { what: 'tell', atMs: Math.max(cooledMs(rule, group), silentMs, group.heldUntilMs ?? 0) }
   }
   const step = rule.escalate[group.escalated]
   if (step && group.firstToldMs !== null && group.acknowledgedMs === null) {
@@ -182,6 +191,8 @@ export function tell(rule: Rule, group: Group, atMs: number, kind: NoticeKind = 
   note(group, kind, atMs)
   group.pending = 0
   group.pendingIds = []
+  group.isUrgent = false
+  group.toldLevel = group.level
   group.heldUntilMs = null
   group.firstToldMs ??= atMs
   group.lastToldMs = atMs

@@ -4,6 +4,7 @@ import type { AlertAction, AlertRecord, Fact, Intent } from '../store/alert-stor
 import { addAbsenceFact, advanceAbsence } from './absence.ts'
 import {
   addEvents,
+  cooledMs,
   dueOf,
   type Group,
   isMaintained,
@@ -95,7 +96,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
 
   /** What an ending alert has not told yet is told all the same, at its time. */
   function flush(rule: Rule, group: Group, atMs: number): void {
-    const dueMs = group.lastToldMs === null ? atMs : Math.max(atMs, group.lastToldMs + rule.cooldownMs)
+    const dueMs = Math.max(atMs, cooledMs(rule, group))
     const notice = tell(rule, group, atMs)
     notice.notBeforeMs = quietEnd(rule, group, ruleSet, Math.max(dueMs, group.silencedUntilMs ?? 0))
     notices.push(notice)
@@ -124,10 +125,10 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       } else {
         const step = rule.escalate[group.escalated]!
         group.escalated++
-        const { firstToldMs, lastToldMs, pending, pendingIds } = group
+        const { firstToldMs, lastToldMs, pending, pendingIds, isUrgent, toldLevel } = group
         const notice = tell(rule, group, atMs, 'escalation')
         // It goes to others: what its own channels have not heard is still to be told there.
-        Object.assign(group, { firstToldMs, lastToldMs, pending, pendingIds })
+        Object.assign(group, { firstToldMs, lastToldMs, pending, pendingIds, isUrgent, toldLevel })
         notices.push({ ...notice, channels: step.channels, ids: group.firstIds, count: group.count })
       }
       context.changed(rule, group)

@@ -234,8 +234,8 @@ function textAt(event: Event, path: readonly string[]): string | null {
 }
 
 /** MADSci's client sends an alert twice, with two ids. */
-function contentOf({ event_type, log_level, event_data }: Event): string | undefined {
-  const text = toJson(event_data)
-  if (text.length > maxContentCharacters) return undefined
+function contentOf({ event_type, log_level, event_data }: Event): string {
+  const whole = toJson(event_data)
+  const text = `${whole.length} ${whole.slice(0, maxContentCharacters)}`
   return createHash('sha1').update(`${event_type} ${log_level} ${text}`).digest('base64').slice(0, 16)
 }

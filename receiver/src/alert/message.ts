@@ -96,7 +96,7 @@ async function findNeighbours(store: EventStore, document: Document): Promise<Do
   return found.slice(0, neighbourCount)
 }
 
-/** For one event as MADSci writes it on Python 3.11 and later. */
+/** As MADSci writes it on Python 3.11 and later; behind that whose event it is, and what it says. */
 function toSubject(notice: Notice, events: readonly ToldEvent[]): string {
   const first = events[0]?.document
   const level = levelNames[notice.level / 10]?.toUpperCase() ?? String(notice.level)
@@ -106,7 +106,20 @@ function toSubject(notice: Notice, events: readonly ToldEvent[]): string {
   const lead = notice.kind === 'escalation' ? 'ESCALATED ' : ''
   const type = first ? `EventType.${String(first.event_type).toUpperCase()}` : `${notice.rule}: ${notice.why}`
   const shown = first ? (levelNames[Number(first.log_level) / 10]?.toUpperCase() ?? level) : level
-  return clean(`${lead}ALERT (EventLogLevel.${shown}): ${type}${more}`)
+  const detail = first ? detailOf(first as Document) : ''
+  return clean(`${lead}ALERT (EventLogLevel.${shown}): ${type}${more}${detail}`)
+}
+
+const maxSubjectMessage = 120
+
+/** ', arm: no tip' */
+function detailOf({ source, event_data: data }: Document): string {
+  const own = isObject(data) ? data : {}
+  const ids = isObject(source) ? source : {}
+  const who = [own.node_name, ids.node_id, ids.workcell_id].find((one) => typeof one === 'string')
+  const what = typeof own.message === 'string' ? own.message.slice(0, maxSubjectMessage) : undefined
+  if (who === undefined) return what === undefined ? '' : `: ${what}`
+  return `, ${who}${what === undefined ? '' : `: ${what}`}`
 }
 
 /** One line, without characters that end a header, or that hide or turn text. */

@@ -50,7 +50,7 @@ const most = { all: 2, client: 1 }
  *
  *     query ▶ JSON ═▶ thread: parse ▶ match ▶ machine ═▶ preview
  *
- * Two at once, one of each client.
+ * Two at once, one of each client: more throw EVT_OVERLOAD. Throws what a query throws, too.
  */
 export function createPreviews({ store, windows }: { store: EventStore; windows: PreviewWindows }) {
   const running = new Map<string, number>()
@@ -72,6 +72,8 @@ export function createPreviews({ store, windows }: { store: EventStore; windows:
     }
   }
 }
+
+export type RunPreview = ReturnType<typeof createPreviews>
 
 async function previewRule(
   store: EventStore,

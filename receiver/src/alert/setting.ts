@@ -140,7 +140,7 @@ function readEmail(name: string, reader: Reader, environment: Environment): () =
     useSsl: reader.flag('use_ssl', false),
     tlsCaFile: reader.text('tls_ca_file'),
     sender: reader.text('sender', 'no-reply@example.com')!,
-    defaultImportance: reader.text('default_importance', 'Normal')!,
+    defaultImportance: reader.text('default_importance'),
     emailAddresses,
   }
   return () => createEmailChannel(name, options)

@@ -33,7 +33,10 @@ export const alertSettings = {
     use_ssl: flag('TLS from the first byte; port 465 means it too', false),
     tls_ca_file: optionalText({ unit: 'path', about: 'certificates to trust beside those of the system' }),
     sender: text('no-reply@example.com', { unit: 'address', about: 'From' }),
-    default_importance: text('Normal', { unit: 'text', about: '`High`, `Normal` or `Low`' }),
+    default_importance: optionalText({
+      unit: 'text',
+      about: '`High`, `Normal` or `Low`; not set: `High` for what fires, `Normal` for the rest',
+    }),
     email_addresses: structured('[]', {
       unit: 'JSON',
       about: 'list of addresses that are told',

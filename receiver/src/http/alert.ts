@@ -9,7 +9,8 @@ import {
 } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
-import { parseRule } from '../alert/rule.ts'
+import type { RunPreview } from '../alert/preview.ts'
+import { parseRule, type RuleSet } from '../alert/rule.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import {
   type AlertAction,
@@ -26,8 +27,18 @@ import { createParameters } from './parameter.ts'
 export interface AlertDoorOptions {
   ingest: Ingest
   alerts: Alerts | undefined
+  previews: PreviewRoom
   maxBodyBytes: number
   queryTimeoutMs: number
+}
+
+/** Rules can be tried before one is set, and before anybody is told. */
+export interface PreviewRoom {
+  run: RunPreview
+  ruleSet: RuleSet
+  alertLevel: number
+  /** Names of the channels that there are. */
+  channels: readonly string[]
 }
 
 const maxPage = 1000
@@ -109,18 +120,18 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
 
   app.post('/alerts/preview', { schema: schemas.previewRule }, (request, reply) =>
     withBody(request, options, async (body) => {
-      const { ruleSet, alertLevel, channels, preview } = room()
+      const { run, ruleSet, alertLevel, channels } = options.previews
       if (!isObject(body)) throw invalid([missing(['body'])])
       const given = body.rule ?? null
       const byName = typeof given === 'string' ? ruleSet.rules.find(({ name }) => name === given) : undefined
       if (typeof given === 'string' && !byName)
         throw refuse('body', 'rule', 'the name of a rule, or a rule', given)
-      const rule = byName ?? parseRule(given, { alertLevel, channels: [...channels.keys()] })
+      const rule = byName ?? parseRule(given, { alertLevel, channels })
       const endTime = timeOf(body, 'end_time') ?? toTimestamp(BigInt(Date.now()) * 1_000_000n)
       const startTime =
         timeOf(body, 'start_time') ?? toTimestamp(BigInt(Date.parse(endTime) - defaultPreviewMs) * 1_000_000n)
       const range = { startTime, endTime, timeoutMs: queryTimeoutMs, ...findOptionsOf(request, reply) }
-      const result = await preview(rule, range)
+      const result = await run(rule, range)
       const { isCut, ...counts } = result
       return send(reply, {
         rule: rule.name,

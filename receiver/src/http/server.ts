@@ -12,7 +12,7 @@ import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import type { Utilization } from '../utilization/thread.ts'
-import { registerAlerts } from './alert.ts'
+import { type PreviewRoom, registerAlerts } from './alert.ts'
 import { registerPieces } from './answer.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
@@ -40,6 +40,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   store: EventStore
   /** Undefined: no alerts are raised. */
   alerts: Alerts | undefined
+  previews: PreviewRoom
   metric: Metric
   log: Log
   unpacker: Unpacker

@@ -72,6 +72,44 @@ describe('the rules', () => {
     expect(JSON.parse(alerts[0]!.json)).toMatchObject({ count: 5, repeats: 2 })
   })
 
+  it('tell what is marked as alert at once, always, and once', () => {
+    const machine = createMachine(rulesOf([{ name: 'r', selector, cooldown_seconds: 60 }]), emptyState(0))
+    add(machine, 1, fact())
+    add(machine, 2, fact())
+    add(machine, 3, fact({ content: 'x' }))
+    add(machine, 4, fact({ content: 'x' }))
+    add(machine, 5, fact({ content: 'y' }))
+    const { alerts, notices } = machine.take()
+    expect(notices.map(({ atMs, count }) => [atMs / 1000, count])).toEqual([
+      [1, 1],
+      [3, 2],
+      [5, 1],
+    ])
+    machine.add({
+      atMs: 6000,
+      action: { kind: 'acknowledge', alertId: alerts.at(-1)!.id, by: 'me' },
+    } as never)
+    add(machine, 7, fact())
+    add(machine, 8, fact({ content: 'z' }))
+    machine.advance(20_000)
+    expect(machine.take().notices.map(({ atMs, count }) => [atMs / 1000, count])).toEqual([[8, 1]])
+  })
+
+  it('tell a higher level than was told at once', () => {
+    const machine = createMachine(rulesOf([{ name: 'r', selector, cooldown_seconds: 60 }]), emptyState(0))
+    add(machine, 1, fact({ level: 40 }))
+    add(machine, 2, fact({ level: 40 }))
+    add(machine, 3, fact({ level: 50 }))
+    add(machine, 4, fact({ level: 50 }))
+    machine.advance(62_000)
+    expect(machine.take().notices.map(({ atMs, level, count }) => [atMs / 1000, level, count])).toEqual([
+      [1, 40, 1],
+      [3, 50, 2],
+    ])
+    machine.advance(63_000)
+    expect(machine.take().notices.map(({ atMs, count }) => [atMs / 1000, count])).toEqual([[63, 1]])
+  })
+
   it('raise nothing in a maintenance window, and count it', () => {
     const window = { from: '1970-01-01T00:00:10Z', to: '1970-01-01T00:00:20Z', node_ids: ['N'] }
     const machine = createMachine(

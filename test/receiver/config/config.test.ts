@@ -125,7 +125,7 @@ describe('config', () => {
       smtpPassword: undefined,
       useTls: false,
       sender: 'no-reply@example.com',
-      defaultImportance: 'Normal',
+      defaultImportance: undefined,
       emailAddresses: ['a@lab'],
     })
     expect(config.given.get('email_alerts')).toBe(

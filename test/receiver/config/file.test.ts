@@ -125,7 +125,7 @@ email_alerts:
       smtpPassword: 'hunter 2',
       useTls: false,
       sender: 'no-reply@example.com',
-      defaultImportance: 'Normal',
+      defaultImportance: undefined,
       emailAddresses: ['a@lab'],
     })
   })
