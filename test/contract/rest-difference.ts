@@ -82,9 +82,13 @@ export const differences: { [step: string]: Difference } = {
   },
   'a negative batch_size': { why: flaw, status: 422, body: /greater than or equal to 1/ },
   'purge ?older_than_days=-1': { why: flaw, status: 422, body: /greater than or equal to 0/ },
+  'purge what is older than a year': {
+    why: 'what the command line of MADSci prints',
+    body: '{"deleted_count":0,"purged_count":0,"message":"Permanently deleted 0 archived events older than 365 days"}',
+  },
   'purge all': {
     why: 'in the original the step before has deleted them',
-    body: '{"deleted_count":31,"message":"Permanently deleted 31 archived events older than 0 days"}',
+    body: '{"deleted_count":31,"purged_count":31,"message":"Permanently deleted 31 archived events older than 0 days"}',
   },
   'GET /settings': {
     why: 'settings of our own follow those of the original',

@@ -78,6 +78,8 @@ export function registerArchive(app: FastifyInstance, options: ArchiveDoorOption
     return reply.header('content-type', 'application/json').send(
       JSON.stringify({
         deleted_count: count,
+        // What MADSci's command line prints.
+        purged_count: count,
         message: `Permanently deleted ${count} archived events older than ${days} days`,
       }),
     )

@@ -28,7 +28,19 @@ export function parseLiteral(text: string): Value {
     if (take('[')) return readList(depth, ']')
     if (take('(')) return readList(depth, ')')
     const next = text[position]
+    if (next === '<') return readMember(depth)
     return next === "'" || next === '"' ? readText(next) : readWord()
+  }
+
+  /** A member of an enumeration, as Python shows it: `<EventType.TEST: 'test'>`. */
+  function readMember(depth: number): Value {
+    const name = /^<[A-Za-z_]\w{0,100}\.\w{1,100}: /.exec(text.slice(position, position + 250))?.[0]
+    if (name === undefined) return fail()
+    position += name.length
+    const value = readValue(depth + 1)
+    if (text[position] !== '>') fail()
+    position++
+    return value
   }
 
   function readDict(depth: number): Value {

@@ -177,7 +177,7 @@ export const schemas = {
     summary: 'Delete for good what was archived longer ago than that',
     querystring: z.object({ older_than_days: z.int().min(0).max(1_000_000).default(365) }),
     response: {
-      200: z.object({ deleted_count: z.int(), message: z.string() }),
+      200: z.object({ deleted_count: z.int(), purged_count: z.int(), message: z.string() }),
       422: detailList,
       503: trouble[503],
     },

@@ -171,13 +171,14 @@ for (const backend of ['sqlite', 'mongodb'] as const) {
     })
 
     it('takes a selector as the Python client sends it', async () => {
-      const id = await post({ event_data: { flag: true, none: null } })
+      const id = await post({ event_type: 'test', event_data: { flag: true, none: null } })
       const selector = encodeURIComponent(
-        `{'_id': '${id}', 'event_data.flag': True, 'event_data.none': None}`,
+        `{'_id': '${id}', 'event_type': <EventType.TEST: 'test'>, 'log_level': {'$gte': <EventLogLevel.DEBUG: 10>}, 'event_data.flag': True, 'event_data.none': None}`,
       )
       const answer = await call('POST', `events/query?selector=${selector}`)
       expect(Object.keys(answer.json)).toEqual([id])
-      expect((await call('POST', 'events/query?selector=__import__')).status).toBe(422)
+      for (const wrong of ['__import__', "{'a': <b>}", "{'a': <b.c: 1}", "{'a': <b.c: <"])
+        expect((await call('POST', `events/query?selector=${encodeURIComponent(wrong)}`)).status).toBe(422)
       expect((await call('POST', 'events/query')).status).toBe(422)
     })
 
