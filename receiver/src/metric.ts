@@ -15,6 +15,8 @@ export const counters = {
   connections_ended: 'Connections of OTLP/gRPC that were ended, by reason',
   answers_dropped:
     'Answers that were ended before their end, by reason: `unread`, or `stream_share` of a stream that made room for another address',
+  telemetry_dropped:
+    'Requests with traces or metrics that were taken and dropped, because otlp_forward_url is not set, by signal',
   attributes_duplicate: 'Attribute keys that came twice in one list; the last one counts',
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor log.record.uid',
@@ -63,6 +65,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   connections_ended: 'reason',
   connections_open: 'listener',
   answers_dropped: 'reason',
+  telemetry_dropped: 'signal',
   alert_events: 'rule',
   alert_timeouts: 'rule',
   alert_attempts: 'outcome',

@@ -13,7 +13,7 @@ import { showConfig, toSettingsSchema } from './config/show.ts'
 import { openStore } from './database.ts'
 import type { Destination } from './fanout/destination.ts'
 import { type Fanout, startFanout } from './fanout/fanout.ts'
-import { createPassOn } from './fanout/pass-on.ts'
+import { createDrop, createPassOn } from './fanout/pass-on.ts'
 import { resolveDataPath } from './folder.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
@@ -141,7 +141,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       archiveBatchSize: config.archiveBatchSize,
       parse,
       version,
-      passOn: config.otlpForwardUrl && createPassOn(config.otlpForwardUrl),
+      passOn: config.otlpForwardUrl ? createPassOn(config.otlpForwardUrl) : createDrop({ log, metric }),
       fanoutHealth: config.fanout.length > 0 ? () => fanout?.health() ?? [] : undefined,
     }
 

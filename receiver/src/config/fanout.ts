@@ -35,7 +35,7 @@ export const fanoutSettings = {
     fallback: '',
     unit: 'URL',
     about:
-      'an OTLP/HTTP receiver, like http://localhost:4318, to which traces and metrics are passed on; not set: they are refused',
+      'an OTLP/HTTP receiver, like http://localhost:4318, to which traces and metrics are passed on; not set: they are taken and dropped, and counted',
     secret: true,
     parse: (given) => (given === '' ? undefined : toHttpUrl(given)),
   }),

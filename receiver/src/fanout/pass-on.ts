@@ -1,4 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
+import { createThrottle, type Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
 import { splitLogin } from '../url.ts'
 import { readReply } from './reply.ts'
 
@@ -56,7 +58,21 @@ export function createPassOn(base: URL): PassOn {
   }
 }
 
-/** For a receiver that passes nothing on. */
-export function noDestination(signal: string): string {
-  return `This receiver keeps logs and no ${signal}; the setting otlp_forward_url names an OTLP/HTTP receiver to which they are passed on`
+/**
+ * Takes and drops what nobody asked for: SDKs that send all signals to one address would else complain for ever. Counted,
+ * and told once an hour for each signal.
+ */
+export function createDrop({ log, metric }: { log: Log; metric: Metric }): PassOn {
+  const throttle = createThrottle(3_600_000)
+  return async (signal, _body, { contentType }) => {
+    metric.add('telemetry_dropped', 1, signal)
+    throttle(signal, (suppressed) =>
+      log.warn(
+        { signal, suppressed },
+        `requests with ${signal} are taken and dropped: this receiver keeps logs; otlp_forward_url names an OTLP/HTTP receiver to which they are passed on`,
+      ),
+    )
+    const body = Buffer.from(contentType === 'application/json' ? '{}' : '')
+    return { status: 200, contentType, retryAfter: undefined, body }
+  }
 }

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { Clients } from '../client.ts'
 import { limitConnections } from '../connection.ts'
-import { noDestination, type PassedSignal, type PassOn } from '../fanout/pass-on.ts'
+import type { PassedSignal, PassOn } from '../fanout/pass-on.ts'
 import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
@@ -28,8 +28,7 @@ export interface GrpcOptions {
   clients: Clients
   /** How long a call may take to arrive whole; 0 = no limit. */
   requestTimeoutMs: number
-  /** Undefined: traces and metrics are UNIMPLEMENTED. */
-  passOn: PassOn | undefined
+  passOn: PassOn
 }
 
 /** A listener of the receiver, like those of http/server.ts. */
@@ -118,9 +117,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     try {
       const signal = signalOf.get(path)
       const use =
-        path === logsPath
-          ? takeLogs
-          : signal && passOn && ((bytes: Uint8Array) => pass(passOn, signal, bytes))
+        path === logsPath ? takeLogs : signal && ((bytes: Uint8Array) => pass(passOn, signal, bytes))
       if (use)
         send(
           stream,
@@ -214,9 +211,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
 const typeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''
 
 function refuse(path: string): GrpcStatus {
-  const signal = signalOf.get(path)
-  const message = signal ? noDestination(signal) : `No such method: ${path.slice(0, 200)}`
-  return { code: grpcCodes.unimplemented, message }
+  return { code: grpcCodes.unimplemented, message: `No such method: ${path.slice(0, 200)}` }
 }
 
 /** By OTLP/HTTP, whose answers have the same messages. */

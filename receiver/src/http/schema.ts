@@ -91,13 +91,13 @@ export const schemas = {
   },
   postTraces: {
     operationId: 'export_traces',
-    summary: 'OTLP/HTTP traces, passed on to otlp_forward_url; 404 without it',
+    summary: 'OTLP/HTTP traces, passed on to otlp_forward_url; taken and dropped without it',
     consumes: ['application/x-protobuf', 'application/json'],
     response: { 200: z.unknown().describe('as the other side answers') },
   },
   postMetrics: {
     operationId: 'export_metrics',
-    summary: 'OTLP/HTTP metrics, passed on to otlp_forward_url; 404 without it',
+    summary: 'OTLP/HTTP metrics, passed on to otlp_forward_url; taken and dropped without it',
     consumes: ['application/x-protobuf', 'application/json'],
     response: { 200: z.unknown().describe('as the other side answers') },
   },

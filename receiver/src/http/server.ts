@@ -62,7 +62,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   description: string | undefined
   version: string
   fanoutHealth: (() => object[]) | undefined
-  passOn: PassOn | undefined
+  passOn: PassOn
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
   otel: HealthDoorOptions['otel']

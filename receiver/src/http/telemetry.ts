@@ -1,7 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
 import { toClient } from '../client.ts'
-import { noDestination, type PassOn, passedSignals } from '../fanout/pass-on.ts'
+import { type PassOn, passedSignals } from '../fanout/pass-on.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { readBody } from '../otlp/body.ts'
 import { contentTypes, encodingOf } from '../otlp/reply.ts'
@@ -10,11 +10,10 @@ import { schemas } from './schema.ts'
 export interface TelemetryDoorOptions {
   ingest: Pick<Ingest, 'enter'>
   maxBodyBytes: number
-  /** Undefined: traces and metrics are 404. */
-  passOn: PassOn | undefined
+  passOn: PassOn
 }
 
-/** POST /v1/traces and /v1/metrics: passed on as they come, within the gate, and answered as the other side answers. */
+/** POST /v1/traces and /v1/metrics: passed on as they come, within the gate, and answered as the other side answers; or dropped. */
 export function registerTelemetry(scope: FastifyInstance, options: TelemetryDoorOptions): void {
   const { ingest, maxBodyBytes, passOn } = options
   for (const signal of passedSignals) {
@@ -22,7 +21,6 @@ export function registerTelemetry(scope: FastifyInstance, options: TelemetryDoor
       `/v1/${signal}`,
       { schema: signal === 'traces' ? schemas.postTraces : schemas.postMetrics },
       async (request, reply) => {
-        if (!passOn) throw new EventError('EVT_NOT_FOUND', noDestination(signal))
         const encoding = encodingOf(request.headers['content-type'])
         if (encoding === undefined) throw new EventError('EVT_CONTENT_TYPE')
         const announcedBytes = Number(request.headers['content-length'] ?? Number.NaN)

@@ -1,5 +1,6 @@
 import { gzipSync } from 'node:zlib'
 import { afterEach, describe, expect, it } from 'vitest'
+import { type Log, silentLog } from '../../../receiver/src/log.ts'
 import { createGrpcClient } from '../../support/grpc.ts'
 import { startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
 import { findFreePort } from '../../support/process.ts'
@@ -10,8 +11,9 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-async function start(otlp_forward_url = '') {
+async function start(otlp_forward_url = '', log: Log = silentLog) {
   const receiver = await startTestReceiver({
+    log,
     flags: { grpc_port: '0', ...(otlp_forward_url !== '' && { otlp_forward_url }) },
   })
   cleanups.push(() => receiver.close())
@@ -30,17 +32,21 @@ const body = gzipSync(Buffer.from('some bytes'))
 const headers = { 'content-type': 'application/json; charset=utf-8', 'content-encoding': 'gzip' }
 
 describe.for(['traces', 'metrics'])('/v1/%s', (signal) => {
-  it('without a destination: 404 and UNIMPLEMENTED, and the text says what to set', async () => {
-    const { receiver, grpc } = await start()
+  it('without a destination: taken, dropped and counted, and one line says what to set', async () => {
+    const lines: string[] = []
+    const log = {
+      info() {},
+      error() {},
+      warn: (_fields: object, message: string) => void lines.push(message),
+    }
+    const { receiver, grpc } = await start('', log)
     for (const base of [receiver.url, receiver.otlpUrl.replace('v1/logs', '')]) {
       const answer = await fetch(`${base}v1/${signal}`, { method: 'POST', headers, body })
-      expect(answer.status).toBe(404)
-      expect(((await answer.json()) as { message: string }).message).toContain('otlp_forward_url')
+      expect([answer.status, await answer.text()]).toEqual([200, '{}'])
     }
-    expect(await grpc.export(body, method(signal))).toMatchObject({
-      code: 12,
-      text: expect.stringContaining('otlp_forward_url'),
-    })
+    expect(await grpc.export(body, method(signal))).toMatchObject({ code: 0, message: Buffer.alloc(0) })
+    expect(receiver.metric.total('telemetry_dropped')).toBe(3)
+    expect(lines.filter((line) => line.includes('otlp_forward_url'))).toHaveLength(1)
   })
 
   it('with one: passed on as it came, and answered as it was answered', async () => {
