@@ -176,8 +176,8 @@ function writeData(writer: Writer, message: string, data: object): boolean {
 }
 
 function writeMembers(writer: Writer, members: { [key: string]: unknown }, depth: number): boolean {
-  if (writer.pos > maxPlainBytes) return false
   for (const key of Object.keys(members)) {
+    if (writer.pos > maxPlainBytes) return false
     const value = members[key]
     if (value === undefined) continue
     if (!isPlainKey(key)) return false
@@ -232,10 +232,10 @@ function writeNested(writer: Writer, value: object, depth: number): boolean {
 }
 
 function writeItems(writer: Writer, items: readonly unknown[], depth: number): boolean {
-  if (writer.pos > maxPlainBytes) return false
   writer.buffer[writer.pos++] = 0x2a
   const start = openMessage(writer)
   for (const item of items) {
+    if (writer.pos > maxPlainBytes) return false
     reserve(writer, 8)
     writer.buffer[writer.pos++] = 0x0a
     const inner = openMessage(writer)

@@ -4,6 +4,7 @@ import { type EventLevel, type LevelName, parseLevel } from './event/level.ts'
 import { logType } from './event/record.ts'
 import { fromTimestamp, nowTimestamp, parseTimestamp } from './event/timestamp.ts'
 import { type EventType, parseEventType } from './event/type.ts'
+import { isDate, isError } from './realm.ts'
 import { type ToValueOptions, toValue } from './value.ts'
 
 /** An event as a program writes it down: every member may be left out. */
@@ -60,7 +61,7 @@ const otherKeys = ['archived', 'archived_at', 'otel']
  */
 export function readInput(input: unknown, data: unknown, options: ToValueOptions): Members {
   try {
-    if (input instanceof Error) {
+    if (isError(input)) {
       const exception = toValue(input, options)
       if (data === undefined) return { event_data: { message: input.message, exception } }
       return { event_data: toMessageData(input.message, { exception, data }, options) }
@@ -123,7 +124,7 @@ function toMessageData(message: string, data: unknown, options: ToValueOptions):
   const text = toValue(message, options)
   if (data === undefined) return { message: text }
   const value = toValue(data, options)
-  if (data instanceof Error) return { message: text, exception: value }
+  if (isError(data)) return { message: text, exception: value }
   if (!isObject(value) || Object.hasOwn(value, 'message')) return { message: text, data: value }
   // A `__proto__` member is data like any other: spreading copies it as an own property.
   return { message: text, ...value }
@@ -185,7 +186,7 @@ function readTime(input: unknown, onAlter: (why: string) => void): string {
 
 function fromDate(input: unknown): unknown {
   try {
-    return input instanceof Date ? input.toISOString() : input
+    return isDate(input) ? input.toISOString() : input
   } catch {
     return undefined // an invalid Date, or a proxy that throws
   }

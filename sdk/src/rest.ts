@@ -5,6 +5,7 @@ import { type ErrorCode, EventError, errorTable } from './event/error.ts'
 import { type Event, isObject, type Value } from './event/event.ts'
 import { parseJson, toJson } from './event/json.ts'
 import { type EventLevel, type LevelName, parseLevel } from './event/level.ts'
+import { isDate } from './realm.ts'
 import type { Settings } from './setting.ts'
 import { trimEndSlashes } from './slash.ts'
 import {
@@ -73,7 +74,7 @@ export function createRestClient(settings: Settings): RestClient {
     async getEvents(options = {}) {
       const query = new URLSearchParams()
       const put = (name: string, value: string | number | boolean | Date | undefined) => {
-        if (value !== undefined) query.set(name, value instanceof Date ? value.toISOString() : String(value))
+        if (value !== undefined) query.set(name, isDate(value) ? value.toISOString() : String(value))
       }
       put('number', options.number)
       put('offset', options.offset)

@@ -1,5 +1,6 @@
 import type { EventLevel } from './event/level.ts'
 import type { EndStatus } from './payload.ts'
+import { isError } from './realm.ts'
 
 /** What was thrown: anything, undefined included. */
 export interface Thrown {
@@ -38,15 +39,6 @@ function isFirst(error: unknown): boolean {
 function isAbort(error: unknown): boolean {
   try {
     return (error as { name?: unknown } | null | undefined)?.name === 'AbortError'
-  } catch {
-    return false
-  }
-}
-
-// A proxy that is revoked throws even at this question.
-function isError(error: unknown): error is Error {
-  try {
-    return error instanceof Error
   } catch {
     return false
   }

@@ -1,4 +1,5 @@
 import type { Value } from './event/event.ts'
+import { isDate } from './realm.ts'
 
 /** What a receiver reports of a laboratory's utilization: the exact reports, and MADSci's own three. */
 export const utilizationReports = [
@@ -89,7 +90,7 @@ export type UtilizationAnswer<Report extends UtilizationReport> = Report extends
 export function toUtilizationPath(report: UtilizationReport, options: UtilizationOptions): string {
   const query = new URLSearchParams()
   const put = (name: string, value: string | number | boolean | Date | undefined) => {
-    if (value !== undefined) query.set(name, value instanceof Date ? value.toISOString() : String(value))
+    if (value !== undefined) query.set(name, isDate(value) ? value.toISOString() : String(value))
   }
   const isExact = ['timeline', 'summary', 'waits', 'compare'].includes(report)
   const { kind, format } = options

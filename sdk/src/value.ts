@@ -1,5 +1,17 @@
 import { setKey, type Value } from './event/event.ts'
 import { maxDepth, maxEventBytes } from './event/limit.ts'
+import {
+  isAnyArrayBuffer,
+  isArrayBufferView,
+  isBoxed,
+  isDataView,
+  isDate,
+  isError,
+  isMap,
+  isRegExp,
+  isSet,
+  isUint8Array,
+} from './realm.ts'
 
 const depthLimit = maxDepth - 2 // room for the object that holds a message and its data
 // A receiver refuses larger events; beyond it lies what would take for ever: objects shared a million times over.
@@ -74,17 +86,17 @@ function convertObject(input: object, state: State): Value | undefined {
 
 function convertKnown(input: object, state: State): Value | undefined {
   if (Array.isArray(input)) return fromItems(input, state)
-  if (input instanceof Uint8Array) return spend(input.length, state) ? new Uint8Array(input) : tooLarge(state)
-  if (input instanceof Date) return fromDate(input, state)
-  if (input instanceof Error) return fromError(input, state)
-  if (input instanceof Map) return fromMap(input, state)
-  if (input instanceof Set) return fromItems(input, state)
-  if (input instanceof ArrayBuffer) return convertKnown(new Uint8Array(input), state)
-  if (input instanceof RegExp) return toText(String(input), state)
-  if (input instanceof Number || input instanceof String || input instanceof Boolean)
-    return convert(input.valueOf(), state)
-  if (ArrayBuffer.isView(input) && !(input instanceof DataView))
-    return fromItems(input as unknown as Iterable<unknown>, state)
+  if (isUint8Array(input)) return spend(input.length, state) ? new Uint8Array(input) : tooLarge(state)
+  if (isDate(input)) return fromDate(input, state)
+  if (isError(input)) return fromError(input, state)
+  if (isMap(input)) return fromMap(input, state)
+  if (isSet(input)) return fromItems(input, state)
+  if (isAnyArrayBuffer(input)) return convertKnown(new Uint8Array(input), state)
+  if (isDataView(input))
+    return convertKnown(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), state)
+  if (isRegExp(input)) return toText(String(input), state)
+  if (isBoxed(input)) return convert(input.valueOf(), state)
+  if (isArrayBufferView(input)) return fromItems(input as unknown as Iterable<unknown>, state)
   if ('toJSON' in input && typeof input.toJSON === 'function') return convert(input.toJSON(), state)
   return fromMembers(input as { [key: string]: unknown }, state)
 }
@@ -126,7 +138,8 @@ function fromError(input: Error, state: State): Value {
   delete members.name
   if (typeof input.stack === 'string') members.stacktrace = input.stack
   if (input.cause !== undefined) members.cause = input.cause
-  if (input instanceof AggregateError) members.errors = input.errors
+  const { errors } = input as { errors?: unknown }
+  if (Array.isArray(errors)) members.errors = errors
   return fromMembers(members, state)
 }
 

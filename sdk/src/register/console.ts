@@ -1,5 +1,6 @@
 import { format, stripVTControlCharacters } from 'node:util'
 import type { EventClient } from '../client.ts'
+import { isError } from '../realm.ts'
 
 const methods = {
   trace: 'debug',
@@ -24,7 +25,7 @@ export function captureConsole(events: EventClient): void {
       original.apply(console, args)
       isInside = true
       try {
-        const error = args.find((arg) => arg instanceof Error)
+        const error = args.find(isError)
         const message = stripVTControlCharacters(error === args[0] && error ? error.message : format(...args))
         events[level](message, { console: method, ...(error && { exception: error }) })
       } catch {

@@ -2,6 +2,7 @@ import { Writable } from 'node:stream'
 import { EventClient, emitLine } from '../client.ts'
 import { fromSeverity, toSeverity } from '../event/level.ts'
 import { toLineEvent } from '../line.ts'
+import { isError } from '../realm.ts'
 import type { ClientOptions } from '../setting.ts'
 
 export { traceMixin } from '../trace-mixin.ts'
@@ -97,7 +98,7 @@ function emitInfo(client: EventClient, info: Info): void {
   const number = severities[name] ?? 9
   const isText = typeof message === 'string'
   if (!isText && message !== undefined) members.message = message
-  const type = info instanceof Error ? info.name : 'Error'
+  const type = isError(info) ? info.name : 'Error'
   const exception = typeof stack === 'string' ? { type, message, stacktrace: stack } : undefined
   const madsciLevel = fromSeverity(number)
   const event = toLineEvent({
