@@ -3,6 +3,7 @@ import { isUlid } from './event/id.ts'
 import type { EventLevel } from './event/level.ts'
 import { parseTimestamp } from './event/timestamp.ts'
 import { parseEventType } from './event/type.ts'
+import { createZoneConverter } from './event/zone.ts'
 import type { EventInput } from './input.ts'
 
 /** A line that a logging library wrote, taken apart by the one who knows the library. */
@@ -35,12 +36,22 @@ export function toLineEvent({ message, level, time, exception, members }: Line):
   }
   if (exception !== undefined) rest.exception = exception
   const stamp = time === undefined ? undefined : parseTimestamp(time)
-  if (stamp && 'text' in stamp) event.event_timestamp = stamp.text
+  if (stamp && 'text' in stamp)
+    event.event_timestamp = stamp.text.endsWith('Z') ? stamp.text : fromLocal(stamp.text)
   else if (time !== undefined) rest.time = time
   if (Object.keys(source).length > 0) event.source = source
   event.event_data = toData(message, rest, data)
   return event
 }
+
+/** A logger that writes no zone writes the time of its process. */
+function fromLocal(naive: string): string {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone
+  if (local?.zone !== zone) local = { zone, toUtc: createZoneConverter(zone) }
+  return local.toUtc(naive)
+}
+
+let local: { zone: string; toUtc: (naive: string) => string } | undefined
 
 const traceIdPattern = /^(?!0+$)[0-9a-f]{32}$/i
 const spanIdPattern = /^(?!0+$)[0-9a-f]{16}$/i

@@ -231,7 +231,10 @@ describe('madsci-events serve', () => {
   it('starts with the settings of a laboratory, and tells of names that are none', async () => {
     const cwd = await makeFolder()
     await mkdir(join(cwd, '.git'))
-    await writeFile(join(cwd, 'settings.yaml'), 'event_manager_name: Events of the lab\notel_enabled: true')
+    await writeFile(
+      join(cwd, 'settings.yaml'),
+      'event_manager_name: Events of the lab\notel_enabled: true\notel_exporter: otlp',
+    )
     await writeFile(
       join(cwd, 'events.env'),
       'EVENT_RETENTON_ENABLED=true\nEVENT_MANAGER_DESCRIPTION=all of them',

@@ -3,6 +3,7 @@ import { isObject, type Value } from '../event/event.ts'
 import { parseJson } from '../event/json.ts'
 import { type EventLevel, fromSeverity } from '../event/level.ts'
 import type { EventInput } from '../input.ts'
+import { severityByOrder, severityOfWord, tellUnknownLevel } from '../level-word.ts'
 import { toLineEvent } from '../line.ts'
 
 /** What pino tells its transports of the logger, as far as it concerns lines. */
@@ -30,21 +31,56 @@ export function readPinoLine(line: string, config: PinoConfig): PinoLine {
     } as const
     return { event, severity: { number: 9, text: 'INFO' } }
   }
-  const { level, time, [messageKey]: message, [errorKey]: error, ...members } = parsed
-  const pinoLevel = toLevel(level, config)
-  const severityNumber = pinoLevel === undefined ? 9 : toSeverityNumber(pinoLevel)
+  const own = readOwn(line)
+  const { [messageKey]: message, [errorKey]: error, ...members } = parsed
+  // What the logger wrote comes first; data of the same name is data.
+  const level = own?.level ?? takeLevel(members)
+  const time = own?.time ?? members.time
+  if (own && Object.is(members.level, level)) delete members.level
+  if (Object.is(members.time, time)) delete members.time
+  const severity = toSeverity(level, config)
   const hasText = typeof message === 'string'
   if (message !== undefined && !hasText) members[messageKey] = message
-  if (level !== undefined && pinoLevel === undefined) members.level = level
+  if (level !== undefined && severity === undefined) {
+    members.level ??= level
+    tellUnknownLevel(level, 'INFO')
+  }
+  const severityNumber = severity ?? 9
   const madsciLevel = fromSeverity(severityNumber)
   const event = toLineEvent({
     message: hasText ? message : undefined,
     level: madsciLevel,
-    time: time === undefined ? undefined : time,
+    time,
     exception: toException(error),
     members,
   })
-  return { event, severity: { number: severityNumber, text: textOf(pinoLevel, madsciLevel, config) } }
+  return { event, severity: { number: severityNumber, text: textOf(level, madsciLevel, config) } }
+}
+
+const ownPattern = /^\{"level":(-?\d+(?:\.\d+)?|"[^"\\]*")(?:,"time":(-?\d+(?:\.\d+)?|"[^"\\]*"))?[,}]/
+
+/** Level and time at the start of a line, where pino writes them: in JSON the last of two equal names would win. */
+function readOwn(line: string): { level: Value; time: Value | undefined } | undefined {
+  const match = ownPattern.exec(line)
+  if (!match) return undefined
+  const [, level, time] = match
+  return { level: JSON.parse(level!), time: time === undefined ? undefined : JSON.parse(time) }
+}
+
+/** Where else a formatter puts the level: Google's `severity`, ECS's `log.level`, and the like. Takes it out. */
+function takeLevel(members: Members): Value | undefined {
+  for (const key of ['level', 'severity', 'log.level', 'levelname', 'lvl']) {
+    const value = members[key]
+    if (value === undefined || (key !== 'level' && severityOfWord(value) === undefined)) continue
+    delete members[key]
+    return value
+  }
+  const { log } = members
+  if (!isObject(log) || severityOfWord(log.level) === undefined) return undefined
+  const { level, ...rest } = log
+  if (Object.keys(rest).length > 0) members.log = rest
+  else delete members.log
+  return level
 }
 
 function parse(line: string): Value {
@@ -55,23 +91,30 @@ function parse(line: string): Value {
   }
 }
 
-const standard: { [label: string]: number } = {
-  trace: 10,
-  debug: 20,
-  info: 30,
-  warn: 40,
-  error: 50,
-  fatal: 60,
+/** Words mean levels, wherever they stand; a number without one is where pino would have it. */
+function toSeverity(level: Value | undefined, { levels }: PinoConfig): number | undefined {
+  const word = typeof level === 'number' ? levels?.labels[level] : level
+  const known = severityOfWord(word)
+  if (known !== undefined) return known
+  if (typeof word === 'string' && levels) {
+    const byOrder = severityByOrder(word, orderOf(levels.labels))
+    if (byOrder !== undefined) {
+      tellUnknownLevel(word, `severity ${byOrder}, by its neighbours`)
+      return byOrder
+    }
+  }
+  const number = typeof level === 'string' ? Number(level || Number.NaN) : level
+  return typeof number === 'number' && Number.isFinite(number) ? toSeverityNumber(number) : undefined
 }
 
-// A formatter may have put the label in place of the number.
-function toLevel(level: Value | undefined, { levels }: PinoConfig): number | undefined {
-  if (typeof level === 'number') return level
-  if (typeof level !== 'string') return undefined
-  const name = level.toLowerCase()
-  const number =
-    levels?.values[level] ?? levels?.values[name] ?? standard[name] ?? Number(level || Number.NaN)
-  return Number.isFinite(number) ? number : undefined
+/** Labels, least severe first: `levelComparison: 'DESC'`, as with syslog's numbers, is seen from the words among them. */
+function orderOf(labels: { [level: number]: string }): string[] {
+  const order = Object.keys(labels)
+    .map(Number)
+    .sort((a, b) => a - b)
+    .map((number) => labels[number]!)
+  const known = order.map(severityOfWord).filter((one) => one !== undefined)
+  return known.length > 1 && known[0]! > known.at(-1)! ? order.reverse() : order
 }
 
 /**
@@ -94,14 +137,15 @@ const madsciTexts: { [level in EventLevel]: string } = {
   50: 'CRITICAL',
 }
 
-/** MADSci's word for MADSci's levels, else pino's label: `TRACE`, `NOTICE`. */
-function textOf(level: number | undefined, madsciLevel: EventLevel, { levels }: PinoConfig): string {
-  if (level === undefined) return madsciTexts[madsciLevel]
-  if (level === 10) return 'TRACE'
-  const isStandard = level % 10 === 0 && level >= 20 && level <= 60
-  const label = isStandard ? undefined : levels?.labels[level]
-  return label?.toUpperCase() ?? madsciTexts[madsciLevel]
+/** MADSci's word for MADSci's levels, else the logger's own: `TRACE`, `NOTICE`. */
+function textOf(level: Value | undefined, madsciLevel: EventLevel, { levels }: PinoConfig): string {
+  const word = typeof level === 'number' ? (levels?.labels[level] ?? pinoLabels[level]) : level
+  const isStandard =
+    typeof word !== 'string' || ['debug', 'info', 'warn', 'error', 'fatal'].includes(word.toLowerCase())
+  return isStandard || !Number.isNaN(Number(word)) ? madsciTexts[madsciLevel] : word.toUpperCase()
 }
+
+const pinoLabels: { [level: number]: string } = { 10: 'trace' }
 
 /** pino's `{type, message, stack, …}` → the SDK's `{type, message, stacktrace, …}`. */
 function toException(error: Value | undefined): unknown {

@@ -1,6 +1,7 @@
 import { Writable } from 'node:stream'
 import { EventClient, emitLine } from '../client.ts'
 import { fromSeverity, toSeverity } from '../event/level.ts'
+import { severityByOrder, severityOfWord, tellUnknownLevel } from '../level-word.ts'
 import { toLineEvent } from '../line.ts'
 import { isError } from '../realm.ts'
 import type { ClientOptions } from '../setting.ts'
@@ -13,23 +14,6 @@ export interface WinstonOptions extends Omit<ClientOptions, 'restUrl'> {
   silent?: boolean
   /** How long `logger.end()` may wait for delivery; 1000, if left out. */
   closeTimeoutMs?: number
-}
-
-// npm's levels, and syslog's, as OpenTelemetry numbers them.
-const severities: { [level: string]: number } = {
-  silly: 1,
-  debug: 5,
-  verbose: 6,
-  http: 8,
-  info: 9,
-  data: 9,
-  notice: 10,
-  warn: 13,
-  warning: 13,
-  error: 17,
-  crit: 21,
-  alert: 22,
-  emerg: 24,
 }
 
 interface Logger {
@@ -54,7 +38,7 @@ export function createWinstonTransport(
   const stream = new Writable({
     objectMode: true,
     write(info: Info, _encoding, callback) {
-      if (isWanted(info)) emitInfo(client, info)
+      if (isWanted(info)) emitInfo(client, info, logger?.levels)
       callback()
     },
     final(callback) {
@@ -92,10 +76,10 @@ export function createWinstonTransport(
   return transport
 }
 
-function emitInfo(client: EventClient, info: Info): void {
+function emitInfo(client: EventClient, info: Info, levels: Logger['levels']): void {
   const { level, message, timestamp, stack, ...members } = info
   const name = String(info[levelSymbol] ?? level)
-  const number = severities[name] ?? 9
+  const number = severityOf(name, levels)
   const isText = typeof message === 'string'
   if (!isText && message !== undefined) members.message = message
   const type = isError(info) ? info.name : 'Error'
@@ -110,4 +94,14 @@ function emitInfo(client: EventClient, info: Info): void {
   })
   const own = toSeverity(madsciLevel)
   emitLine(client, event, own.number === number ? own : { number, text: name.toUpperCase() })
+}
+
+/** winston's own numbers grow as levels get less severe. */
+function severityOf(name: string, levels: Logger['levels'] = {}): number {
+  const known = severityOfWord(name)
+  if (known !== undefined) return known
+  const order = Object.keys(levels).sort((a, b) => levels[b]! - levels[a]!)
+  const severity = severityByOrder(name, order) ?? 9
+  tellUnknownLevel(name, `severity ${severity}`)
+  return severity
 }
