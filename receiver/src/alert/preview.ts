@@ -90,7 +90,7 @@ async function previewRule(
     startTime,
     endTime,
   }
-  const worker = startThread(workerUrl('../alert/preview-worker'), { workerData, maxHeapMb: 128 })
+  const worker = startThread(workerUrl('../alert/preview-worker'), { workerData, maxHeapMb: 256 })
   const ask = createAsk(worker)
   const query = {
     startTime,

@@ -104,7 +104,7 @@ export function createQueryPool<Command, Rest = undefined>(options: QueryPoolOpt
   function start(thread: Thread): void {
     const worker = startThread(file, {
       workerData: { ...workerData, shared: thread.shared },
-      maxHeapMb: 128,
+      maxHeapMb: 256,
     })
     worker.unref()
     thread.worker = worker
