@@ -120,7 +120,6 @@ const libraryRooms: { [name: string]: RegExp } = {
   'fastify-type-provider-zod': /^receiver\/src\/http\//,
   zod: /^receiver\/src\/http\//,
   croner: /^receiver\/src\/backup\//,
-  dotenv: /^receiver\/src\/config\//,
   'smol-toml': /^receiver\/src\/config\//,
   yaml: /^(receiver\/src\/config\/|sdk\/src\/config-file\.ts$)/,
   'ipaddr.js': /^receiver\/src\/alert\/address\.ts$/,

@@ -77,7 +77,7 @@ export function readConfig(options: ReadConfigOptions): Config {
   const files =
     settingsFolder === undefined
       ? []
-      : fromFiles(settingsFolder, settings, { problems, unknown, warnings, isNamed })
+      : fromFiles(settingsFolder, settings, { problems, unknown, warnings, isNamed, environment })
   const sources = [fromFlags(flags), fromEnvironment(environment), ...files]
   const given = new Map<SettingName, string>()
   const values: { [name: string]: unknown } = {}

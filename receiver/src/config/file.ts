@@ -1,21 +1,22 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { basename, dirname, join, resolve, sep } from 'node:path'
-import { parse as parseDotenv } from 'dotenv'
 import { parse as parseToml } from 'smol-toml'
 import { parse as parseYaml } from 'yaml'
 import { foreignOwner } from '../private-file.ts'
+import { parseDotenv } from './dotenv.ts'
 import type { Setting } from './setting.ts'
 import { fromEnvironment, type Source, unknownVariables } from './source.ts'
 import { toText } from './value.ts'
 
-type Kind = { names: readonly string[]; parse: (text: string) => unknown }
+type Environment = { readonly [name: string]: string | undefined }
+type Kind = { names: readonly string[]; parse: (text: string, environment: Environment) => unknown }
 
 const settingsFiles = (ending: string) =>
   ['settings', 'event.settings', 'events.settings'].map((name) => name + ending)
 /** Strongest first; of one kind, the later name is the stronger one. */
 const kinds: Kind[] = [
-  { names: ['.env', 'event.env', 'events.env'], parse: (text) => parseDotenv(text) },
+  { names: ['.env', 'event.env', 'events.env'], parse: parseDotenv },
   { names: settingsFiles('.json'), parse: parseJsonFile },
   { names: settingsFiles('.toml'), parse: (text) => parseToml(text) },
   { names: settingsFiles('.yaml'), parse: (text) => parseYaml(text) },
@@ -32,7 +33,7 @@ const maxFileBytes = 1024 * 1024
 export function fromFiles(
   folder: string,
   settings: { [name: string]: Setting<unknown> },
-  { problems, unknown, warnings, isNamed }: FileFindings,
+  { problems, unknown, warnings, isNamed, environment }: FileFindings,
 ): Source[] {
   return kinds.flatMap(({ names, parse }) =>
     names.toReversed().flatMap((name) => {
@@ -48,7 +49,7 @@ export function fromFiles(
       if (doubt !== undefined) warnings.push(doubt)
       try {
         if (statSync(path).size > maxFileBytes) throw new Error('it is larger than 1 MiB')
-        const values = (parse(readFileSync(path, 'utf8')) ?? {}) as { [name: string]: string }
+        const values = (parse(readFileSync(path, 'utf8'), environment) ?? {}) as { [name: string]: string }
         if (typeof values !== 'object' || Array.isArray(values))
           throw new Error('it holds no names with values')
         const isEnvironment = kinds[0]!.names.includes(name)
@@ -72,6 +73,8 @@ export interface FileFindings {
   warnings: string[]
   /** The operator named the folder. */
   isNamed: boolean
+  /** For variables that files name. */
+  environment: Environment
 }
 
 /** Who could have written the file, beside this user and root: the settings say where events go. */

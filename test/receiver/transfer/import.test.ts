@@ -66,6 +66,47 @@ it('a line that is too long, too deep or of too many values is refused alone, wi
   expect(process.memoryUsage().rss - beforeBytes).toBeLessThan(300 * 2 ** 20)
 })
 
+it('the messages of a Python client come back whole, of several lines and in its JSON format', async () => {
+  const path = join(folder, 'node.log')
+  const json =
+    '{"i": 1, "event_type": "log_info", "event": "line 1", "level": "info", "timestamp": "2026-11-24T13:46:09.460594Z"}'
+  await writeFile(
+    path,
+    [
+      '2026-11-24T13:46:09.460594Z [error    ] Traceback:',
+      '  File "arm.py", line 3',
+      '',
+      'ValueError: no tip          event_type=log_error volume=3',
+      json,
+      '2026-11-24T13:46:10.460594Z [info     ] next',
+      'not of anybody',
+    ].join('\n'),
+  )
+  const items: ImportChunk = []
+  for await (const chunk of fromLines(path, { text: true })) items.push(...chunk)
+  expect(items.map((item) => ('event' in item ? item.event : item))).toMatchObject([
+    {
+      log_level: 40,
+      event_type: 'log_error',
+      event_data: {
+        message: expect.stringMatching(/^Traceback:\n {2}File "arm.py", line 3\n\nValueError: no tip/),
+        volume: 3,
+      },
+    },
+    {
+      log_level: 20,
+      event_type: 'log_info',
+      event_timestamp: '2026-11-24T13:46:09.460594Z',
+      event_data: { message: 'line 1', i: 1 },
+    },
+    { log_level: 20, event_data: { message: 'next\nnot of anybody' } },
+  ])
+  expect(new Set(await lines(path)).size).toBe(3)
+  expect(await lines(path)).toEqual(await lines(path))
+  const refused = await collect(fromLines(path, { text: false }))
+  expect(refused.every((one) => one?.includes('without an id'))).toBe(true)
+})
+
 it('a row of too many cells ends the import of a CSV file', async () => {
   const path = join(folder, 'a.csv')
   await writeFile(path, `event_id,event_timestamp\n${','.repeat(20_000_000)}\n`)
