@@ -26,7 +26,6 @@ const workflowEnds = new Set(['workflow_complete', 'workflow_abort'])
 const stepEnds = new Set(['workflow_step_complete', 'workflow_step_failed'])
 /** A node that speaks is noted so often at most, by each receiver. */
 export const seenIntervalMs = 1000
-const maxContentCharacters = 100_000
 
 /**
  * Rules → one function, which costs next to nothing where nothing matches: it runs on the thread that takes events in, but
@@ -234,8 +233,7 @@ function textAt(event: Event, path: readonly string[]): string | null {
 }
 
 /** MADSci's client sends an alert twice, with two ids. */
-function contentOf({ event_type, log_level, event_data }: Event): string {
-  const whole = toJson(event_data)
-  const text = `${whole.length} ${whole.slice(0, maxContentCharacters)}`
+function contentOf({ event_type, log_level, source, event_data }: Event): string {
+  const text = `${toJson(source as Value)} ${toJson(event_data)}`
   return createHash('sha1').update(`${event_type} ${log_level} ${text}`).digest('base64').slice(0, 16)
 }

@@ -63,6 +63,17 @@ export interface ConfigCheck {
   find: (config: Config) => readonly string[]
 }
 
+const isRetired = (name: string) => name.toUpperCase() === 'EVENT_MANAGER_DEFINITION'
+
+/** What MADSci 0.5 and 0.6 read and this receiver does not: who sets it must not start under another name and id. */
+const findRetired = (environment: ReadConfigOptions['environment']): string[] =>
+  Object.keys(environment)
+    .filter((name) => isRetired(name) && environment[name])
+    .map(
+      (name) =>
+        `${name} is of MADSci 0.5 and 0.6 and is not read: set EVENT_MANAGER_NAME and EVENT_MANAGER_ID to the name and the id in that file`,
+    )
+
 /** Flags over environment over settings files over defaults. Throws EVT_CONFIG with all problems at once in `detail`. */
 export function readConfig(options: ReadConfigOptions): Config {
   const { environment, flags = {}, workingDirectory, checks = [] } = options
@@ -71,7 +82,8 @@ export function readConfig(options: ReadConfigOptions): Config {
     .map((name) => `--${name} is no setting`)
   const settingsFolder =
     workingDirectory === undefined ? undefined : toSettingsFolder(environment, workingDirectory)
-  const unknown = unknownVariables(environment, settings)
+  problems.push(...findRetired(environment))
+  const unknown = unknownVariables(environment, settings).filter((name) => !isRetired(name))
   const warnings: string[] = []
   const isNamed = Boolean(environment.MADSCI_SETTINGS_DIR)
   const files =

@@ -4,8 +4,16 @@ import { hideCredentials, parseDatabaseUrl, parseName } from './value.ts'
 /** Where events rest. */
 export const storeSettings = {
   document_db_url: setting({
-    variables: ['DOCUMENT_DB_URL', 'MONGO_DB_URL', 'EVENT_DB_URL', 'DB_URL', 'EVENT_DOCUMENT_DB_URL'],
-    aliases: ['mongo_db_url', 'db_url'],
+    // Those of MADSci 0.8, and behind them that of 0.7, whose events must not be left behind.
+    variables: [
+      'DOCUMENT_DB_URL',
+      'MONGO_DB_URL',
+      'EVENT_DB_URL',
+      'DB_URL',
+      'EVENT_DOCUMENT_DB_URL',
+      'EVENT_MONGO_DB_URL',
+    ],
+    aliases: ['mongo_db_url', 'db_url', 'event_mongo_db_url', 'event_db_url'],
     fallback: 'sqlite:.madsci/events.db',
     unit: 'URL',
     about:

@@ -110,6 +110,14 @@ describe('config', () => {
     ])
   })
 
+  it('names of earlier releases that name a database or a manager count, or stop the start', async () => {
+    const url = 'mongodb://lab:27017'
+    expect(readConfig({ environment: { EVENT_MONGO_DB_URL: url } }).documentDbUrl).toBe(url)
+    expect(() => readConfig({ environment: { EVENT_MANAGER_DEFINITION: 'event.manager.yaml' } })).toThrow(
+      /EVENT_MANAGER_DEFINITION .*EVENT_MANAGER_NAME/,
+    )
+  })
+
   it('reads an object as JSON, by its parts, and from both together', () => {
     expect(readConfig({ environment: {} }).emailAlerts).toBeUndefined()
     const environment = {

@@ -78,7 +78,9 @@ describe('settings files', () => {
   })
 
   it('take names with and without event_, and aliases of the database URL; the bare one wins', async () => {
-    await put({ 'settings.yaml': 'event_database_name: prefixed\nmongo_db_url: mongodb://db\nnonsense: 1' })
+    await put({
+      'settings.yaml': 'event_database_name: prefixed\nevent_mongo_db_url: mongodb://db\nnonsense: 1',
+    })
     expect(read().databaseName).toBe('prefixed')
     expect(read().documentDbUrl).toBe('mongodb://db')
     await put({
