@@ -90,7 +90,8 @@ describe('beside the original', () => {
       const [theirs, mine] = await Promise.all(
         [original, ours].map(async (url) => (await fetch(url + path)).text()),
       )
-      expect(mine, path).toBe(theirs)
+      // What ties an event to its commit: the original shows documents as they lie there, and its types pass it over.
+      expect(mine, path).toBe(theirs!.replace(/,"_entry":"[^"]{1,20}"/g, ''))
     }
     for (const selector of [{ 'event_data.n': { $gte: 8 } }, { event_data: 'text' }, { trace_id: 'abc' }]) {
       const [theirs, mine] = await Promise.all(
@@ -100,7 +101,9 @@ describe('beside the original', () => {
             headers: { 'content-type': 'application/json' },
             body: JSON.stringify(selector),
           })
-          return Object.entries((await answer.json()) as object).sort(([a], [b]) => (a < b ? -1 : 1))
+          const found = (await answer.json()) as { [id: string]: { _entry?: string } }
+          for (const document of Object.values(found)) delete document._entry
+          return Object.entries(found).sort(([a], [b]) => (a < b ? -1 : 1))
         }),
       )
       expect(theirs!.length, JSON.stringify(selector)).toBeGreaterThan(2)
