@@ -97,9 +97,15 @@ interface SmtpError extends Error {
   command?: string
 }
 
+const distrust = /self[- ]signed|unable to (?:verify|get)|certificate chain/i
+
 /** 5xx to an address or a mail is final (RFC 5321 4.2.1). A wrong password is not: somebody can mend it within the day. */
 function toOutcome({ code, responseCode, message }: SmtpError, password: string | undefined): SendOutcome {
-  const reason = hideSecrets(message, password === undefined ? [] : [password])
+  // Node's own words name a flag of Node.
+  const said = distrust.test(message)
+    ? 'the certificate of the mail server is not trusted: name it, or that of its authority, in tls_ca_file'
+    : message
+  const reason = hideSecrets(said, password === undefined ? [] : [password])
   const isFinal = code !== 'EAUTH' && responseCode !== undefined && responseCode >= 500 && responseCode < 600
   const isAboutMail = code === 'EENVELOPE' || code === 'EMESSAGE'
   return { kind: isFinal && isAboutMail ? 'refused' : 'retry', reason }
