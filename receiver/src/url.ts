@@ -42,7 +42,11 @@ function findLoginEnd(text: string, rest: string): number {
   const isTrusted = parsed && (text.includes('://') || /^(https?|wss?):$/.test(parsed.protocol))
   // Passwords may hold anything, also what ends a login for a parser. Where that sees none, what follows `?` and `#` is hidden anyway.
   const hasNone = isTrusted && parsed.username === '' && parsed.password === ''
-  return (hasNone ? rest.split(/[?#]/, 1)[0]! : rest).lastIndexOf('@')
+  const place = rest.split(/[?#]/, 1)[0]!
+  // `user/:password#@host` is a path to a parser, and may be a login to whoever wrote it.
+  const slash = place.search(/[\\/]/)
+  const isPath = hasNone && (slash < 0 || !place.includes(':', slash))
+  return (isPath ? place : rest).lastIndexOf('@')
 }
 
 /** A text with every URL in it as `showUrl` shows it. */

@@ -66,6 +66,8 @@ describe('a URL that is shown', () => {
     ['http://127.0.0.1:8001/', 'http://127.0.0.1:8001/'],
     ['http://u/SECRET@h', 'http://***@h'],
     ['http://h/x?mail=a@b', 'http://h/x?mail=***'],
+    ['http://h:8001/x?mail=a@b', 'http://h:8001/x?mail=***'],
+    ['https://!/:SECRET#@h', 'https://***@h'],
     ['localhost:4317', 'localhost:4317'],
   ])('%s is %s', ([url, shown]) => {
     expect(showUrl(url!)).toBe(shown)

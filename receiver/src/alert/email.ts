@@ -16,7 +16,7 @@ export interface EmailOptions {
   /** Certificates to trust beside the system's. */
   tlsCaFile: string | undefined
   sender: string
-  /** Not given: `High` for what fires, `Normal` for the rest. */
+  /** Not given, or empty: `High` for what fires, `Normal` for the rest. */
   defaultImportance: string | undefined
   emailAddresses: readonly string[]
 }
@@ -57,7 +57,7 @@ export function createEmailChannel(name: string, options: EmailOptions): Channel
     async send(message, target) {
       const { notice, subject, text, html } = message
       const isUrgent = notice.kind === 'firing' || notice.kind === 'escalation'
-      const importance = options.defaultImportance ?? (isUrgent ? 'High' : 'Normal')
+      const importance = options.defaultImportance || (isUrgent ? 'High' : 'Normal')
       try {
         await transport.sendMail({
           from: sender,

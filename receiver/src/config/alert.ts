@@ -33,9 +33,14 @@ export const alertSettings = {
     use_ssl: flag('TLS from the first byte; port 465 means it too', false),
     tls_ca_file: optionalText({ unit: 'path', about: 'certificates to trust beside those of the system' }),
     sender: text('no-reply@example.com', { unit: 'address', about: 'From' }),
-    default_importance: optionalText({
+    default_importance: setting({
+      fallback: '',
       unit: 'text',
       about: '`High`, `Normal` or `Low`; not set: `High` for what fires, `Normal` for the rest',
+      parse: (given) => given,
+      // As MADSci shows what is not set.
+      show: (given) => given || 'Normal',
+      schema: { type: 'string' },
     }),
     email_addresses: structured('[]', {
       unit: 'JSON',

@@ -133,7 +133,7 @@ describe('config', () => {
       smtpPassword: undefined,
       useTls: false,
       sender: 'no-reply@example.com',
-      defaultImportance: undefined,
+      defaultImportance: '',
       emailAddresses: ['a@lab'],
     })
     expect(config.given.get('email_alerts')).toBe(

@@ -127,7 +127,7 @@ email_alerts:
       smtpPassword: 'hunter 2',
       useTls: false,
       sender: 'no-reply@example.com',
-      defaultImportance: undefined,
+      defaultImportance: '',
       emailAddresses: ['a@lab'],
     })
   })
