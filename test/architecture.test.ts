@@ -82,7 +82,7 @@ const rooms: { [room: string]: string[] } = {
     'metric',
     'log',
   ],
-  transfer: ['store', 'otlp', 'csv'],
+  transfer: ['store', 'otlp', 'csv', 'utilization'],
   utilization: ['thread', 'store', 'private', 'csv'],
   retention: ['store', 'log'],
   backup: ['store', 'log', 'private'],

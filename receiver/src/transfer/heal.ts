@@ -10,6 +10,7 @@ import {
   sourceKeys,
   type Value,
 } from '@madsci-events/sdk/event'
+import { sayingOf } from '../utilization/timeline/emission.ts'
 
 /** What an import mends, and how it is counted. */
 export const repairs = {
@@ -71,6 +72,9 @@ function promote(event: Event): boolean {
   if (!/^log(_|$)/.test(event.event_type) || !isObject(data)) return false
   const type = typeof data.event_type === 'string' ? parseEventType(data.event_type) : undefined
   if (type === undefined || /^log(_|$)/.test(type)) return false
+  // MADSci's own programs log messages under types whose events they are not: a request under that of a start.
+  const says = typeof data.message === 'string' ? sayingOf(type, data.message) : undefined
+  if (says !== undefined && says !== 'type') return false
   event.event_type = type
   for (const key of sourceKeys as readonly SourceKey[]) {
     const id = data[key]

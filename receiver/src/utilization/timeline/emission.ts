@@ -57,7 +57,7 @@ const experiment = 'experiment_id, experiment_name'
 /**
  * Every event of MADSci's own programs that speaks of a node, a workcell, a workflow, a step, an action or an experiment. From
  * 0.7 on they are stored as `log_*` with this type in `event_data.event_type`. Written down from the programs, not from the
- * event model; a test holds it against both the programs and a recorded laboratory.
+ * event model; a test holds the rows of 0.8 against a recorded laboratory.
  */
 // biome-ignore format: a table
 export const emissions: readonly Emission[] = [
