@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { fromCsv } from '../../../receiver/src/transfer/csv.ts'
+import { createIdentity } from '../../../receiver/src/transfer/identity.ts'
 import type { ImportChunk } from '../../../receiver/src/transfer/import.ts'
 import { fromLines } from '../../../receiver/src/transfer/source.ts'
 
@@ -42,6 +43,17 @@ it('events without an id get the same one whenever their file is read, and equal
   const rows = await collect(fromCsv(csv, () => {}))
   expect(new Set(rows).size).toBe(2)
   expect(await collect(fromCsv(csv, () => {}))).toEqual(rows)
+})
+
+it('lines that come again are events of their own, however many others lie between', () => {
+  const time = '2026-11-24T13:46:09Z'
+  const all = ['a', 'b', 'c', 'd', 'e', 'a', 'd', 'd', 'b', 'e']
+  const idsOf = () => {
+    const identify = createIdentity(3)
+    return all.map((line) => identify(line, time))
+  }
+  expect(new Set(idsOf()).size).toBe(all.length)
+  expect(idsOf()).toEqual(idsOf())
 })
 
 it('a line that is too long, too deep or of too many values is refused alone, within bounded memory', async () => {
