@@ -1,5 +1,5 @@
 import { setKey, type Value } from './event/event.ts'
-import { maxDepth, maxEventBytes } from './event/limit.ts'
+import { containerBytes, maxDepth, maxEventBytes, valueBytes } from './event/limit.ts'
 import {
   isAnyArrayBuffer,
   isArrayBufferView,
@@ -44,7 +44,7 @@ interface State extends ToValueOptions {
 }
 
 function convert(input: unknown, state: State): Value | undefined {
-  state.bytesLeft -= 8
+  state.bytesLeft -= typeof input === 'object' && input !== null ? containerBytes : valueBytes
   if (state.bytesLeft < 0) return tooLarge(state)
   switch (typeof input) {
     case 'string':

@@ -23,6 +23,8 @@ export async function warmCompileCache(): Promise<() => Promise<void>> {
       },
       cwd: folder,
     })
+    // The threads of queries and of previews start with the first of them.
+    if (url.startsWith('sqlite:')) await ask(receiver.url)
     receiver.kill('SIGTERM')
     await receiver.exited
   }
@@ -31,4 +33,14 @@ export async function warmCompileCache(): Promise<() => Promise<void>> {
   emitter.child.kill('SIGTERM')
   await emitter.ended
   return () => rm(folder, { recursive: true, force: true })
+}
+
+async function ask(url: string): Promise<void> {
+  const body = JSON.stringify({ rule: { name: 'any', selector: { log_level: 40 } } })
+  const headers = { 'content-type': 'application/json' }
+  await (
+    await fetch(new URL('/event', url), { method: 'POST', headers, body: '{"event_type":"log_info"}' })
+  ).text()
+  await (await fetch(new URL('/events/query', url), { method: 'POST', headers, body: '{}' })).text()
+  await (await fetch(new URL('/alerts/preview', url), { method: 'POST', headers, body })).text()
 }

@@ -27,15 +27,18 @@ export interface Preview {
 
 export type PreviewWindows = Pick<RuleSet, 'quiet' | 'maintenance'>
 
-export interface PreviewThreadData {
+export interface PreviewTask {
   rule: PlainRule
   windows: PreviewWindows
   startTime: string
   endTime: string
 }
 
-/** JSON of stored events, oldest first; then the end. */
-export type ToPreviewThread = { kind: 'events'; texts: string[] } | { kind: 'end' }
+/** A task; JSON of stored events, oldest first; then the end. */
+export type ToPreviewThread =
+  | { kind: 'begin'; task: PreviewTask }
+  | { kind: 'events'; texts: string[] }
+  | { kind: 'end' }
 
 export type FromPreviewThread =
   | { kind: 'more' }
@@ -44,6 +47,8 @@ export type FromPreviewThread =
 
 // Each has a thread and some of the events in memory.
 const most = { all: 2, client: 1 }
+// To load its modules takes a thread longer than most rules take.
+const idleMs = 30_000
 
 /**
  * Rules are tried on history in a thread each, while the store reads on:
@@ -53,6 +58,7 @@ const most = { all: 2, client: 1 }
  * Two at once, one of each client: more throw EVT_OVERLOAD. Throws what a query throws, too.
  */
 export function createPreviews({ store, windows }: { store: EventStore; windows: PreviewWindows }) {
+  const threads = createThreads()
   const running = new Map<string, number>()
   let all = 0
 
@@ -64,7 +70,7 @@ export function createPreviews({ store, windows }: { store: EventStore; windows:
     running.set(client, own + 1)
     all++
     try {
-      return await previewRule(store, { rule, windows, range })
+      return await previewRule({ store, threads }, { rule, windows, range })
     } finally {
       all--
       if (own > 0) running.set(client, own)
@@ -76,7 +82,7 @@ export function createPreviews({ store, windows }: { store: EventStore; windows:
 export type RunPreview = ReturnType<typeof createPreviews>
 
 async function previewRule(
-  store: EventStore,
+  { store, threads }: { store: EventStore; threads: Threads },
   {
     rule,
     windows: { quiet, maintenance },
@@ -84,14 +90,13 @@ async function previewRule(
   }: { rule: Rule; windows: PreviewWindows; range: PreviewRange },
 ): Promise<Preview> {
   const { client, startTime, endTime, timeoutMs, signal } = range
-  const workerData: PreviewThreadData = {
+  const task: PreviewTask = {
     rule: toPlainRule(rule),
     windows: { quiet, maintenance },
     startTime,
     endTime,
   }
-  const worker = startThread(workerUrl('../alert/preview-worker'), { workerData, maxHeapMb: 256 })
-  const ask = createAsk(worker)
+  const thread = threads.take()
   const query = {
     startTime,
     endTime,
@@ -101,17 +106,55 @@ async function previewRule(
     offset: 0,
     timeoutMs,
   } as const
+  let isIdle = false
   try {
+    await thread.ask({ kind: 'begin', task })
     for await (const chunk of store.find(query, { client, ...(signal && { signal }) }))
-      await ask({ kind: 'events', texts: chunk.map(({ json }) => json) })
-    return (await ask({ kind: 'end' }))!
+      await thread.ask({ kind: 'events', texts: chunk.map(({ json }) => json) })
+    const preview = (await thread.ask({ kind: 'end' }))!
+    isIdle = true
+    return preview
   } finally {
-    await worker.terminate()
+    if (isIdle) threads.giveBack(thread)
+    else await thread.worker.terminate()
   }
 }
 
-/** One question after the other; the last one is answered with the preview. */
-function createAsk(worker: Worker): (message: ToPreviewThread) => Promise<Preview | undefined> {
+interface Thread {
+  worker: Worker
+  /** One question after the other; the last one is answered with the preview. */
+  ask(message: ToPreviewThread): Promise<Preview | undefined>
+}
+
+type Threads = ReturnType<typeof createThreads>
+
+/** Threads for one preview after the other; one that is not asked for `idleMs` ends. */
+function createThreads() {
+  const idle = new Map<Thread, NodeJS.Timeout>()
+  return {
+    take(): Thread {
+      for (const [thread, timer] of idle) {
+        clearTimeout(timer)
+        idle.delete(thread)
+        return thread
+      }
+      const thread = openThread()
+      thread.worker.once('exit', () => {
+        clearTimeout(idle.get(thread))
+        idle.delete(thread)
+      })
+      return thread
+    },
+    giveBack(thread: Thread): void {
+      idle.set(thread, setTimeout(() => void thread.worker.terminate(), idleMs).unref())
+    },
+  }
+}
+
+function openThread(): Thread {
+  const worker = startThread(workerUrl('../alert/preview-worker'), { workerData: {}, maxHeapMb: 256 })
+  // What waits for its answer keeps the process; a thread without a question does not.
+  worker.unref()
   let answer: { resolve: (preview: Preview | undefined) => void; reject: (error: Error) => void } | undefined
   worker.on('message', (message: FromPreviewThread) => {
     if (message.kind === 'failed') answer?.reject(new EventError(message.code, message.message))
@@ -120,9 +163,12 @@ function createAsk(worker: Worker): (message: ToPreviewThread) => Promise<Previe
   worker.on('error', (cause) =>
     answer?.reject(new EventError('EVT_INTERNAL', 'The thread of the preview has died', { cause })),
   )
-  return (message) =>
-    new Promise((resolve, reject) => {
-      answer = { resolve, reject }
-      worker.postMessage(message)
-    })
+  return {
+    worker,
+    ask: (message) =>
+      new Promise((resolve, reject) => {
+        answer = { resolve, reject }
+        worker.postMessage(message)
+      }),
+  }
 }

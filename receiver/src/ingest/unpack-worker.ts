@@ -11,6 +11,7 @@ import {
 import type { DocumentEncoder } from '../document/document-encoder.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
+import { yieldToOthers } from '../store/query-thread.ts'
 import { boundJson, parseBytes } from './json-body.ts'
 import { isSameContent } from './same-content.ts'
 import type {
@@ -22,6 +23,8 @@ import type {
   Watcher,
 } from './unpack-task.ts'
 
+// What takes long comes after what does not.
+yieldToOthers()
 const { encoderHref, managerId, naiveTimezone, watch } = workerData as UnpackWorkerData
 const { encodeDocument } = (await import(encoderHref)) as DocumentEncoder
 const look = watch && ((await import(watch.href)) as Watcher).watch(watch.rules)

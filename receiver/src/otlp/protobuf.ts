@@ -31,8 +31,8 @@ const knownOfResource = 0b110
 const knownOfScope = 0b11110
 const knownOfRecord = 0b1_1111_1110_1110
 
-// A value has two bytes at least, and counts for eight with its length: so no event of a request can be too large.
-const maxPlainBytes = maxEventBytes / 6
+// An object has four bytes at least and counts for 40: so no event of a request can be too large.
+const maxPlainBytes = maxEventBytes / 10
 
 /**
  * ExportLogsServiceRequest → events, straight from the bytes.

@@ -3,13 +3,17 @@ import type { Event, Value } from './event.ts'
 /** What a document may be at most, in both stores, so that both refuse the same events. */
 export const maxDepth = 180
 export const maxEventBytes = 15 * 1024 * 1024
+/** What a value counts for beside its characters, and an object or array in its place: a reader takes as much memory for it. */
+export const valueBytes = 8
+export const containerBytes = 40
 export const maxIdCharacters = 1024
 const maxInt = 2n ** 63n - 1n
 const minInt = -(2n ** 63n)
 
 /**
  * Why no store can keep this event exactly, or undefined when each can: NUL or lone surrogates in keys, lone surrogates
- * in text, integers beyond 64 bits, nesting deeper than 180, more than about 15 MiB.
+ * in text, integers beyond 64 bits, nesting deeper than 180, more than 15 MiB, where
+ * each value counts for 8 bytes and each object and array for 40 beside what is in it.
  */
 export function findDefect(event: Event): string | undefined {
   const budget = { bytes: maxEventBytes }
@@ -22,7 +26,7 @@ export function findDefect(event: Event): string | undefined {
 }
 
 function walk(value: Value, path: string, depth: number, budget: { bytes: number }): string | undefined {
-  budget.bytes -= 8
+  budget.bytes -= valueBytes
   switch (typeof value) {
     case 'string':
       if (!value.isWellFormed()) return `${path} holds a lone surrogate`
@@ -50,6 +54,7 @@ function walkObject(
     budget.bytes -= value.length
     return undefined
   }
+  budget.bytes -= containerBytes - valueBytes
   if (depth === 0) return `${path} is nested deeper than ${maxDepth}`
   if (Array.isArray(value)) {
     for (const member of value) {
