@@ -1,9 +1,8 @@
-import type { Readable, Transform } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
-import { createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
+import type { Readable } from 'node:stream'
 import { EventError } from '@madsci-events/sdk/event'
 import type { MemoryPool } from '../document/memory-pool.ts'
 import { watchPace } from '../pace.ts'
+import { inflate, inflaters } from './inflate.ts'
 
 export interface ReadBodyOptions {
   /** Content-Encoding as sent; undefined is identity. */
@@ -20,13 +19,6 @@ export interface ReadBodyOptions {
 
 // A larger one takes memory as it comes: what is announced may never arrive.
 const maxPooledBody = 4 * 1024 * 1024
-
-const inflaters: { [encoding: string]: () => Transform } = {
-  gzip: createGunzip,
-  'x-gzip': createGunzip,
-  deflate: createInflate,
-  zstd: createZstdDecompress,
-}
 
 /**
  * Reads a body whole, inflated. Throws EVT_ENCODING for an encoding that we do not know, EVT_TOO_LARGE as soon as one byte
@@ -51,7 +43,7 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
     onGrow(chunk.length)
     gathered.add(chunk)
   }
-  if (create) await inflate(stream, create(), take)
+  if (create) await inflate(chunksOf(stream), create, take)
   else await readPlain(stream, take)
   return gathered.take()
 }
@@ -161,18 +153,7 @@ export function readPlain(stream: Readable, take: (chunk: Buffer) => void): Prom
   })
 }
 
-async function inflate(stream: Readable, inflater: Transform, take: (chunk: Buffer) => void): Promise<void> {
-  try {
-    await pipeline(chunksOf(stream), inflater, async (inflated: AsyncIterable<Buffer>) => {
-      for await (const chunk of inflated) take(chunk)
-    })
-  } catch (error) {
-    if (error instanceof EventError) throw error
-    throw new EventError('EVT_BODY', 'The body does not inflate, or was cut off', { cause: error })
-  }
-}
-
-/** The same, one after the other. The request itself outlives a refusal: the answer goes out on the same connection. */
+/** The bytes of a body, one piece after the other. The request itself outlives a refusal: the answer goes out on the same connection. */
 async function* chunksOf(stream: Readable): AsyncGenerator<Buffer> {
   const { promise: slow, reject } = Promise.withResolvers<never>()
   slow.catch(() => {})
