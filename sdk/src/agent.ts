@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
-import { Agent as HttpAgent } from 'node:http'
-import { Agent as HttpsAgent } from 'node:https'
+import http, { Agent as HttpAgent } from 'node:http'
+import https, { Agent as HttpsAgent } from 'node:https'
 import { diag } from '@opentelemetry/api'
 import type { Environment } from './environment.ts'
 
@@ -28,9 +28,14 @@ export function readTls({ get, nameOf }: Pick<Environment, 'get' | 'nameOf'>): T
   return tls
 }
 
-/** Connections of our own, so that a request that hangs can be cut. */
+/**
+ * Connections of our own, so that a request that hangs can be cut. Through the proxy of the environment, where Node's own
+ * requests go there (NODE_USE_ENV_PROXY).
+ */
 export function createAgent(url: string, tls: Tls): HttpAgent | HttpsAgent {
-  return url.startsWith('https:')
-    ? new HttpsAgent({ keepAlive: true, ...tls })
-    : new HttpAgent({ keepAlive: true })
+  const isSecure = url.startsWith('https:')
+  const { globalAgent } = isSecure ? https : http
+  const { proxyEnv } = (globalAgent as { options?: { proxyEnv?: NodeJS.ProcessEnv } }).options ?? {}
+  const options = { keepAlive: true, ...(proxyEnv && { proxyEnv }) }
+  return isSecure ? new HttpsAgent({ ...options, ...tls }) : new HttpAgent(options)
 }

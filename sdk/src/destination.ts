@@ -40,7 +40,7 @@ export function joinDestinations([first, ...others]: [Destination, ...Destinatio
     async drained() {
       await Promise.all(all.map(({ sender }) => sender.drained()))
     },
-    leave: (why) => all.reduce((count, { sender }) => count + sender.leave(why), 0),
+    leave: (why, isExit) => all.reduce((count, { sender }) => count + sender.leave(why, isExit), 0),
   }
 
   /** All of them, before one that fails is told of. */

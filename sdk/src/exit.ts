@@ -12,7 +12,7 @@ const flushed = new WeakSet<Ending>()
 /**
  * A script of five lines ends before its events are sent. When the event loop runs dry we flush, which keeps the process
  * alive until the answer. An end by process.exit() or an error does not wait: what is in the spool is sent by the next
- * process of the same name. A signal or a SIGKILL does not come by here at all, and loses nothing that is in the spool.
+ * process of the same name, and so is what exit handlers behind ours emit. A signal or a SIGKILL does not come by here at all, and loses nothing that is in the spool.
  */
 export function onExit(sender: Sender, tally: Tally): () => void {
   const ending = { sender, tally }
@@ -41,7 +41,7 @@ async function flushAll(): Promise<void> {
 
 function leaveAll(): void {
   for (const { sender, tally } of endings) {
-    const count = sender.leave('the program ends, and they are lost with it')
+    const count = sender.leave('the program ends, and they are lost with it', true)
     if (count === 0 && tally.stats.left > 0)
       tally.tell(
         'left',

@@ -38,6 +38,8 @@ export interface Queue {
   setAside(runs: readonly Run[]): string | undefined
   /** Resolves once it is no more than half full. */
   drained(): Promise<void>
+  /** After `close`, while the process ends: one more for the next; false unless it is in a file. */
+  pushLast(encoded: Encoded): boolean
   /** Gives up what it holds; what is on the disk stays there for the next. Returns how many own records stay so. */
   close(): number
 }

@@ -54,8 +54,11 @@ export interface Sender {
   drained(): Promise<void>
   /** Flushes, then takes nothing more; what could not be delivered by then stays in the spool, or is lost and counted. */
   close(options?: FlushOptions): Promise<void>
-  /** The same at once, without sending anything; returns how many events are lost by it. */
-  leave(why: string): number
+  /**
+   * The same at once, without sending anything; returns how many events are lost by it. While the process ends
+   * (`isExit`), what comes later still goes to the spool.
+   */
+  leave(why: string, isExit?: boolean): number
 }
 
 // OTLP asks for requests of at most 64 MiB; a small one costs less to repeat.
@@ -86,11 +89,16 @@ export function createSender(options: SenderOptions): Sender {
   const told = new Set<string>()
   let running = false
   let stopped = false
+  let isExiting = false
   let timer: NodeJS.Timeout | undefined
   let closing: Promise<void> | undefined
 
   function send(encoded: Encoded): boolean {
     const bytes = encoded.end - encoded.start
+    if (isExiting && queue.pushLast(encoded)) {
+      stats.left++
+      return true
+    }
     if (closing) tally.drop('closed', 1, 'the client is closed')
     else if (bytes > maxRecordBytes) lose('too_large', 1, `one of ${bytes} bytes fits no request`)
     else if (queue.push(encoded)) {
@@ -302,8 +310,10 @@ export function createSender(options: SenderOptions): Sender {
     }
   }
 
-  function leave(why: string): number {
+  function leave(why: string, isExit = false): number {
     if (stopped) return 0
+    // A client that the program has closed stays closed.
+    isExiting = isExit && closing === undefined
     stopped = true
     metrics.stop()
     closing ??= Promise.resolve()

@@ -1,3 +1,4 @@
+import type { Encoded } from '../otlp/encode.ts'
 import type { Run } from '../otlp/request.ts'
 import type { Batch, Queue, QueueListener } from '../queue.ts'
 import type { Tally } from '../tally.ts'
@@ -264,6 +265,11 @@ export function createSpool(options: SpoolOptions): Queue {
     return homes.length > 0
   }
 
+  function appendLast(encoded: Encoded): boolean {
+    const before = trail.memoryCount
+    return trail.append(encoded) && trail.memoryCount === before
+  }
+
   function close(): number {
     if (isClosed) return 0
     clearInterval(timer)
@@ -271,6 +277,7 @@ export function createSpool(options: SpoolOptions): Queue {
     window = undefined
     trail.recover(Number.POSITIVE_INFINITY)
     isClosed = true
+    trail.seal() // what exit handlers emit goes to a file of its own
     let kept = 0
     for (const segment of [...trail.segments]) {
       if (segment.store.isFile && segment.count > 0) {
@@ -298,6 +305,7 @@ export function createSpool(options: SpoolOptions): Queue {
       return doneCount
     },
     push: trail.append,
+    pushLast: (encoded) => home !== undefined && home.trouble === undefined && appendLast(encoded),
     batch,
     remove,
     setAside: keepRefused,

@@ -1,12 +1,14 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { gunzipSync } from 'node:zlib'
+import { EventClient } from '../client.ts'
 import { toEventJson } from '../event/document.ts'
 import { EventError } from '../event/error.ts'
 import { type Event, isObject, type Value } from '../event/event.ts'
 import { parseJson } from '../event/json.ts'
 import { parseLevel } from '../event/level.ts'
 import { parseEvent } from '../event/parse.ts'
+import type { ClientOptions } from '../setting.ts'
 import { trimEndSlashes } from '../slash.ts'
 import { decodeJson } from './json.ts'
 import { toEvents } from './logs.ts'
@@ -33,14 +35,18 @@ export interface WaitForOptions {
  * REST API on a real socket.
  *
  *     const receiver = await startTestReceiver()
- *     const events = new EventClient({ url: receiver.url })
+ *     const events = receiver.createClient()
  *     …
  *     const [failed] = await receiver.waitFor({ event_type: 'action_failed', 'event_data.action': 'transfer' })
  *     await receiver.close()
+ *
+ * It does not keep the process alive: a test that fails before `close()` ends all the same.
  */
 export interface TestReceiver {
   readonly url: string
   readonly port: number
+  /** A client that delivers at once and writes nothing to the disk; `close()` of the receiver closes it, too. */
+  createClient(options?: ClientOptions): EventClient
   /** What arrived so far, in order, each event once; those that match, if asked. */
   events(selector?: Selector): Event[]
   /** The same once enough have arrived; rejects, and says what did arrive, when the time is up. */
@@ -52,6 +58,10 @@ export interface TestReceiver {
   close(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
+
+// A request that is left hanging holds up a test no longer than this.
+const testTimeoutMs = 2000
+const closeTimeoutMs = 500
 
 interface Waiter {
   test: () => boolean
@@ -103,6 +113,7 @@ export async function startTestReceiver(options: TestReceiverOptions = {}): Prom
     reply(response, toEventJson(event))
   }
 
+  const clients = new Set<EventClient>()
   const server = createServer((request, response) => {
     answer(request, response).catch((error) => {
       const { status, message, detail } =
@@ -110,13 +121,27 @@ export async function startTestReceiver(options: TestReceiverOptions = {}): Prom
       reply(response, JSON.stringify({ message, detail }), status)
     })
   })
+  server.on('connection', (socket) => socket.unref())
   server.listen(options.port ?? 0, '127.0.0.1')
   await once(server, 'listening')
+  server.unref()
   const { port } = server.address() as { port: number }
 
   const receiver: TestReceiver = {
     url: `http://127.0.0.1:${port}`,
     port,
+    createClient(clientOptions) {
+      const client = new EventClient({
+        url: receiver.url,
+        spool: false,
+        scheduleDelayMs: 0,
+        timeoutMs: testTimeoutMs,
+        flushTimeoutMs: testTimeoutMs,
+        ...clientOptions,
+      })
+      clients.add(client)
+      return client
+    },
     events: find,
     waitFor(selector, { count = 1, timeoutMs = 5000 } = {}) {
       return new Promise((resolve, reject) => {
@@ -144,6 +169,10 @@ export async function startTestReceiver(options: TestReceiverOptions = {}): Prom
       failures = []
     },
     async close() {
+      // What a failing test left undelivered is nobody's any more.
+      const closed = [...clients].map((client) => client.close({ timeoutMs: closeTimeoutMs }).catch(() => {}))
+      clients.clear()
+      await Promise.all(closed)
       server.closeAllConnections()
       if (!server.listening) return
       server.close()

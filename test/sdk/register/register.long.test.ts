@@ -149,4 +149,21 @@ describe('--import @madsci-events/sdk/register', () => {
       },
     ])
   })
+
+  it('an error that a handler takes ends nothing, and is told only when the program fails of it', async () => {
+    const late = "setTimeout(() => { throw new TypeError('jam') })"
+    const handlers = [
+      "process.on('uncaughtException', () => {})",
+      'process.setUncaughtExceptionCaptureCallback(() => {})',
+    ]
+    for (const handler of handlers) expect(await run(`${handler}; ${late}`)).toMatchObject({ code: 0 })
+    const domain = "import { create } from 'node:domain'; const d = create(); d.on('error', () => {})"
+    expect(await run(`${domain}; d.run(() => { ${late} })`)).toMatchObject({ code: 0 })
+    expect(receiver.events()).toEqual([])
+    const stops = "process.on('uncaughtException', () => setTimeout(() => process.exit(3), 50))"
+    expect(await run(`${stops}; ${late}`)).toMatchObject({ code: 3 })
+    await run('await new Promise((resolve) => setTimeout(resolve, 2000))')
+    const [event] = await receiver.waitFor({ log_level: 50 })
+    expect(event).toMatchObject({ event_data: { message: 'The program ends: jam' } })
+  })
 })

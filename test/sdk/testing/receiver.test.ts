@@ -1,3 +1,6 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createEventProcessor, EventClient } from '@madsci-events/sdk'
 import { createEventId } from '@madsci-events/sdk/event'
 import { startTestReceiver, type TestReceiver } from '@madsci-events/sdk/testing'
@@ -105,5 +108,25 @@ describe("the users' test receiver", () => {
     const headers = { 'content-type': 'application/json; charset=utf-8' }
     for (let i = 0; i < 2; i++) await fetch(`${receiver.url}/v1/logs`, { method: 'POST', headers, body })
     expect(receiver.events({ event_data: { message: 'foreign' } })).toHaveLength(1)
+  })
+
+  it('gives a client that delivers at once, writes no spool, and ends with it', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'madsci-testing-'))
+    for (let i = 0; i < 20; i++) {
+      const own = await startTestReceiver()
+      const events = own.createClient({ spoolDir: folder })
+      const started = performance.now()
+      events.action('transfer', () => 7)
+      await own.waitFor({ event_type: 'action_complete', 'event_data.action': 'transfer' })
+      expect(performance.now() - started).toBeLessThan(500)
+      await own.close()
+    }
+    expect(await readdir(folder)).toEqual([])
+    const left = await startTestReceiver()
+    const closed = left.createClient()
+    await left.close()
+    closed.info('too late')
+    expect(closed.stats.droppedBy.closed).toBe(1)
+    await rm(folder, { recursive: true })
   })
 })
