@@ -12,7 +12,8 @@ const flushed = new WeakSet<Ending>()
 /**
  * A script of five lines ends before its events are sent. When the event loop runs dry we flush, which keeps the process
  * alive until the answer. An end by process.exit() or an error does not wait: what is in the spool is sent by the next
- * process of the same name, and so is what exit handlers behind ours emit. A signal or a SIGKILL does not come by here at all, and loses nothing that is in the spool.
+ * process of the same name, and so is what exit handlers behind ours emit. A signal or a SIGKILL does not come by here at
+ * all, and loses nothing that is in the spool.
  */
 export function onExit(sender: Sender, tally: Tally): () => void {
   const ending = { sender, tally }
