@@ -55,7 +55,7 @@ export const limitSettings = {
   max_body_bytes: count(67_108_864, 1024, {
     unit: 'bytes',
     about:
-      'largest body, also after decompression; over it 413. What is no event (selectors, lists of ids, rules) has 8 MiB and 500,000 values at most, an event 4 million values',
+      'largest body, also after decompression; over it 413. What is no event (selectors, lists of ids, rules) has 8 MiB and 500,000 values at most, an event 4 million values; and 15 MiB as it is stored, where a value counts for 8 bytes beside its characters, an object or list for 40',
     most: 2 ** 30,
   }),
   max_connections: count(1000, 4, {
