@@ -53,7 +53,8 @@ const bodies: { [name: string]: Body } = {
   },
   numbers: { path: '/event', bytes: event('0.1234567890123456,', 14 * MiB), status: 200 },
   'integers of 19 digits': { path: '/event', bytes: event('1234567890123456789,', 8 * MiB), status: 200 },
-  'empty objects': { path: '/event', bytes: event('{},', 3 * MiB), status: 200 },
+  'empty objects': { path: '/event', bytes: event('{},', MiB), status: 200 },
+  'more objects than an event holds': { path: '/event', bytes: event('{},', 3 * MiB), status: 413 },
   'more values than an event holds': {
     path: '/event',
     bytes: event('{"a":1.5,"b":"c"},', 60 * MiB),
