@@ -1,12 +1,8 @@
-import { once } from 'node:events'
 import { createGunzip, createInflate, createZstdDecompress, type ZstdDecompress } from 'node:zlib'
 import { EventError } from '@madsci-events/sdk/event'
 
 // What Node's decoders share. `bytesWritten` is what was read of the input.
-type Decoder = Pick<
-  ZstdDecompress,
-  'write' | 'end' | 'on' | 'once' | 'destroy' | 'bytesWritten' | 'readableEnded'
->
+type Decoder = Pick<ZstdDecompress, 'write' | 'end' | 'on' | 'destroy' | 'bytesWritten' | 'readableEnded'>
 
 /** By content encoding. */
 export const inflaters: { [encoding: string]: () => Decoder } = {
@@ -43,7 +39,10 @@ export async function inflate(
           frame = openFrame(create(), take)
         }
         rest = await frame.write(rest)
-        if (frame.hasEnded()) frame = undefined
+        if (!frame.hasEnded()) continue
+        // Its memory is outside the heap, and would wait for a collection.
+        frame.destroy()
+        frame = undefined
       }
     }
     // An empty body is none of these formats.
@@ -64,35 +63,34 @@ interface Frame {
 }
 
 function openFrame(decoder: Decoder, take: (chunk: Buffer) => void): Frame {
-  const { promise: failed, reject } = Promise.withResolvers<never>()
-  failed.catch(() => {})
+  const { promise: ended, resolve: end, reject: fail } = Promise.withResolvers<void>()
+  ended.catch(() => {})
   decoder.on('data', (chunk: Buffer) => {
     try {
       take(chunk)
     } catch (error) {
-      reject(error)
+      fail(error)
       decoder.destroy()
     }
   })
-  decoder.on('error', (cause) => reject(doesNotInflate(cause)))
-  const ended = once(decoder as ZstdDecompress, 'end', {})
-  ended.catch(() => {})
+  decoder.on('error', (cause) => fail(doesNotInflate(cause)))
+  decoder.on('end', end)
   let written = 0
   return {
     async write(chunk) {
       const { promise: read, resolve } = Promise.withResolvers<void>()
       written += chunk.length
       decoder.write(chunk, () => resolve())
-      await Promise.race([read, ended, failed])
+      await Promise.race([read, ended])
       const left = written - decoder.bytesWritten
       // It read less than it was given: its frame is over, as soon as what came of it was taken.
-      if (left > 0) await Promise.race([ended, failed])
+      if (left > 0) await ended
       return chunk.subarray(chunk.length - left)
     },
     hasEnded: () => decoder.readableEnded,
     async end() {
       decoder.end()
-      await Promise.race([ended, failed])
+      await ended
     },
     destroy: () => void decoder.destroy(),
   }

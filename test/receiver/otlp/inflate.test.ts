@@ -1,4 +1,4 @@
-import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
+import { createZstdDecompress, deflateSync, gzipSync, zstdCompressSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { inflate, inflaters } from '../../../receiver/src/otlp/inflate.ts'
 
@@ -56,4 +56,16 @@ it('zstd: skippable frames are passed over, wherever they are; frames without en
     expect(await read('zstd', Buffer.concat([skippable, a, skippable, b, skippable]), size)).toBe('ab')
   const many = Buffer.concat(Array.from({ length: 2000 }, () => skippable))
   await expect(read('zstd', many)).rejects.toMatchObject({ code: 'EVT_BODY' })
+})
+
+it('each frame gives back the memory of its decoder', async () => {
+  const decoders: ReturnType<typeof createZstdDecompress>[] = []
+  const create = () => {
+    const decoder = createZstdDecompress()
+    decoders.push(decoder)
+    return decoder
+  }
+  const bytes = Buffer.concat(Array.from({ length: 3 }, () => skippable))
+  await inflate(inPieces(bytes, bytes.length), create, () => {})
+  expect(decoders.map(({ destroyed }) => destroyed)).toEqual([true, true, true])
 })
