@@ -95,7 +95,7 @@ export function createSender(options: SenderOptions): Sender {
 
   function send(encoded: Encoded): boolean {
     const bytes = encoded.end - encoded.start
-    if (isExiting && queue.pushLast(encoded)) {
+    if (isExiting && bytes <= maxRecordBytes && queue.pushLast(encoded)) {
       stats.left++
       return true
     }

@@ -1,12 +1,12 @@
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { EventClient } from '@madsci-events/sdk'
 import { startTestReceiver } from '@madsci-events/sdk/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { runScript } from '../support/script.ts'
 
 let folder: string
 beforeEach(async () => {
@@ -16,24 +16,10 @@ afterEach(() => rm(folder, { recursive: true, force: true }))
 
 /** Runs a program that has `EventClient` and `startTestReceiver`. */
 async function run(source: string, env: { [name: string]: string } = {}) {
-  const file = join(folder, 'app.mjs')
-  const sdk = import.meta.resolve('@madsci-events/sdk')
-  const testing = import.meta.resolve('@madsci-events/sdk/testing')
-  await writeFile(
-    file,
-    `import { EventClient } from '${sdk}'; import { startTestReceiver } from '${testing}'\n${source}`,
-  )
-  const child = spawn(process.execPath, ['--conditions=madsci-events-source', file], {
-    env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: folder, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  })
-  let text = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream.on('data', (chunk) => {
-      text += chunk
-    })
-  const [code] = (await once(child, 'close')) as [number | null]
-  return { code, text }
+  const imports = `import { EventClient } from '@madsci-events/sdk'; import { startTestReceiver } from '@madsci-events/sdk/testing'`
+  const options = { env: { MADSCI_SPOOL_DIR: folder, ...env } }
+  const { code, stdout, stderr } = await runScript(`${imports}\n${source}`, options)
+  return { code, text: stdout + stderr }
 }
 
 const messageOf = (event: { event_data: unknown }) => (event.event_data as { message: string }).message
@@ -45,12 +31,14 @@ describe('the end of a program', () => {
     'by a throw': "throw new Error('jam')",
   })) {
     it(`what exit handlers emit goes to the spool, when it ends ${name}`, async () => {
+      const away = await startTestReceiver()
+      await away.close()
       await run(`
-        const events = new EventClient({ url: 'http://127.0.0.1:9', name: 'arm', flushTimeoutMs: 100 })
+        const events = new EventClient({ url: '${away.url}', name: 'arm', flushTimeoutMs: 100 })
         process.on('exit', () => { events.info('first'); events.info('second', { n: 1 }) })
         events.info('before')
         ${ending}`)
-      const receiver = await startTestReceiver()
+      const receiver = await startTestReceiver({ port: away.port })
       const { code } = await run(
         `const events = new EventClient({ url: '${receiver.url}', name: 'arm' })
         process.on('exit', () => events.info('last'))
@@ -60,8 +48,9 @@ describe('the end of a program', () => {
       expect(code).toBe(name === 'by a throw' ? 1 : 0)
       await using events = new EventClient({ url: receiver.url, name: 'arm', spoolDir: folder })
       await events.flush()
-      await receiver.waitFor((event) => messageOf(event) === 'last')
-      expect(receiver.events().map(messageOf).sort()).toEqual(['last', 'one'])
+      const messages = ['before', 'first', 'last', 'one', 'second']
+      await receiver.waitFor(() => true, { count: messages.length })
+      expect(receiver.events().map(messageOf).sort()).toEqual(messages)
       await receiver.close()
     })
   }
