@@ -36,11 +36,9 @@ export async function warmCompileCache(): Promise<() => Promise<void>> {
 }
 
 async function ask(url: string): Promise<void> {
-  const body = JSON.stringify({ rule: { name: 'any', selector: { log_level: 40 } } })
+  const rule = JSON.stringify({ rule: { name: 'any', selector: { log_level: 40 } } })
   const headers = { 'content-type': 'application/json' }
-  await (
-    await fetch(new URL('/event', url), { method: 'POST', headers, body: '{"event_type":"log_info"}' })
-  ).text()
-  await (await fetch(new URL('/events/query', url), { method: 'POST', headers, body: '{}' })).text()
-  await (await fetch(new URL('/alerts/preview', url), { method: 'POST', headers, body })).text()
+  const bodies = { '/event': '{"event_type":"log_info"}', '/events/query': '{}', '/alerts/preview': rule }
+  for (const [path, body] of Object.entries(bodies))
+    await (await fetch(new URL(path, url), { method: 'POST', headers, body })).text()
 }

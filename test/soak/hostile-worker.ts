@@ -1,12 +1,12 @@
-import { setPriority } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
+import { yieldToOthers } from '../../receiver/src/thread.ts'
 import { attacks } from '../support/hostile-attack.ts'
 
 const { httpPort, grpcPort, endMs } = workerData as { httpPort: number; grpcPort: number; endMs: number }
 
 // An attacker has a machine of its own. Here it has what the receiver and the honest clients leave.
-if (process.platform === 'linux') setPriority(0, 15)
+yieldToOthers(15)
 
 /** Answers by attack and status. */
 const statuses = attacks.map(() => new Map<number, number>())

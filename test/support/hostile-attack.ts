@@ -2,6 +2,7 @@ import { type ClientRequest, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gzipSync } from 'node:zlib'
+import { frame, goAway, preface, settings } from './http2.ts'
 
 export interface Target {
   httpPort: number
@@ -117,18 +118,7 @@ const bigIntegers = `{"event_type":"log_info","event_data":{"a":[123456789012345
 const emptyRecords = gzipSync(field(1, field(2, Buffer.alloc(1_048_576, Buffer.from([0x12, 0x00])))))
 const inflated = gzipSync(Buffer.alloc(64 * 1024 * 1024))
 const otlpValues = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[${'{},'.repeat(400_000)}{}]}]}]}`
-const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
-const frame = (type: number, flags: number, stream: number, payload: Uint8Array) => {
-  const header = Buffer.alloc(9)
-  header.writeUIntBE(payload.length, 0, 3)
-  header[3] = type
-  header[4] = flags
-  header.writeUInt32BE(stream, 5)
-  return Buffer.concat([header, payload])
-}
-const settingsFrame = frame(4, 0, 0, Buffer.alloc(0))
 const pushPromise = frame(5, 4, 1, Buffer.from([0, 0, 0, 2, 0x82]))
-const goAway = frame(7, 0, 0, Buffer.alloc(8))
 
 function field(number: number, payload: Uint8Array): Buffer {
   const length: number[] = []
@@ -229,19 +219,13 @@ export const attacks: readonly Attack[] = [
       await Promise.all([
         hold(target, target.grpcPort, {
           count: 20,
-          bytes: Buffer.concat([
-            preface,
-            settingsFrame,
-            frame(1, 5, 1, Buffer.from([0x82])),
-            goAway,
-            pushPromise,
-          ]),
+          bytes: Buffer.concat([preface, settings, frame(1, 5, 1, Buffer.from([0x82])), goAway, pushPromise]),
           holdMs: 2000,
         }),
         hold(target, target.grpcPort, { count: 10, bytes: preface, holdMs: 10_000 }),
         hold(target, target.grpcPort, {
           count: 10,
-          bytes: Buffer.concat([preface, settingsFrame, frame(1, 4, 1, Buffer.from([0x83])), announced]),
+          bytes: Buffer.concat([preface, settings, frame(1, 4, 1, Buffer.from([0x83])), announced]),
           holdMs: 10_000,
         }),
       ])

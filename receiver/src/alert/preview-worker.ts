@@ -1,7 +1,7 @@
 import { parentPort } from 'node:worker_threads'
 import { EventError, fromDocument, fromTimestamp, isObject, parseJson } from '@madsci-events/sdk/event'
 import { toFacts } from '../store/alert-store.ts'
-import { yieldToOthers } from '../store/query-thread.ts'
+import { yieldToOthers } from '../thread.ts'
 import { createMachine } from './machine.ts'
 import { createMatch } from './match.ts'
 import { fromPlainRule } from './plain-rule.ts'

@@ -47,7 +47,7 @@ export type FromPreviewThread =
 
 // Each has a thread and some of the events in memory.
 const most = { all: 2, client: 1 }
-// To load its modules takes a thread longer than most rules take.
+// Most previews take less time than a new thread takes to load its modules.
 const idleMs = 30_000
 
 /**
@@ -106,16 +106,16 @@ async function previewRule(
     offset: 0,
     timeoutMs,
   } as const
-  let isIdle = false
+  let isReusable = false
   try {
     await thread.ask({ kind: 'begin', task })
     for await (const chunk of store.find(query, { client, ...(signal && { signal }) }))
       await thread.ask({ kind: 'events', texts: chunk.map(({ json }) => json) })
     const preview = (await thread.ask({ kind: 'end' }))!
-    isIdle = true
+    isReusable = true
     return preview
   } finally {
-    if (isIdle) threads.giveBack(thread)
+    if (isReusable) threads.giveBack(thread)
     else await thread.worker.terminate()
   }
 }

@@ -11,7 +11,7 @@ import {
 import type { DocumentEncoder } from '../document/document-encoder.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
-import { yieldToOthers } from '../store/query-thread.ts'
+import { yieldToOthers } from '../thread.ts'
 import { boundJson, parseBytes } from './json-body.ts'
 import { isSameContent } from './same-content.ts'
 import type {
@@ -23,7 +23,7 @@ import type {
   Watcher,
 } from './unpack-task.ts'
 
-// What takes long comes after what does not.
+// What is large may wait: the thread that commits goes first.
 yieldToOthers()
 const { encoderHref, managerId, naiveTimezone, watch } = workerData as UnpackWorkerData
 const { encodeDocument } = (await import(encoderHref)) as DocumentEncoder

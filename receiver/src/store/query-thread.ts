@@ -1,4 +1,3 @@
-import { setPriority } from 'node:os'
 import type { EventError } from '@madsci-events/sdk/event'
 import type { PackedEvents } from './packed-event.ts'
 
@@ -43,12 +42,6 @@ export const sharedAt = {
 export const aheadLimit = { chunks: 4, characters: 512 * 1024 }
 /** A chunk ends with the first of these. */
 export const chunkLimit = { events: 100, characters: 256 * 1024 }
-
-/** For the thread itself: whoever waits for a commit or a single event goes first. `nice` is Linux's: 19 yields most. */
-export function yieldToOthers(nice = 10): void {
-  // Linux counts priorities by thread, and 0 is the caller; elsewhere this would slow the whole process.
-  if (process.platform === 'linux') setPriority(0, nice)
-}
 
 /** What a store does with its queries; see query-pool.ts. */
 export interface QueryThreadOptions {

@@ -1,4 +1,4 @@
-import { yieldToOthers } from '../store/query-thread.ts'
+import { yieldToOthers } from '../thread.ts'
 
 // Before the rest is loaded, for that takes longer than many a report. Lower than queries, as it computes for longer; not the
 // lowest, or a report would take for ever on a machine that others keep busy.

@@ -3,6 +3,7 @@ import { connect as connectHttp2 } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
+import { frame, goAway, preface, settings } from '../../support/http2.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 
 const cleanups: (() => unknown)[] = []
@@ -21,18 +22,7 @@ async function start(flags: { [name: string]: string } = {}) {
   return { ...receiver, close }
 }
 
-const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1')
-const frame = (type: number, flags: number, stream: number, payload: Uint8Array = Buffer.alloc(0)) => {
-  const header = Buffer.alloc(9)
-  header.writeUIntBE(payload.length, 0, 3)
-  header[3] = type
-  header[4] = flags
-  header.writeUInt32BE(stream, 5)
-  return Buffer.concat([header, payload])
-}
-const settings = frame(4, 0, 0)
 const headers = (flags: number) => frame(1, flags, 1, Buffer.from([0x82]))
-const goAway = frame(7, 0, 0, Buffer.alloc(8))
 
 async function open(url: string, bytes: Uint8Array, isEnded: boolean): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), '127.0.0.1')

@@ -4,7 +4,7 @@ import { finished } from 'node:stream/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, MongoClient, type MongoClientOptions } from 'mongodb'
 import { privateFileMode } from '../../private-file.ts'
-import { yieldToOthers } from '../query-thread.ts'
+import { yieldToOthers } from '../../thread.ts'
 
 /** The thread of a backup: one collection as mongodump writes it, so that mongorestore reads it too. */
 export interface CopyWorkerData {

@@ -1,9 +1,10 @@
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, type ClientSession, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
+import { yieldToOthers } from '../../thread.ts'
 import type { StoredEvent } from '../event-store.ts'
 import { packEvents } from '../packed-event.ts'
-import { chunkLimit, type FromQueryThread, type ToQueryThread, yieldToOthers } from '../query-thread.ts'
+import { chunkLimit, type FromQueryThread, type ToQueryThread } from '../query-thread.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
 

@@ -1,5 +1,5 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { yieldToOthers } from '../query-thread.ts'
+import { yieldToOthers } from '../../thread.ts'
 import { openReadable } from './connection.ts'
 
 /** The thread that reads the whole file at the start, to find damage before somebody asks for what it lies in. */

@@ -2,7 +2,7 @@ import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { createPrivateFile } from '../../private-file.ts'
-import { yieldToOthers } from '../query-thread.ts'
+import { yieldToOthers } from '../../thread.ts'
 import { openReadable } from './connection.ts'
 
 /** The thread of a backup. */

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
+import { yieldToOthers } from '../../thread.ts'
 import type { StoredEvent } from '../event-store.ts'
 import { createMatcher } from '../matcher.ts'
 import { packEvents } from '../packed-event.ts'
@@ -9,7 +10,6 @@ import {
   type FromQueryThread,
   sharedAt,
   type ToQueryThread,
-  yieldToOthers,
 } from '../query-thread.ts'
 import { parseSelector } from '../selector.ts'
 import { openReadable } from './connection.ts'
