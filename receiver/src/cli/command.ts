@@ -4,8 +4,8 @@ import { settings } from '../config/config.ts'
 import { version } from '../receiver.ts'
 import { showUrlsIn, showUrlsInJson } from '../url.ts'
 import type { CommandCall } from './call.ts'
-import { toCommandHelp, toHelp } from './help.ts'
-import { type Command, commands } from './table.ts'
+import { toCommandHelp, toHelp, toSettingsHelp } from './help.ts'
+import { type Command, type CommandOption, commands } from './table.ts'
 import { createTerminal, type Output, type Process } from './terminal.ts'
 
 /** Runs one command line. Exit codes: 0 done, 1 failed (a setting, the store, a port), 2 the command line is wrong. */
@@ -32,6 +32,10 @@ export async function runCommand(args: string[], process: Process): Promise<numb
     const asked = help || first === 'help'
     ;(asked ? terminal.stdout : terminal.stderr).write(toHelp())
     return asked ? 0 : 2
+  }
+  if (first === 'help' && second === 'settings') {
+    terminal.stdout.write(toSettingsHelp())
+    return 0
   }
   if (command && (help || first === 'help')) {
     terminal.stdout.write(toCommandHelp(name!, command))
@@ -99,7 +103,10 @@ function toCall(command: Command, rest: string[], values: Values): CommandCall {
 
 function parse(args: string[]) {
   const flag = { type: 'string' } as const
-  const options = Object.values(commands).flatMap((command) => Object.entries(command.options ?? {}))
+  const all = Object.values(commands).flatMap((command) => Object.entries(command.options ?? {}))
+  // Of equal names those of the command itself count: `--text` is a flag of import, and takes words for query.
+  const own = commands[args.find((arg) => Object.hasOwn(commands, arg)) ?? '']?.options ?? {}
+  const options = [...all, ...Object.entries<CommandOption>(own)]
   return parseArgs({
     // Settings have underscores; who types dashes means the same.
     args: args.map((arg) => arg.replace(/^--[a-z-]+/, (name) => `--${name.slice(2).replaceAll('-', '_')}`)),

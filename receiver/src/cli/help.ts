@@ -9,28 +9,49 @@ export const exitCodes: { [code: number]: string } = {
   2: 'the command line is wrong',
 }
 
+const width = 80
+
+/** Words in lines of at most 80 columns; those after the first begin below `indent`. A longer word is not cut. */
+export function wrap(text: string, indent: number): string[] {
+  const lines: string[] = []
+  const [, margin = '', rest = ''] = /^( *)(.*)$/s.exec(text) ?? []
+  let line = margin
+  for (const word of rest.split(/ (?! )/)) {
+    if (line.trim() !== '' && line.length + 1 + word.length > width) {
+      lines.push(line)
+      line = ' '.repeat(indent) + word
+    } else line += line === margin && lines.length === 0 ? word : ` ${word}`
+  }
+  return [...lines, line]
+}
+
 const describeOption = ([name, { about, kind }]: [string, CommandOption]) =>
-  `  --${`${name}${kind === 'flag' ? '' : '=VALUE'}`.padEnd(22)}${about}`
+  wrap(`  --${`${name}${kind === 'flag' ? '' : '=VALUE'}`.padEnd(22)}${about}`, 26)
 
 /** The help of the program. */
 export function toHelp(): string {
   const lines = ['Usage: madsci-events COMMAND [--SETTING=VALUE …]', '', 'Commands:']
-  for (const [name, { about }] of Object.entries(commands)) lines.push(`  ${name.padEnd(13)}${about}`)
+  for (const [name, { about }] of Object.entries(commands))
+    lines.push(...wrap(`  ${name.padEnd(13)}${about}`, 15))
   lines.push(
     '',
-    'madsci-events COMMAND --help tells more of one of them.',
+    'madsci-events COMMAND --help tells more of one of them,',
+    'madsci-events help settings lists the settings.',
     '',
-    'Settings, as --name=value, as an environment variable, or in a settings file:',
+    'Examples:',
   )
+  for (const { examples } of Object.values(commands)) lines.push(...wrap(`  madsci-events ${examples[0]}`, 4))
+  return `${lines.join('\n')}\n`
+}
+
+/** Every setting with its default. */
+export function toSettingsHelp(): string {
+  const lines = wrap('Settings, as --name=value, as an environment variable, or in a settings file:', 0)
   for (const [name, one] of Object.entries(settings)) {
     const { fallback, about, unit } = one
-    lines.push(
-      `  --${name}=${fallback}`,
-      `      ${about} (${unit}; ${variablesOf(name, one).join(', ')})`.replaceAll('`', ''),
-    )
+    const text = `${about} (${unit}; ${variablesOf(name, one).join(', ')})`.replaceAll('`', '')
+    lines.push(`  --${name}=${fallback}`, ...wrap(`      ${text}`, 6))
   }
-  lines.push('', 'Examples:')
-  for (const { examples } of Object.values(commands)) lines.push(`  madsci-events ${examples[0]}`)
   return `${lines.join('\n')}\n`
 }
 
@@ -38,21 +59,24 @@ export function toHelp(): string {
 export function toCommandHelp(name: string, command: Command): string {
   const words = (command.arguments ?? []).map((one) => (one.endsWith('?') ? `[${one.slice(0, -1)}]` : one))
   const lines = [
-    `Usage: ${['madsci-events', name, ...words, '[--OPTION …] [--SETTING=VALUE …]'].join(' ')}`,
+    ...wrap(`Usage: ${['madsci-events', name, ...words, '[--OPTION …] [--SETTING=VALUE …]'].join(' ')}`, 7),
     '',
-    `${command.about[0]!.toUpperCase()}${command.about.slice(1)}.`,
+    ...wrap(`${command.about[0]!.toUpperCase()}${command.about.slice(1)}.`, 0),
   ]
   const options = Object.entries(command.options ?? {})
-  if (options.length > 0) lines.push('', 'Options:', ...options.map(describeOption))
+  if (options.length > 0) lines.push('', 'Options:', ...options.flatMap(describeOption))
   lines.push(
     '',
-    'Every setting may be given as --name=value: madsci-events --help lists them, madsci-events config shows what counts.',
+    'Every setting may be given as --name=value: madsci-events help settings lists',
+    'them, madsci-events config shows what counts.',
     '',
     'Examples:',
-    ...command.examples.map((example) => `  madsci-events ${example}`),
+    ...command.examples.flatMap((example) => wrap(`  madsci-events ${example}`, 4)),
     '',
     'Exit codes:',
-    ...Object.entries({ ...exitCodes, ...command.codes }).map(([code, about]) => `  ${code}  ${about}`),
+    ...Object.entries({ ...exitCodes, ...command.codes }).flatMap(([code, about]) =>
+      wrap(`  ${code}  ${about}`, 5),
+    ),
   )
   return `${lines.join('\n')}\n`
 }

@@ -1,4 +1,4 @@
-import { EventError, isObject, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
+import { EventError } from '@madsci-events/sdk/event'
 import { readConfig } from '../config/config.ts'
 import { splitLogin } from '../url.ts'
 import type { CommandCall } from './call.ts'
@@ -23,84 +23,29 @@ export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
   throw new EventError(
     // What a retry can help: a receiver that is busy or goes away.
     [429, 502, 503, 504].includes(answer.status) ? 'EVT_UNREACHABLE' : 'EVT_REFUSED',
-    `${url.pathname}: ${answer.status} ${(await answer.text()).slice(0, 1000)}`,
+    toSentence(url, answer.status, await answer.text()),
   )
+}
+
+/** What the receiver found wrong, without the JSON around it. */
+function toSentence(url: URL, status: number, text: string): string {
+  const where = `${url.pathname}: ${status}`
+  try {
+    const { detail } = JSON.parse(text) as { detail: unknown }
+    if (typeof detail === 'string') return `${where} ${detail.slice(0, 1000)}`
+    const problems = (detail as { loc: unknown[]; msg: string }[]).map(
+      ({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`,
+    )
+    return `${where} ${problems.join('; ').slice(0, 1000)}`
+  } catch {
+    return `${where} ${text.slice(0, 1000)}`
+  }
 }
 
 export function setParameters(url: URL, options: CommandCall['options'], names: readonly string[]): void {
   for (const name of names) {
     const value = options[name]
     if (value !== undefined) url.searchParams.set(name, String(value))
-  }
-}
-
-/** A line for people: time, level, type, id, message. */
-function toLine(event: { [key: string]: Value }): string {
-  const data = event.event_data
-  const message = isObject(data) && typeof data.message === 'string' ? data.message : toJson(data ?? null)
-  const level = String(event.log_level).padStart(2)
-  return `${event.event_timestamp}  ${level}  ${String(event.event_type).padEnd(22)} ${event._id}  ${message.slice(0, 300)}`
-}
-
-export async function query(call: CommandCall, terminal: Terminal): Promise<number> {
-  const {
-    options,
-    arguments: [selector],
-  } = call
-  const url = new URL(selector === undefined ? 'events' : 'events/query', baseUrl(call, terminal))
-  let init: RequestInit = {}
-  if (selector === undefined)
-    setParameters(url, options, ['number', 'level', 'start_time', 'end_time', 'include_archived'])
-  else init = { method: 'POST', body: selector, headers: { 'content-type': 'application/json' } }
-  const text = await (await ask(url, init)).text()
-  if (options.json) terminal.stdout.write(`${text}\n`)
-  else {
-    const events = parseJson(text) as { [id: string]: { [key: string]: Value } }
-    for (const event of Object.values(events)) terminal.stdout.line(toLine(event))
-  }
-  return 0
-}
-
-/** Follows until a signal comes; comes back to where it was when the receiver restarts. */
-export async function tail(call: CommandCall, terminal: Terminal): Promise<number> {
-  const {
-    options,
-    arguments: [selector],
-  } = call
-  const url = new URL('events/stream', baseUrl(call, terminal))
-  setParameters(url, options, ['level'])
-  if (selector !== undefined) url.searchParams.set('selector', selector)
-  const { stopping } = terminal
-  let lastEventId: string | undefined
-  let hasBegun = false
-  while (!stopping.aborted) {
-    try {
-      const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
-      const answer = await ask(url, { headers, signal: stopping })
-      hasBegun = true
-      let text = ''
-      for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
-        text += chunk
-        for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-          for (const line of text.slice(0, end).split('\n')) {
-            if (line.startsWith('id: ')) lastEventId = line.slice(4)
-            else if (line.startsWith('data: ')) show(line.slice(6))
-          }
-          text = text.slice(end + 2)
-        }
-      }
-    } catch (error) {
-      if (stopping.aborted) break
-      // A receiver that never answered, or that refuses the question, is an error; one that went away is waited for.
-      if (!hasBegun || (error instanceof EventError && error.code === 'EVT_REFUSED')) throw error
-    }
-    await new Promise((resolve) => setTimeout(resolve, 1000))
-  }
-  return 0
-
-  function show(json: string): void {
-    if (options.json) terminal.stdout.write(`${json}\n`)
-    else terminal.stdout.line(toLine(parseJson(json) as { [key: string]: Value }))
   }
 }
 

@@ -3,7 +3,8 @@ import type { CommandCall } from './call.ts'
 import { showEffective } from './config.ts'
 import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
-import { backup, query, tail } from './remote.ts'
+import { query, tail } from './query.ts'
+import { backup } from './remote.ts'
 import { salvage } from './salvage.ts'
 import { serve } from './serve.ts'
 import { spool } from './spool.ts'
@@ -34,9 +35,16 @@ const json = { json: { about: 'answers as JSON, one line; errors too', kind: 'fl
 const filters = {
   number: { about: 'at most so many; 0 = no limit (100)' },
   level: { about: 'least level, as a name or a number' },
-  start_time: { about: 'not before' },
-  end_time: { about: 'not after' },
+  start_time: { about: 'not before: 10m (ago), 2h, 3d, today, yesterday, 09:30, or a timestamp' },
+  end_time: { about: 'not after, in the same words' },
   include_archived: { about: 'archived ones too', kind: 'flag' },
+} as const
+const conditions = {
+  node: { about: 'of the node of this name or id' },
+  type: { about: 'of these event types, by commas' },
+  workflow: { about: 'of the workflow of this name or id' },
+  service: { about: 'sent by this service (service.name)' },
+  text: { about: 'with these words in the message, in any case' },
 } as const
 
 /** Every command, in the order of the help. */
@@ -71,11 +79,12 @@ export const commands: { [name: string]: Command } = {
     run: doctor,
   },
   query: {
-    about: 'events of a running receiver (server_url), newest first, or those that match a selector',
+    about: 'events of a running receiver (server_url), newest first, of those that match a selector',
     arguments: ['SELECTOR?'],
-    options: { ...filters, ...json },
+    options: { ...filters, since: { about: 'the same as --start_time' }, ...conditions, ...json },
     examples: [
       'query --level=error --number=20',
+      'query --node=robot_arm --since=2h --text=tip',
       'query --start_time=2026-11-23T18:00:00Z --json',
       `query '{"event_type": "workflow_start"}'`,
     ],
@@ -84,8 +93,12 @@ export const commands: { [name: string]: Command } = {
   tail: {
     about: 'new events of a running receiver (server_url) as they are stored',
     arguments: ['SELECTOR?'],
-    options: { level: filters.level, ...json },
-    examples: ['tail --level=warning', `tail '{"source.node_id": "01JJ4S0WNGEF5FQAZG5KDGJRBV"}'`],
+    options: { level: filters.level, ...conditions, ...json },
+    examples: [
+      'tail --level=warning',
+      'tail --node=robot_arm',
+      `tail '{"source.node_id": "01JJ4S0WNGEF5FQAZG5KDGJRBV"}'`,
+    ],
     run: tail,
   },
   export: {
@@ -95,8 +108,8 @@ export const commands: { [name: string]: Command } = {
       format: { about: 'ndjson, csv or otlp (ndjson)' },
       from: { about: 'sqlite:PATH, mongodb://… or the folder of a backup (document_db_url)' },
       level: filters.level,
-      start_time: filters.start_time,
-      end_time: filters.end_time,
+      start_time: { about: 'not before' },
+      end_time: { about: 'not after' },
       ...json,
     },
     examples: [

@@ -14,6 +14,8 @@ export interface Process {
 export interface Stream {
   write(text: string): unknown
   isTTY?: boolean
+  /** Of a terminal; it changes with its window. */
+  columns?: number
 }
 
 /** The process as a command sees it. */
@@ -25,6 +27,8 @@ export interface Terminal extends Omit<Process, 'stdout' | 'stderr'> {
 /** A stream to which no text of others brings control characters: see inert.ts. */
 export interface Output {
   readonly isTTY: boolean
+  /** The width of the terminal; undefined where none is or nobody knows. */
+  readonly columns: number | undefined
   /** Whole documents, or lines that hold our own text alone; CR LF is a line end. False when the reader is behind: see `drained`. */
   write(text: string): unknown
   /** One line for people, with whatever text in it; its end is added. */
@@ -43,6 +47,9 @@ function createOutput(stream: Stream): Output {
   let held = ''
   return {
     isTTY: stream.isTTY === true,
+    get columns() {
+      return stream.columns
+    },
     write(text) {
       const whole = held + text
       held = whole.endsWith('\r') ? '\r' : ''

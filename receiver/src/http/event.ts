@@ -38,6 +38,10 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
   const bound = (time: string | undefined) =>
     time !== undefined && parse.fromNaive && !time.endsWith('Z') ? parse.fromNaive(time) : time
 
+  const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
+  const selectorOf = (text: string | undefined) =>
+    text === undefined ? {} : { selector: parseSelector(parseLiteral(text), selectorOptions) }
+
   app.post('/event', { schema: schemas.postEvent }, (request, reply) =>
     withBytes(request, options, async (bytes, contentType) =>
       reply.header('content-type', 'application/json').send(await takeEvent(bytes, contentType)),
@@ -61,8 +65,10 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const startTime = bound(parameters.time('start_time'))
     const endTime = bound(parameters.time('end_time'))
     const archived = parameters.boolean('include_archived', false)
+    const selector = parameters.text('selector')
     parameters.check()
     const query = {
+      ...selectorOf(selector),
       minLevel: level,
       ...(startTime !== undefined && { startTime }),
       ...(endTime !== undefined && { endTime }),
@@ -87,8 +93,10 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const startTime = bound(parameters.time('start_time'))
     const endTime = bound(parameters.time('end_time'))
     const archived = parameters.boolean('include_archived', false)
+    const selector = parameters.text('selector')
     parameters.check()
     const query = {
+      ...selectorOf(selector),
       minLevel: level,
       ...(startTime !== undefined && { startTime }),
       ...(endTime !== undefined && { endTime }),
@@ -106,7 +114,6 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     return sendEvents(reply, events, { toText: toWholeJson })
   }
 
-  const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
   app.post('/events/query', { schema: schemas.queryEvents }, async (request, reply) => {
     const text = createParameters(request.query).text('selector')
     const find = (input: Value) =>

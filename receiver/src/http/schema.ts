@@ -130,6 +130,7 @@ export const schemas = {
       start_time: time.optional().describe('not before; a time without zone counts as UTC'),
       end_time: time.optional().describe('not after'),
       include_archived: z.boolean().default(false),
+      selector: z.string().optional().describe('a MongoDB selector, as JSON'),
       cursor: z
         .string()
         .optional()

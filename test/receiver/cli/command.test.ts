@@ -316,7 +316,7 @@ describe('the command line', () => {
     await post(40, 'spilled')
     await post(20, 'aspirated')
     const listed = await run(folder, ['query', server, '--level=error'])
-    expect(listed.stdout).toMatch(/40 .*spilled\n$/)
+    expect(listed.stdout).toMatch(/ERROR .*spilled {2}\w{26}\n$/)
     expect(listed.stdout).not.toContain('aspirated')
     const selected = await run(folder, ['query', '{"event_data.message": "aspirated"}', server, '--json'])
     expect(Object.values(JSON.parse(selected.stdout))).toHaveLength(1)
@@ -411,7 +411,7 @@ describe('the command line', () => {
       expect(own).toEqual(await run(folder, ['help', name]))
       for (const option of Object.keys(command.options ?? {})) expect(own.stdout).toContain(`--${option}`)
       for (const example of command.examples) {
-        expect(own.stdout).toContain(`madsci-events ${example}`)
+        expect(own.stdout.replace(/\n {4}/g, ' ')).toContain(`madsci-events ${example}`)
         const words = [...example.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, bare]) => quoted ?? bare!)
         const args = words.slice(0, words.includes('>') ? words.indexOf('>') : undefined)
         // With --help at the end the line is parsed, and nothing is done.

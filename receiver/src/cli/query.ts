@@ -1,0 +1,187 @@
+import { EventError, parseJson, toJson } from '@madsci-events/sdk/event'
+import type { CommandCall } from './call.ts'
+import { type EventFilter, namedSelector, namingSelector, toEventFilter } from './event-filter.ts'
+import { type EventDocument, momentOf, nodeOf, toDate, toDay, toEventLine } from './event-line.ts'
+import { ask, baseUrl } from './remote.ts'
+import type { Terminal } from './terminal.ts'
+
+/** Events of a running receiver: `query` and `tail`. */
+
+const pageEvents = 1000
+const namingEvents = 200
+// Names are a courtesy: a receiver that is slow to tell them is not waited for.
+const namesTimeoutMs = 3000
+const rememberedMoments = 1000
+
+export async function query(call: CommandCall, terminal: Terminal): Promise<number> {
+  const { options } = call
+  const base = baseUrl(call, terminal)
+  const filter = await readFilter(call, base)
+  const number = Number(filter.parameters.number ?? 100)
+  const isPlainJson = options.json === true && filter.isWanted === undefined
+  if (isPlainJson) {
+    const text = await (await ask(toUrl('events', base, filter))).text()
+    terminal.stdout.write(`${text}\n`)
+    return 0
+  }
+  const events: EventDocument[] = []
+  for await (const event of readEvents(base, filter)) {
+    events.push(event)
+    if (events.length === number) break
+  }
+  if (options.json) {
+    terminal.stdout.write(
+      `${toJson(Object.fromEntries(events.map((event) => [String(event._id), event])))}\n`,
+    )
+    return 0
+  }
+  if (events.length === 0) terminal.stderr.line('no event matches')
+  const names = createNames(base)
+  await names.learn(events)
+  const today = toDay(new Date())
+  const show = createShow(terminal, {
+    names: names.known,
+    hasDay: events.some((event) => toDay(toDate(String(event.event_timestamp))) !== today),
+  })
+  for (const event of events) show(event)
+  return 0
+}
+
+/** Follows until a signal comes; comes back to where it was when the receiver restarts. */
+export async function tail(call: CommandCall, terminal: Terminal): Promise<number> {
+  const { options } = call
+  const base = baseUrl(call, terminal)
+  const filter = await readFilter(call, base)
+  const url = toUrl('events/stream', base, filter)
+  const names = createNames(base)
+  const show = createShow(terminal, { names: names.known, hasDay: false })
+  const { stopping } = terminal
+  let lastEventId: string | undefined
+  let hasBegun = false
+  while (!stopping.aborted) {
+    try {
+      const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
+      const answer = await ask(url, { headers, signal: stopping })
+      hasBegun = true
+      let text = ''
+      for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
+        text += chunk
+        for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+          for (const line of text.slice(0, end).split('\n')) {
+            if (line.startsWith('id: ')) lastEventId = line.slice(4)
+            else if (line.startsWith('data: ')) await take(line.slice(6))
+          }
+          text = text.slice(end + 2)
+        }
+      }
+    } catch (error) {
+      if (stopping.aborted) break
+      // A receiver that never answered, or that refuses the question, is an error; one that went away is waited for.
+      if (!hasBegun || (error instanceof EventError && error.code === 'EVT_REFUSED')) throw error
+    }
+    await new Promise((resolve) => setTimeout(resolve, 1000))
+  }
+  return 0
+
+  async function take(json: string): Promise<void> {
+    const event = parseJson(json) as EventDocument
+    if (filter.isWanted && !filter.isWanted(event)) return
+    if (options.json) return void terminal.stdout.write(`${json}\n`)
+    await names.learn([event])
+    show(event)
+  }
+}
+
+async function readFilter({ arguments: [selector], options }: CommandCall, base: URL): Promise<EventFilter> {
+  const now = new Date()
+  // Read for its errors before anything is asked.
+  toEventFilter(selector, options, { nodeIds: [], now })
+  const nodeIds = typeof options.node === 'string' ? await findNodeIds(options.node, base) : []
+  return toEventFilter(selector, options, { nodeIds, now })
+}
+
+function toUrl(path: string, base: URL, { parameters, selector }: EventFilter): URL {
+  const url = new URL(path, base)
+  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
+  if (selector !== undefined) url.searchParams.set('selector', toJson(selector))
+  return url
+}
+
+/** Events, newest first, page by page. */
+async function* readEvents(base: URL, filter: EventFilter): AsyncGenerator<EventDocument> {
+  const url = toUrl('events', base, filter)
+  const number = Number(filter.parameters.number ?? 100)
+  const isWhole = number === 0 || filter.isWanted !== undefined
+  url.searchParams.set('number', String(isWhole ? pageEvents : Math.min(number, pageEvents)))
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    url.searchParams.set('cursor', cursor)
+    const answer = await ask(url)
+    for (const event of Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument }))
+      if (filter.isWanted?.(event) !== false) yield event
+    cursor = answer.headers.get('x-next-cursor')
+  }
+}
+
+async function findNodeIds(node: string, base: URL): Promise<string[]> {
+  const ids = new Set<string>()
+  for (const event of await findNaming(base, namingSelector(node))) {
+    const { id, name } = nodeOf(event)
+    if (id !== undefined && name === node) ids.add(id)
+  }
+  return [...ids]
+}
+
+async function findNaming(base: URL, selector: EventFilter['selector']): Promise<EventDocument[]> {
+  const parameters = { number: String(namingEvents), include_archived: 'true' }
+  const url = toUrl('events', base, { parameters, selector, isWanted: undefined })
+  const answer = await ask(url)
+  return Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument })
+}
+
+/** What nodes are called: events say it, and the receiver is asked once for each that none of those at hand names. */
+function createNames(base: URL) {
+  const known = new Map<string, string>()
+  const asked = new Set<string>()
+  const take = (events: readonly EventDocument[]) => {
+    for (const event of events) {
+      const { id, name } = nodeOf(event)
+      if (id !== undefined && name !== undefined) known.set(id, name)
+    }
+  }
+  return {
+    known,
+    async learn(events: readonly EventDocument[]): Promise<void> {
+      take(events)
+      const ids = events.flatMap((event) => nodeOf(event).id ?? [])
+      const unknown = [...new Set(ids)].filter((id) => !known.has(id) && !asked.has(id))
+      if (unknown.length === 0) return
+      for (const id of unknown) asked.add(id)
+      const late = new Promise<EventDocument[]>((resolve) => {
+        setTimeout(() => resolve([]), namesTimeoutMs).unref()
+      })
+      take(await Promise.race([findNaming(base, namedSelector(unknown)).catch(() => []), late]))
+    },
+  }
+}
+
+function createShow(
+  { stdout, environment }: Terminal,
+  { names, hasDay }: { names: ReadonlyMap<string, string>; hasDay: boolean },
+): (event: EventDocument) => void {
+  const hasColour = stdout.isTTY && !environment.NO_COLOR && environment.TERM !== 'dumb'
+  const moments = new Map<string, string>()
+  return (event) => {
+    const moment = momentOf(event)
+    const type = String(event.event_type)
+    if (moment !== undefined) {
+      const other = moments.get(moment)
+      const isTold = other !== undefined && other !== type
+      if (isTold && [other, type].includes('action_status_change')) return
+      moments.set(moment, type)
+      if (moments.size > rememberedMoments) moments.delete(moments.keys().next().value!)
+    }
+    const columns = stdout.isTTY ? (stdout.columns ?? 80) : undefined
+    // Text of others in it is inert already: see event-line.ts.
+    stdout.control(`${toEventLine(event, { names, columns, hasColour, hasDay })}\n`)
+  }
+}
