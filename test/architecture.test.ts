@@ -115,6 +115,7 @@ const rooms: { [room: string]: string[] } = {
 /** Each third-party name has one room. */
 const libraryRooms: { [name: string]: RegExp } = {
   fastify: /^receiver\/src\/http\//,
+  '@fastify/static': /^receiver\/src\/http\/pages\.ts$/,
   '@fastify/swagger': /^receiver\/src\/http\//,
   '@fastify/swagger-ui': /^receiver\/src\/http\//,
   'fastify-type-provider-zod': /^receiver\/src\/http\//,

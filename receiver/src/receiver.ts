@@ -101,6 +101,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
         ...telling,
         alertLevel: config.alertLevel,
         publicUrl: config.publicUrl ?? splitLogin(config.serverUrl).url.href,
+        eventPath: config.pages === 'off' ? 'event' : 'e',
         managerId: parse.managerId,
         report: async (event) => void (await ingest.acceptQuietly([event])),
         log,
@@ -198,7 +199,8 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       }),
       rateLimit: toRateLimit(config),
       otel: toOtel(config, telemetry !== undefined),
-      explorerUrl: config.explorerUrl,
+      explorerUrl: config.explorerUrl ?? (config.pages === 'off' ? undefined : '/e/{event_id}'),
+      pages: config.pages,
       definition: {
         name: toName(config),
         description: config.managerDescription ?? null,

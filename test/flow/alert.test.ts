@@ -169,8 +169,8 @@ describe('mails', () => {
     const stored = (await (await fetch(`${receiver.url}event/${bad.event_id}`)).json()) as { _id: string }
     const { _id, ...fields } = stored
     expect(text.trimEnd()).toBe(JSON.stringify({ event_id: _id, ...fields }, null, 2))
-    expect(html).toContain(`https://events.lab.example/event/${bad.event_id}`)
-    expect(html).toContain(`https://events.lab.example/event/${before.event_id}`)
+    expect(html).toContain(`https://events.lab.example/e/${bad.event_id}`)
+    expect(html).toContain(`https://events.lab.example/e/${before.event_id}`)
     expect(html).toContain('step &lt;1&gt;')
   }, 40_000)
 

@@ -20,6 +20,8 @@ export interface AlertsOptions {
   alertLevel: number
   channels: ReadonlyMap<string, Channel>
   publicUrl: string
+  /** Where below that an event is shown. */
+  eventPath: 'e' | 'event'
   managerId: string
   /** Stores an event that raises no alert. */
   report(event: Event): Promise<void>
@@ -84,10 +86,10 @@ export const toWatch = ({ rules }: RuleSet) => ({
 
 /** Starts to run the rules and to send. */
 export function startAlerts(options: AlertsOptions): Alerts {
-  const { store, alerts, ruleSet, channels, log, metric, publicUrl } = options
+  const { store, alerts, ruleSet, channels, log, metric, publicUrl, eventPath } = options
   const holder = createEventId()
   const throttle = createThrottle()
-  const compose = (id: string, notice: Notice) => composeMessage(id, notice, { store, publicUrl })
+  const compose = (id: string, notice: Notice) => composeMessage(id, notice, { store, publicUrl, eventPath })
   const runner = createRunner({ store: alerts, ruleSet, channels, holder, log, metric })
   const sender = createSender({
     store: alerts,

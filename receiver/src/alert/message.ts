@@ -9,6 +9,8 @@ export interface ComposeOptions {
   store: EventStore
   /** Where people reach this receiver, with a slash at the end. */
   publicUrl: string
+  /** Where below that an event is shown. */
+  eventPath: 'e' | 'event'
 }
 
 type Document = { [key: string]: Value }
@@ -24,8 +26,9 @@ const findTimeoutMs = 2000
 export async function composeMessage(
   id: string,
   notice: Notice,
-  { store, publicUrl }: ComposeOptions,
+  { store, publicUrl, eventPath }: ComposeOptions,
 ): Promise<Message> {
+  const link = (eventId: string) => `${publicUrl}${eventPath}/${encodeURIComponent(eventId)}`
   const events: ToldEvent[] = []
   let characters = 0
   for (const eventId of notice.ids.slice(0, maxEvents)) {
@@ -38,12 +41,11 @@ export async function composeMessage(
     events.push({
       id: eventId,
       document: isWhole ? document : cut(document),
-      link: toLink(publicUrl, eventId),
+      link: link(eventId),
     })
   }
   const neighbours = events[0] ? await findNeighbours(store, events[0].document as Document) : []
   const subject = toSubject(notice, events)
-  const link = (eventId: string) => toLink(publicUrl, eventId)
   return {
     id,
     notice,
@@ -53,8 +55,6 @@ export async function composeMessage(
     events,
   }
 }
-
-const toLink = (publicUrl: string, id: string) => `${publicUrl}event/${encodeURIComponent(id)}`
 
 function toDocument({ json }: StoredEvent): Document | undefined {
   const parsed = parseJson(json)

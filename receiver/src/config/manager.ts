@@ -119,11 +119,16 @@ export const managerSettings = {
     fallback: '',
     unit: 'URL with `{event_id}`',
     about:
-      'page that shows one event among its neighbours, as docker/ has one in Grafana: where `GET /event/{event_id}/logs` leads',
+      'page that shows one event among its neighbours, as docker/ has one in Grafana: where `GET /event/{event_id}/logs` leads; not set: `/e/{event_id}` of this receiver',
     parse: (given) => (given === '' ? undefined : parseExplorerUrl(given)),
     show: (url) => url && showUrl(url),
     schema: orNull('string'),
   }),
+  pages: word(
+    'read',
+    ['off', 'read'],
+    'pages for people in a browser: the laboratory at `/`, an event at `/e/{event_id}`; `off`: none, and links lead to JSON',
+  ),
   drain_delay_ms: count(0, 0, {
     unit: 'ms',
     about:

@@ -126,7 +126,7 @@ const hostOf = (host: string, url: string) => {
 }
 
 // Where messages, Grafana and people link to.
-const linkedRoutes = new Set(['/docs', '/docs/', '/redoc', '/event/:event_id/logs'])
+const linkedRoutes = new Set(['/docs', '/docs/', '/redoc', '/event/:event_id/logs', '/', '/e/:event_id'])
 
 /** Somebody who follows a link: the browser shows the answer, and no page of another site can look at it. */
 function isFollowedLink(request: FastifyRequest): boolean {

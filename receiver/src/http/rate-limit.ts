@@ -123,13 +123,18 @@ function countSince(times: readonly number[], first: number, since: number): num
   return times.length - index
 }
 
-/** The doors where events come in, which the overload gate governs, and the probes of an orchestrator. */
+/**
+ * The doors where events come in, which the overload gate governs, the probes of an orchestrator, and what a page of ours
+ * consists of and asks for again and again: from memory, or shared by all.
+ */
 const unlimited = new Set([
   'POST /event',
   'POST /v1/logs',
   'GET /health/live',
   'GET /health/ready',
   'GET /metrics',
+  'GET /assets/*',
+  'GET /data/lab',
 ])
 
 export function registerRateLimit(app: FastifyInstance, options: RateLimitOptions | undefined): void {

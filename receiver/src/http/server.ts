@@ -22,9 +22,11 @@ import { registerEvents } from './event.ts'
 import { registerExplorer } from './explorer.ts'
 import { createHostCheck, type GuardOptions, registerGuard, registerSecurityHeaders } from './guard.ts'
 import { type HealthDoorOptions, registerHealth } from './health.ts'
+import { registerLab } from './lab.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
 import { registerOpenApi } from './openapi.ts'
+import { type PagesOptions, registerPages } from './pages.ts'
 import { createEventTaker } from './post-event.ts'
 import { openQuickDoor, type QuickAnswer, type QuickDoor } from './quick-door.ts'
 import { type RateLimitOptions, registerRateLimit } from './rate-limit.ts'
@@ -67,6 +69,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   rateLimit: RateLimitOptions | undefined
   otel: HealthDoorOptions['otel']
   explorerUrl: string | undefined
+  pages: PagesOptions['pages']
 }
 
 /** A listener of the receiver. */
@@ -102,7 +105,9 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerBackup(app, options)
   registerUtilization(app, options)
   registerAlerts(app, options)
-  registerSettings(app, options)
+  const sendPage = await registerPages(app, options)
+  if (sendPage) registerLab(app, options)
+  registerSettings(app, options, sendPage)
   registerHealth(app, options)
   registerMetrics(app, options)
   // Headers of CORS are a hook's.

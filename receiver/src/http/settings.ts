@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
+import { type SendPage, wantsPage } from './pages.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
 
@@ -15,8 +16,12 @@ export interface SettingsDoorOptions {
   definition: { name: string; description: string | null; manager_id: string; manager_type: string }
 }
 
-/** GET /settings as MADSci 0.7 and 0.8 have it; GET / and GET /definition as 0.5 had them. */
-export function registerSettings(app: FastifyInstance, { settings, definition }: SettingsDoorOptions): void {
+/** GET /settings as MADSci 0.7 and 0.8 have it; GET / and GET /definition as 0.5 had them. A browser gets a page at `/`. */
+export function registerSettings(
+  app: FastifyInstance,
+  { settings, definition }: SettingsDoorOptions,
+  sendPage: SendPage | undefined,
+): void {
   app.get('/settings', { schema: schemas.getSettings }, async (request, reply) => {
     const parameters = createParameters(request.query)
     const defaults = parameters.boolean('include_defaults', true)
@@ -32,9 +37,12 @@ export function registerSettings(app: FastifyInstance, { settings, definition }:
     ['/', 'get_root'],
     ['/definition', 'get_definition'],
   ] as const) {
-    app.get(url, { schema: { ...schemas.getDefinition, operationId } }, async (_request, reply) =>
-      send(reply, definition),
-    )
+    app.get(url, { schema: { ...schemas.getDefinition, operationId } }, async (request, reply) => {
+      if (url !== '/' || !sendPage) return send(reply, definition)
+      const vary = reply.getHeader('vary')
+      reply.header('vary', vary === undefined ? 'Accept' : `${vary}, Accept`)
+      return wantsPage(request.headers.accept) ? sendPage(reply) : send(reply, definition)
+    })
   }
 }
 

@@ -70,6 +70,7 @@ describe('an action on an alert', () => {
       alertLevel: 40,
       channels: new Map(),
       publicUrl: '',
+      eventPath: 'event',
       managerId: 'm',
       report: async () => {},
       log: silentLog,

@@ -317,10 +317,17 @@ describe('GET /events', () => {
 })
 
 describe('GET /event/{event_id}/logs', () => {
-  it('leads to the page that shows the event, or says what to set', async () => {
-    const absent = await get('event/a%20b/logs')
-    expect(absent.status).toBe(404)
-    expect(await absent.json()).toEqual({ detail: 'No page shows events: set explorer_url' })
+  it('leads to the page that shows the event: ours, another one, or says what to set', async () => {
+    const own = await fetch(`${receiver.url}event/a%20b/logs`, { redirect: 'manual' })
+    expect([own.status, own.headers.get('location')]).toEqual([302, '/e/a%20b'])
+    const without = await startTestReceiver({ flags: { pages: 'off' } })
+    try {
+      const absent = await fetch(`${without.url}event/a%20b/logs`)
+      expect(absent.status).toBe(404)
+      expect(await absent.json()).toEqual({ detail: 'No page shows events: set explorer_url' })
+    } finally {
+      await without.close()
+    }
     const other = await startTestReceiver({
       flags: { explorer_url: 'http://grafana.example/d/x?var-event_id={event_id}&from=now-1y' },
     })

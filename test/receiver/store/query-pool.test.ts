@@ -130,7 +130,7 @@ describe('queries of a SQLite store', () => {
         ids: ['w3'],
         total: 1,
       },
-      { store, publicUrl: 'http://lab.example/' },
+      { store, publicUrl: 'http://lab.example/', eventPath: 'event' },
     )
     expect(html).toContain('w1')
     expect(performance.now() - startedMs).toBeLessThan(5000)

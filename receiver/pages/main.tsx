@@ -1,0 +1,21 @@
+import { render } from 'preact'
+import { EventPage } from './event.tsx'
+import { LabPage } from './lab.tsx'
+import { Shell } from './shell.tsx'
+import { path } from './state.ts'
+
+/** The page of the address. Unknown addresses are the server's, which answers 404. */
+function App() {
+  const event = /^\/e\/([^/]+)$/.exec(path.value)
+  return <Shell>{event ? <EventPage key={event[1]} id={toId(event[1]!)} /> : <LabPage />}</Shell>
+}
+
+function toId(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch {
+    return part
+  }
+}
+
+render(<App />, document.body)

@@ -1,0 +1,60 @@
+import type { ComponentChildren } from 'preact'
+import { contact, follow, nowMs, path, switchZone, zone } from './state.ts'
+import { showSpan } from './time.ts'
+
+// Longer than a few questions take, so that one slow answer is no alarm.
+export const staleMs = 10_000
+
+/** What every page has around it: the rail, the clock and whether the receiver answers. */
+export function Shell({ children }: { children: ComponentChildren }) {
+  return (
+    <>
+      <header>
+        <nav aria-label="Pages">
+          <a href="/" onClick={follow} {...(path.value === '/' && { 'aria-current': 'page' as const })}>
+            Lab
+          </a>
+          <a href="/docs">API</a>
+        </nav>
+        <button type="button" onClick={switchZone} title="Switch the clock of every time on the pages">
+          {zone.value === 'UTC' ? 'UTC' : 'local time'}
+        </button>
+        <Contact />
+      </header>
+      <main tabIndex={-1}>{children}</main>
+    </>
+  )
+}
+
+function Contact() {
+  const { atMs, error } = contact.value
+  const isFine = error === undefined && atMs !== undefined
+  const text =
+    atMs === undefined
+      ? (error ?? 'asking')
+      : error === undefined
+        ? 'connected'
+        : `not connected for ${showSpan(nowMs.value - atMs)}`
+  return (
+    <span class={`contact ${isFine ? 'fine' : 'lost'}`} role="status">
+      {text}
+    </span>
+  )
+}
+
+const letters = ['', 'D', 'I', 'W', 'E', 'C']
+const words = ['not set', 'debug', 'info', 'warning', 'error', 'critical']
+
+/** A level by letter and colour. */
+export function Level({ level }: { level: number }) {
+  const index = Math.floor(level / 10)
+  const word = words[index] ?? String(level)
+  return (
+    <span class={`level level-${word.replace(' ', '-')}`} title={word}>
+      {letters[index] || '·'}
+    </span>
+  )
+}
+
+/** An id where a name is missing, in its last characters. */
+export const shortId = (id: string) => (id.length > 8 ? `…${id.slice(-6)}` : id)

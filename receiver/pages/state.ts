@@ -1,0 +1,88 @@
+import { signal } from '@preact/signals'
+
+export const path = signal(location.pathname)
+addEventListener('popstate', () => {
+  path.value = location.pathname
+})
+
+/** Follows a link within the pages without loading them again. */
+export function follow(event: MouseEvent): void {
+  const { currentTarget: anchor } = event
+  if (!(anchor instanceof HTMLAnchorElement) || anchor.origin !== location.origin) return
+  if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
+  event.preventDefault()
+  history.pushState(null, '', anchor.href)
+  path.value = location.pathname
+  scrollTo(0, 0)
+  document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true })
+}
+
+export type Zone = 'browser' | 'UTC'
+/** The clock of every time on the pages; remembered in this browser, where it lets us. */
+export const zone = signal<Zone>(remembered())
+
+function remembered(): Zone {
+  try {
+    return localStorage.getItem('zone') === 'UTC' ? 'UTC' : 'browser'
+  } catch {
+    return 'browser'
+  }
+}
+
+export function switchZone(): void {
+  zone.value = zone.value === 'UTC' ? 'browser' : 'UTC'
+  try {
+    localStorage.setItem('zone', zone.value)
+  } catch {
+    // Only this page remembers it then.
+  }
+}
+
+/** When the receiver answered last, and what came of asking it: milliseconds of this browser's clock. */
+export const contact = signal<{ atMs: number | undefined; error: string | undefined }>({
+  atMs: undefined,
+  error: undefined,
+})
+
+/** This browser's clock, once a second. */
+export const nowMs = signal(Date.now())
+setInterval(() => {
+  nowMs.value = Date.now()
+}, 1000)
+
+const patienceMs = 15_000
+
+/** JSON of the receiver itself. Throws what it answers instead, in its own words. */
+export async function ask(url: string): Promise<string> {
+  try {
+    const answer = await fetch(url, {
+      headers: { accept: 'application/json' },
+      signal: AbortSignal.timeout(patienceMs),
+    })
+    const text = await answer.text()
+    contact.value = { atMs: Date.now(), error: undefined }
+    if (!answer.ok) throw new AnswerError(answer.status, detailOf(text))
+    return text
+  } catch (error) {
+    if (!(error instanceof AnswerError))
+      contact.value = { ...contact.value, error: 'The receiver does not answer' }
+    throw error
+  }
+}
+
+export class AnswerError extends Error {
+  readonly status: number
+  constructor(status: number, message: string) {
+    super(message)
+    this.status = status
+  }
+}
+
+function detailOf(text: string): string {
+  try {
+    const { detail } = JSON.parse(text) as { detail?: unknown }
+    return typeof detail === 'string' ? detail : JSON.stringify(detail)
+  } catch {
+    return 'The receiver answered something else than JSON'
+  }
+}

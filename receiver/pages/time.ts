@@ -1,0 +1,46 @@
+import { type Zone, zone } from './state.ts'
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
+function format(where: Zone, hasDate: boolean): Intl.DateTimeFormat {
+  const key = `${where} ${hasDate}`
+  let found = formats.get(key)
+  if (!found) {
+    found = new Intl.DateTimeFormat('en-GB', {
+      ...(where === 'UTC' && { timeZone: 'UTC' }),
+      ...(hasDate && { year: 'numeric', month: 'short', day: '2-digit' }),
+      hour: '2-digit',
+      minute: '2-digit',
+      second: '2-digit',
+      hourCycle: 'h23',
+    })
+    formats.set(key, found)
+  }
+  return found
+}
+
+/** A stored time to milliseconds; without a zone of its own it counts as UTC, as everywhere here. */
+export function toMs(text: string): number {
+  return Date.parse(hasZone(text) ? text : `${text}Z`)
+}
+
+export const hasZone = (text: string) => /(?:Z|[+-]\d\d:?\d\d)$/i.test(text)
+
+/** A stored time for people, with the digits below a second that it has; as it stands when it is no time. */
+export function showTime(text: string, hasDate = true): string {
+  const ms = toMs(text)
+  if (Number.isNaN(ms)) return text
+  const fraction = /\.\d{1,9}/.exec(text)?.[0] ?? ''
+  return `${format(zone.value, hasDate).format(ms)}${fraction}${hasZone(text) ? '' : ' (no zone)'}`
+}
+
+/** '4 s', '12 min', '3 h 05 min', '2 d 4 h'. */
+export function showSpan(ms: number): string {
+  const seconds = Math.max(0, Math.floor(ms / 1000))
+  if (seconds < 60) return `${seconds} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} min`
+  const hours = Math.floor(minutes / 60)
+  if (hours < 24) return `${hours} h ${String(minutes % 60).padStart(2, '0')} min`
+  return `${Math.floor(hours / 24)} d ${hours % 24} h`
+}

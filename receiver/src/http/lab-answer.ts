@@ -1,0 +1,59 @@
+/** What GET /data/lab tells a page: one moment of the laboratory, by the receiver's clock. Times are ISO 8601, UTC. */
+export interface LabAnswer {
+  now: string
+  /** Name of the manager. */
+  name: string
+  is_store_up: boolean
+  total_events: number | null
+  last_event: LabEvent | null
+  /** Why nothing is known of nodes and runs now; null when it is. */
+  report_error: string | null
+  nodes: LabNode[]
+  workflows: LabWorkflow[]
+  /** Open alerts, newest first; null where none are raised. */
+  alerts: LabAlert[] | null
+}
+
+export interface LabEvent {
+  id: string
+  type: string
+  level: number
+  message: string
+  timestamp: string
+}
+
+export type LabState = 'busy' | 'idle' | 'error' | 'down' | 'unknown'
+
+export interface LabNode {
+  id: string
+  name: string | null
+  state: LabState
+  cause: string
+  since: string
+  /** The state began before the hour that is shown. */
+  is_longer: boolean
+  /** The last hour: state and where it begins and ends, from 0 to 1. */
+  strip: [state: LabState, from: number, to: number][]
+}
+
+export interface LabWorkflow {
+  id: string
+  name: string | null
+  state: LabState
+  cause: string
+  since: string
+  is_longer: boolean
+  /** The step under way. */
+  step: string | null
+}
+
+export interface LabAlert {
+  id: string
+  rule: string
+  level: number
+  why: string
+  state: string
+  opened_at: string
+  /** An event to look at. */
+  event_id: string | null
+}

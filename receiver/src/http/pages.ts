@@ -1,0 +1,81 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import fastifyStatic from '@fastify/static'
+import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { Log } from '../log.ts'
+
+export interface PagesOptions {
+  /** Whether pages are served; `off` leaves only what programs ask for. */
+  pages: 'off' | 'read'
+  log: Log
+}
+
+/** Answers a page where there is one; undefined when pages are off or not built. */
+export type SendPage = (reply: FastifyReply) => FastifyReply
+
+// Built by vite; beside the sources and beside what was compiled from them it is the same place.
+const folder = fileURLToPath(new URL('../../dist/pages/', import.meta.url))
+
+const policy = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "connect-src 'self'",
+  "img-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+  "require-trusted-types-for 'script'",
+].join('; ')
+
+/**
+ * The laboratory in a browser: /e/{event_id} and the files of all pages. `/` belongs to programs too, and asks what it
+ * gets here (settings.ts). Where the pages are not built, /e/{event_id} leads to the event itself.
+ */
+export async function registerPages(
+  app: FastifyInstance,
+  { pages, log }: PagesOptions,
+): Promise<SendPage | undefined> {
+  if (pages === 'off') return undefined
+  const isBuilt = existsSync(`${folder}index.html`)
+  const html = isBuilt ? readFileSync(`${folder}index.html`) : undefined
+  const send: SendPage = (reply) =>
+    reply
+      .header('content-type', 'text/html; charset=utf-8')
+      .header('content-security-policy', policy)
+      .header('cross-origin-opener-policy', 'same-origin')
+      .header('cache-control', 'no-cache')
+      .send(html)
+  app.get('/e/:event_id', { schema: { hide: true } }, async (request, reply) => {
+    if (isBuilt) return send(reply)
+    const { event_id } = request.params as { event_id: string }
+    return reply.redirect(`/event/${encodeURIComponent(event_id)}`, 302)
+  })
+  if (!isBuilt) {
+    log.warn({ folder }, 'the pages are not built and not served: npm run build -w receiver builds them')
+    return undefined
+  }
+  await app.register(fastifyStatic, {
+    root: `${folder}assets`,
+    prefix: '/assets/',
+    schemaHide: true,
+    index: false,
+    decorateReply: false,
+    preCompressed: true,
+    immutable: true,
+    maxAge: '365d',
+  })
+  return send
+}
+
+/** True for who prefers a page: a browser. Programs name JSON, or take whatever comes. */
+export function wantsPage(accept: string | undefined): boolean {
+  const weights = new Map<string, number>()
+  for (const part of (accept ?? '').slice(0, 1000).toLowerCase().split(',')) {
+    const [type = '', ...parameters] = part.split(';').map((one) => one.trim())
+    const weight = parameters.find((one) => one.startsWith('q='))?.slice(2)
+    weights.set(type, weight === undefined ? 1 : Number(weight) || 0)
+  }
+  const html = weights.get('text/html') ?? 0
+  return html > 0 && html >= (weights.get('application/json') ?? 0)
+}

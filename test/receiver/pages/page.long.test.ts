@@ -1,0 +1,182 @@
+import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { createEventId } from '@madsci-events/sdk/event'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { buildPages } from '../../support/pages.ts'
+import { findPeer } from '../../support/peer.ts'
+import { startTestReceiver } from '../../support/receiver.ts'
+import { prepareStore } from '../../support/store-flag.ts'
+
+const chromiumPath = findPeer('CHROMIUM_BINARY')
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+const hostile =
+  '<img src=x onerror="window.broken=1"><a href="javascript:window.broken=1">https://evil.example</a>'
+const longName = 'the-node-with-a-name-of-sixty-letters-that-somebody-gave-to-it'
+
+interface Watched {
+  page: Page
+  troubles: string[]
+}
+
+describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %s', (store) => {
+  let browser: Browser
+  let receiver: Awaited<ReturnType<typeof startTestReceiver>>
+  let stop = async () => {}
+  let skip: string | undefined
+  let eventId = ''
+  beforeEach((context) => {
+    if (skip !== undefined) context.skip(skip)
+  })
+  beforeAll(async () => {
+    if ('skip' in chromiumPath) {
+      skip = chromiumPath.skip
+      return
+    }
+    const prepared = await prepareStore(store)
+    if ('skip' in prepared) {
+      skip = prepared.skip
+      return
+    }
+    stop = prepared.stop
+    buildPages()
+    browser = await chromium.launch({ executablePath: chromiumPath.path, args: ['--no-sandbox'] })
+    // Above this machine's own, so that limits would count.
+    receiver = await startTestReceiver({ flags: { rate_limit_exempt_ips: '[]', ...prepared.flags } })
+    const [workflow_id, step_id] = [createEventId(), createEventId()]
+    await send('node_start', { node_name: longName }, { node_id: createEventId() })
+    await send('node_start', {}, { node_id: createEventId() })
+    await send('workflow_start', { name: hostile }, { workflow_id })
+    await send('workflow_step_start', { name: 'transfer' }, { workflow_id, step_id })
+    const node_id = createEventId()
+    await send('node_start', { node_name: hostile }, { node_id })
+    eventId = await send('node_error', { message: hostile, node_name: hostile, count: 1 }, { node_id }, 40)
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await receiver?.close()
+    await stop()
+  })
+
+  async function send(
+    event_type: string,
+    event_data: object,
+    source: object,
+    log_level = 20,
+  ): Promise<string> {
+    const answer = await fetch(`${receiver.url}event`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ event_type, event_data, source, log_level }).replace(
+        '"count":1',
+        '"count":9007199254740993',
+      ),
+    })
+    return ((await answer.json()) as { _id: string })._id
+  }
+
+  async function open(path: string, { dark = false, width = 1000 } = {}): Promise<Watched> {
+    const page = await browser.newPage({
+      colorScheme: dark ? 'dark' : 'light',
+      viewport: { width, height: 800 },
+      bypassCSP: false,
+    })
+    const troubles: string[] = []
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type())) troubles.push(message.text())
+    })
+    page.on('pageerror', (error) => troubles.push(error.message))
+    page.on('request', (request) => {
+      if (!request.url().startsWith(receiver.url)) troubles.push(`asked ${request.url()}`)
+    })
+    await page.goto(receiver.url + path)
+    return { page, troubles }
+  }
+
+  const paths = { lab: '', event: () => `e/${eventId}` }
+  const pathOf = (name: keyof typeof paths) => (name === 'lab' ? '' : paths.event())
+  const ready = (page: Page, name: keyof typeof paths) =>
+    page.waitForSelector(name === 'lab' ? '.tile' : 'pre', { timeout: 20_000 })
+
+  for (const name of ['lab', 'event'] as const)
+    for (const dark of [false, true])
+      it(`${name}, ${dark ? 'dark' : 'light'}: axe has no finding, nothing is asked elsewhere, nothing foreign runs`, async () => {
+        const { page, troubles } = await open(pathOf(name), { dark })
+        await ready(page, name)
+        const foreign = await page.evaluate(
+          "[window.broken, document.querySelectorAll('main img, main a[href^=javascript], main a[href*=evil]').length]",
+        )
+        expect(foreign).toEqual([undefined, 0])
+        expect(await page.textContent('main')).toContain('onerror=')
+        expect(troubles).toEqual([])
+        // The policy of the page keeps injected scripts out; the debugger's evaluation is not under it.
+        await page.evaluate(axe)
+        const found = (await page.evaluate(
+          'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + " " + nodes.map((one) => one.html).join()))',
+        )) as string[]
+        expect(found).toEqual([])
+        await page.close()
+      })
+
+  it.each([380, 700, 1920])('nothing sticks out at %i pixels', async (width) => {
+    for (const name of ['lab', 'event'] as const) {
+      const { page } = await open(pathOf(name), { width })
+      await ready(page, name)
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
+      await page.close()
+    }
+  })
+
+  it('says in one sentence what is wrong, by name, and follows what happens', async () => {
+    const { page } = await open('')
+    await ready(page, 'lab')
+    expect(await page.textContent('h1')).toContain('in error')
+    const node_id = createEventId()
+    await send('node_start', { node_name: 'sealer' }, { node_id })
+    await page.waitForSelector('.tile:has-text("sealer")', { timeout: 10_000 })
+    expect(await page.textContent('.rows')).toContain('transfer')
+    await page.close()
+  })
+
+  it('leads by keyboard to the last event and back, and shows its digits exactly', async () => {
+    const id = await send('log_error', { message: 'lid jammed', count: 1 }, {}, 40)
+    const { page } = await open('')
+    await page.waitForSelector('.last a:has-text("lid jammed")', { timeout: 10_000 })
+    await page.focus('.last a')
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('pre')
+    expect(new URL(page.url()).pathname).toBe(`/e/${id}`)
+    expect(await page.textContent('pre')).toContain('9007199254740993')
+    expect(await page.textContent('h1')).toContain('lid jammed')
+    await page.goBack()
+    await page.waitForSelector('.tile')
+    await page.close()
+  })
+
+  it('copies where browsers have no clipboard API, switches the clock, and says when an event is not there', async () => {
+    const { page, troubles } = await open(`e/${eventId}`)
+    await page.addInitScript("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    await page.reload()
+    await page.waitForSelector('pre')
+    await page.click('button:has-text("Copy id")')
+    await page.waitForSelector('button:has-text("copied")')
+    await page.click('header button')
+    expect(await page.textContent('header button')).toBe('UTC')
+    expect(troubles).toEqual([])
+    await page.goto(`${receiver.url}e/nothing`)
+    await page.waitForSelector('h1:has-text("not found")')
+    await page.close()
+  })
+
+  it('says since when the receiver does not answer, and keeps what it saw', async () => {
+    const { page } = await open('')
+    await ready(page, 'lab')
+    await page.context().setOffline(true)
+    await page.waitForSelector('.contact.lost:has-text("not connected for")', { timeout: 20_000 })
+    expect(await page.locator('.tile').count()).toBeGreaterThan(2)
+    await page.waitForSelector('.stale')
+    await page.context().setOffline(false)
+    await page.waitForSelector('.contact.fine', { timeout: 20_000 })
+    await page.close()
+  })
+})

@@ -1,0 +1,61 @@
+// Pictures of every page for those who change one: node --conditions=madsci-events-source test/receiver/pages/screenshot.ts
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { chromium } from 'playwright-core'
+import { startLab } from '../../../receiver/src/demo/lab.ts'
+import { buildPages } from '../../support/pages.ts'
+import { startTestReceiver } from '../../support/receiver.ts'
+
+const folder = join(import.meta.dirname, '../../screenshots')
+mkdirSync(folder, { recursive: true })
+buildPages()
+const receiver = await startTestReceiver()
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM_BINARY!,
+  args: ['--no-sandbox'],
+})
+
+async function shoot(name: string, path: string, selector: string): Promise<void> {
+  for (const colorScheme of ['light', 'dark'] as const)
+    for (const width of [380, 1000, 1920]) {
+      const page = await browser.newPage({ colorScheme, viewport: { width, height: 800 } })
+      await page.goto(receiver.url + path)
+      await page.waitForSelector(selector)
+      await sleep(2500)
+      await page.screenshot({ path: join(folder, `${name}-${colorScheme}-${width}.png`) })
+      await page.close()
+    }
+}
+
+const post = async (event: object) =>
+  (await (
+    await fetch(`${receiver.url}event`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(event),
+    })
+  ).json()) as { _id: string }
+
+await shoot('empty', '', '.note')
+const lab = startLab({ url: receiver.url, spoolDir: receiver.folder, speed: 4 })
+await sleep(6000)
+await shoot('lab', '', '.tile')
+const source = { node_id: '01KBVX3V6N0000000000000001' }
+await post({
+  event_type: 'node_start',
+  source,
+  event_data: { node_name: 'a-node-with-a-name-of-sixty-letters-that-somebody-once-gave-it' },
+})
+await post({ event_type: 'node_start', source: { node_id: '01KBVX3V6N0000000000000002' } })
+const { _id: eventId } = await post({
+  event_type: 'node_error',
+  log_level: 40,
+  source,
+  event_data: { message: 'Tip rack 3 is empty: no tip at A7 after three attempts', retries: 3 },
+})
+await shoot('trouble', '', '.sentence-bad')
+await shoot('event', `e/${eventId}`, 'pre')
+await browser.close()
+await lab.close()
+await receiver.close()
