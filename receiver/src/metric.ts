@@ -19,7 +19,8 @@ export const counters = {
     'Requests with traces or metrics that were taken and dropped, because otlp_forward_url is not set, by signal',
   attributes_duplicate: 'Attribute keys that came twice in one list; the last one counts',
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
-  records_undated: 'Records with neither a time nor log.record.uid',
+  records_undated: 'Records with neither a time nor an observed time; theirs is that of receipt',
+  ids_unreadable: 'Trace and span ids that are none of OTLP, left out',
   alert_events: 'Events that a rule saw, by rule; those of duplicates and failed writes too',
   alert_timeouts:
     'Events that a rule could not judge in time, by rule: its regular expression needs backtracking',

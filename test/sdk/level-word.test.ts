@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { severityByOrder, severityOfWord } from '../../sdk/src/level-word.ts'
+import { severityOfWord } from '../../sdk/src/event/severity-word.ts'
+import { severityByOrder } from '../../sdk/src/level-word.ts'
 import { toLineEvent } from '../../sdk/src/line.ts'
 import { type PinoConfig, readPinoLine } from '../../sdk/src/pino/line.ts'
 

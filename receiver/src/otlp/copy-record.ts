@@ -13,7 +13,17 @@ import { EncodedEvent, EncodedRun } from '../document/encoded-event.ts'
 import { isEqual, toBytes, Word } from '../document/word.ts'
 import { type CopyContext, type CopyResource, prepareResource, prepareScope } from './copy-context.ts'
 import { tag, ValueCopier } from './copy-value.ts'
-import { advance, findId, findWord, type Reader, readFrame, readVarint, type Slicer } from './wire.ts'
+import {
+  advance,
+  findId,
+  findWord,
+  isMalformed,
+  type Reader,
+  readFrame,
+  readVarint,
+  type Slicer,
+  unreadable,
+} from './wire.ts'
 import { role, roleOf } from './word-role.ts'
 
 // The documents' own keys, in their order.
@@ -114,13 +124,22 @@ export class RecordCopier {
   copy(r: Reader, end: number): EncodedEvent | undefined {
     if (this.contextOf === undefined || this.nextStart > this.maxDocumentBytes) return undefined
     const { pos, valuesLeft } = r
-    const context = this.find(r, end) ? (this.context ?? this.prepare(this.contextOf())) : undefined
-    const event = context && this.write(r, context)
+    const event = this.tryCopy(r, end, this.contextOf)
     if (event === undefined) {
       r.pos = pos
       r.valuesLeft = valuesLeft
     }
     return event
+  }
+
+  private tryCopy(r: Reader, end: number, contextOf: () => RecordContext): EncodedEvent | undefined {
+    try {
+      const context = this.find(r, end) ? (this.context ?? this.prepare(contextOf())) : undefined
+      return context && this.write(r, context)
+    } catch (error) {
+      if (isMalformed(error)) return undefined
+      throw error
+    }
   }
 
   private prepare(context: RecordContext): CopyContext | undefined {
@@ -169,6 +188,7 @@ export class RecordCopier {
       else if (field === 0x45) this.flags = r.bytes[advance(r, 4, end)]!
       else if (field !== 0x38 || readVarint(r, end) !== 0) return false
     }
+    if (this.traceId === unreadable || this.spanId === unreadable) return false
     return this.id >= 0 && this.typeWord !== undefined && r.valuesLeft >= 0
   }
 
@@ -248,10 +268,13 @@ export class RecordCopier {
       writer.text(sourceWords[this.sourceName[i]!]!, r, at, at + ulidBytes)
     }
     writer.closeObject(source)
-    if (!this.writeData(r, typeWord)) {
-      writer.drop()
-      return undefined
+    let isWritten = false
+    try {
+      isWritten = this.writeData(r, typeWord)
+    } finally {
+      if (!isWritten) writer.drop()
     }
+    if (!isWritten) return undefined
     this.writeHex(key.traceId, bytes, this.traceId, 16)
     this.writeHex(key.spanId, bytes, this.spanId, 8)
     writer.boolean(key.archived, false)

@@ -13,6 +13,7 @@ import {
 import type { DocumentWriter } from '../document/document-writer.ts'
 import type { RecordCopier } from './copy-record.ts'
 import { type ContextText, canonicalText, createRecordIds } from './record-id.ts'
+import { malformed } from './wire.ts'
 
 export interface DecodeOptions {
   /** Time for records that have none, nanoseconds since 1970. */
@@ -27,23 +28,25 @@ export interface DecodeOptions {
 }
 
 /** What a request came to. events.length + the counts in `refused` = the records in it. */
-export interface DecodedLogs {
+export interface DecodedLogs extends Reading {
   events: Event[]
   /** Reason → number of records that could not be decoded though their neighbours could. */
   refused: Map<string, number>
-  /** Attribute keys that came twice in their list; the last one counts. */
-  duplicateKeyCount: number
   /** `madsci.source.*` values that are no ULID. */
   otherSourceCount: number
-  /** Records with neither a time nor a `log.record.uid`: they cannot be told from their like in a later request. */
+  /** Records without a time; theirs is that of receipt. */
   undatedCount: number
-  /** Nothing in the request can make an event that a store cannot keep: no need to look at each for it. */
-  isSound: boolean
 }
 
 /** What a decoder says of a whole request when it has read it. */
 export interface Reading {
+  /** Attribute keys that came twice in their list; the last one counts. */
   duplicateKeyCount: number
+  /** Trace and span ids that are none of OTLP's form, and so are left out. */
+  unreadableIdCount: number
+  /** Names that look like OTLP's and are not, at most ten: nobody read what they hold. */
+  unreadNames: string[]
+  /** Nothing in the request can make an event that a store cannot keep: no need to look at each for it. */
   isSound: boolean
 }
 
@@ -60,11 +63,17 @@ export interface EventSink {
   /** Of the scope that is open; made with its first record. */
   readonly contextOf: () => RecordContext
   take(event: Event): void
-  openResource(resource: Resource): void
-  openScope(scope: OtelScope): void
+  /** `defect`: why the records of the resource cannot be kept, '' when they can. */
+  openResource(resource: Resource, defect: string): void
+  /** The same of a scope. False when the records that follow are all refused, for its defect or its resource's. */
+  openScope(scope: OtelScope, defect: string): boolean
   /** Takes what it needs before it returns: the caller may use the record again. */
   add(record: LogRecord): void
+  /** Counts a record that cannot be kept. */
   refuse(reason: string): void
+  /** Counts a record that is none. */
+  refuseMalformed(reason: string): void
+  /** Throws EVT_OTLP when the request has records and every one is malformed: then it is no request for logs. */
   close(reading: Reading): DecodedLogs
 }
 
@@ -78,6 +87,8 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
     events: [],
     refused: new Map(),
     duplicateKeyCount: 0,
+    unreadableIdCount: 0,
+    unreadNames: [],
     otherSourceCount: 0,
     undatedCount: 0,
     isSound: true,
@@ -92,6 +103,10 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
   let openedScope: OtelScope | undefined
   let context: RecordContext | undefined
   let contextText: ContextText = { text: '' }
+  let resourceDefect = ''
+  let contextDefect = ''
+  let malformedReason = ''
+  let hasOther = false
   // The records of a request may come to more than its body: a large resource is in every event again.
   let bytesLeft = options.maxBodyBytes * 4
   const { maxRecords = defaultMaxRecords, onEvent = (event) => void decoded.events.push(event) } = options
@@ -99,10 +114,7 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
 
   const recordOptions: FromRecordOptions = {
     receivedUnixNano: options.receivedUnixNano,
-    createId(record) {
-      if (record.timeUnixNano === 0n && record.observedTimeUnixNano === 0n) decoded.undatedCount++
-      return ids.idOf(record, contextText)
-    },
+    createId: (record) => ids.idOf(record, contextText),
     onOtherSource: noteOtherSource,
   }
 
@@ -139,45 +151,60 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
     }
   }
 
-  function refuse(reason: string): void {
+  function countRefused(reason: string): void {
     countRecord()
     decoded.refused.set(reason, (decoded.refused.get(reason) ?? 0) + 1)
+  }
+
+  function refuse(reason: string): void {
+    hasOther = true
+    countRefused(reason)
   }
 
   return {
     copier,
     take(event) {
+      hasOther = true
       count()
       onEvent(event)
     },
     contextOf,
-    openResource(next) {
+    openResource(next, defect) {
       resource = next
+      resourceDefect = defect && `a resource with ${defect}`
       resourceContext = undefined
       resourceText =
         canonicalText(next.attributes) +
         canonicalText(next.schemaUrl) +
         canonicalText(next.droppedAttributesCount)
     },
-    openScope(scope) {
+    openScope(scope, defect) {
+      contextDefect = resourceDefect || (defect && `a scope with ${defect}`)
       openedScope = Object.keys(scope).length > 0 ? scope : undefined
       context = undefined
       contextText = { text: resourceText + canonicalText(scope as { [key: string]: Value }) }
+      return contextDefect === ''
     },
     add(record) {
+      if (contextDefect !== '') return refuse(contextDefect)
       if (isEmpty(record)) return refuse(emptyRecord)
+      hasOther = true
       count()
+      if (record.timeUnixNano === 0n && record.observedTimeUnixNano === 0n) decoded.undatedCount++
       contextOf()
       const event = fromRecord(record, recordOptions)
       if (event.event_id.length > maxIdCharacters) decoded.isSound = false
       onEvent(event)
     },
     refuse,
-    close({ duplicateKeyCount, isSound }) {
+    refuseMalformed(reason) {
+      malformedReason = reason
+      countRefused(reason)
+    },
+    close(reading) {
+      if (malformedReason !== '' && !hasOther) throw malformed(malformedReason)
       copier?.close()
-      decoded.duplicateKeyCount = duplicateKeyCount
-      decoded.isSound &&= isSound
-      return decoded
+      return Object.assign(decoded, reading, { isSound: decoded.isSound && reading.isSound })
     },
   }
 }

@@ -1,22 +1,25 @@
 import { isObject, setKey, type Value } from '@madsci-events/sdk/event'
 import { maxValueDepth } from './any-value.ts'
-import { malformed } from './wire.ts'
 
 /** A JSON object as the parser gives it. */
 export type Members = { [key: string]: Value }
 
-/** What the decoding of a record leaves behind beside its values. */
+/** Why a record, a resource or a scope is none; its message is the reason that its sender is told. */
+export class Defect extends Error {}
+
+/** What the decoding of a request leaves behind beside its values. */
 export interface JsonNotes {
-  /** Why the record under way cannot be taken; '' when it can. */
+  /** Why the record, resource or scope under way cannot be kept though it was read; '' when it can. */
   defect: string
   duplicateKeyCount: number
+  unreadableIdCount: number
 }
 
 /** A member that must be an object; undefined when it is absent or null. */
 export function objectIn(members: Members, name: string): Members | undefined {
   const value = members[name]
   if (value === undefined || value === null) return undefined
-  if (!isObject(value)) throw malformed(`${name} is no object`)
+  if (!isObject(value)) throw new Defect(`${name} is no object`)
   return value
 }
 
@@ -24,15 +27,15 @@ export function objectIn(members: Members, name: string): Members | undefined {
 export function listIn(members: Members, name: string): Members[] {
   const value = members[name]
   if (value === undefined || value === null) return []
-  if (!Array.isArray(value)) throw malformed(`${name} is no array`)
-  for (const member of value) if (!isObject(member)) throw malformed(`${name} holds what is no object`)
+  if (!Array.isArray(value)) throw new Defect(`${name} is no array`)
+  for (const member of value) if (!isObject(member)) throw new Defect(`${name} holds what is no object`)
   return value as Members[]
 }
 
 export function textIn(members: Members, name: string): string {
   const value = members[name]
   if (value === undefined || value === null) return ''
-  if (typeof value !== 'string') throw malformed(`${name} is no string`)
+  if (typeof value !== 'string') throw new Defect(`${name} is no string`)
   return value
 }
 
@@ -41,7 +44,7 @@ export function int32In(members: Members, name: string, min: number, max: number
   const value = members[name]
   if (value === undefined || value === null) return 0
   const number = typeof value === 'number' ? value : Number(toInteger(value, name))
-  if (!Number.isInteger(number) || number < min || number > max) throw malformed(`${name} is out of range`)
+  if (!Number.isInteger(number) || number < min || number > max) throw new Defect(`${name} is out of range`)
   return number
 }
 
@@ -50,15 +53,19 @@ export function fixed64In(members: Members, name: string): bigint {
   const value = members[name]
   if (value === undefined || value === null) return 0n
   const integer = BigInt(toInteger(value, name))
-  if (integer < 0n || integer > 0xffff_ffff_ffff_ffffn) throw malformed(`${name} is out of range`)
+  if (integer < 0n || integer > 0xffff_ffff_ffff_ffffn) throw new Defect(`${name} is out of range`)
   return integer
 }
 
-/** An id in hex of either case; '' when it has another length or is all zeros (which mean that there is none). */
-export function hexIn(members: Members, name: string, byteCount: number): string {
+/** An id in hex of either case; '' when it is all zeros (which mean that there is none) or no such id, which is noted. */
+export function hexIn(members: Members, name: string, byteCount: number, notes: JsonNotes): string {
   const text = textIn(members, name)
-  if (text.length !== byteCount * 2 || !hexPattern.test(text) || zerosPattern.test(text)) return ''
-  return text.toLowerCase()
+  if (text === '') return ''
+  if (text.length !== byteCount * 2 || !hexPattern.test(text)) {
+    notes.unreadableIdCount++
+    return ''
+  }
+  return zerosPattern.test(text) ? '' : text.toLowerCase()
 }
 
 const hexPattern = /^[0-9a-fA-F]+$/
@@ -77,7 +84,7 @@ export function fromAnyValue(any: Members, notes: JsonNotes, depth: number): Val
         value = textIn(any, name)
         break
       case 'boolValue':
-        if (typeof member !== 'boolean') throw malformed('boolValue is no boolean')
+        if (typeof member !== 'boolean') throw new Defect('boolValue is no boolean')
         value = member
         break
       case 'intValue':
@@ -129,7 +136,7 @@ function toObject(list: Members, notes: JsonNotes, depth: number): Value {
 function toInt64(value: Value): Value {
   if (typeof value === 'number' && Number.isSafeInteger(value)) return value
   const integer = BigInt(toInteger(value, 'intValue'))
-  if (integer !== BigInt.asIntN(64, integer)) throw malformed('intValue is beyond 64 bits')
+  if (integer !== BigInt.asIntN(64, integer)) throw new Defect('intValue is beyond 64 bits')
   const number = Number(integer)
   return Number.isSafeInteger(number) ? number : integer
 }
@@ -138,7 +145,7 @@ function toInteger(value: Value, name: string): bigint | number | string {
   if (typeof value === 'bigint') return value
   if (typeof value === 'number' && Number.isInteger(value)) return value
   if (typeof value === 'string' && integerPattern.test(value)) return value
-  throw malformed(`${name} is no integer`)
+  throw new Defect(`${name} is no integer`)
 }
 
 function toDouble(value: Value): number {
@@ -148,12 +155,12 @@ function toDouble(value: Value): number {
   if (value === 'Infinity') return Number.POSITIVE_INFINITY
   if (value === '-Infinity') return Number.NEGATIVE_INFINITY
   const number = typeof value === 'string' && value.trim() !== '' ? Number(value) : Number.NaN
-  if (!Number.isFinite(number)) throw malformed('doubleValue is no number')
+  if (!Number.isFinite(number)) throw new Defect('doubleValue is no number')
   return number
 }
 
 function toBytes(text: string): Uint8Array {
-  if (!base64Pattern.test(text)) throw malformed('bytesValue is no base64')
+  if (!base64Pattern.test(text)) throw new Defect('bytesValue is no base64')
   return new Uint8Array(Buffer.from(text, 'base64'))
 }
 

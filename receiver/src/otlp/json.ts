@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import {
   isObject,
   type LogRecord,
@@ -13,9 +14,11 @@ import {
   type DecodeOptions,
   type EventSink,
   maxValuesOf,
+  type Resource,
   tooManyValues,
 } from './decoded.ts'
 import {
+  Defect,
   fixed64In,
   fromAnyValue,
   hexIn,
@@ -39,35 +42,71 @@ import { malformed } from './wire.ts'
 export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
   const request = parseText(bytes, maxValuesOf(options))
   if (!isObject(request)) throw malformed('it is no JSON object')
-  const notes: JsonNotes = { defect: '', duplicateKeyCount: 0 }
+  const notes: JsonNotes = { defect: '', duplicateKeyCount: 0, unreadableIdCount: 0 }
   const sink = createEventSink(options)
-  for (const resourceLogs of listIn(request, 'resourceLogs')) {
-    const resource = objectIn(resourceLogs, 'resource') ?? {}
-    const attributes = toMembers(listIn(resource, 'attributes'), notes, 1)
-    requireSound(notes, 'resource')
-    sink.openResource({
-      attributes,
-      droppedAttributesCount: int32In(resource, 'droppedAttributesCount', 0, maxUint32),
-      schemaUrl: textIn(resourceLogs, 'schemaUrl'),
-    })
-    for (const scopeLogs of listIn(resourceLogs, 'scopeLogs')) {
-      sink.openScope(toScope(scopeLogs, notes))
-      for (const record of listIn(scopeLogs, 'logRecords')) addRecord(record, notes, sink)
+  const unread = createNameCheck()
+  unread.look(request, 'request')
+  for (const resourceLogs of envelopesIn(request, 'resourceLogs')) {
+    unread.look(resourceLogs, 'resourceLogs')
+    const [resource = noResource, resourceDefect] = readAlone(notes, () => toResource(resourceLogs, notes))
+    sink.openResource(resource, resourceDefect)
+    for (const scopeLogs of envelopesIn(resourceLogs, 'scopeLogs')) {
+      unread.look(scopeLogs, 'scopeLogs')
+      const [scope = {}, scopeDefect] = readAlone(notes, () => toScope(scopeLogs, notes))
+      sink.openScope(scope, scopeDefect)
+      for (const record of envelopesIn(scopeLogs, 'logRecords')) {
+        unread.look(record, 'logRecords')
+        addRecord(record, notes, sink)
+      }
     }
   }
-  // JSON may hold lone surrogates and integers of any length.
-  return sink.close({ duplicateKeyCount: notes.duplicateKeyCount, isSound: false })
+  return sink.close({
+    duplicateKeyCount: notes.duplicateKeyCount,
+    unreadableIdCount: notes.unreadableIdCount,
+    unreadNames: unread.names,
+    // JSON may hold lone surrogates and integers of any length.
+    isSound: false,
+  })
+}
+
+/** The lists that make a request: without them it is none. */
+function envelopesIn(members: Members, name: string): Members[] {
+  try {
+    return listIn(members, name)
+  } catch (error) {
+    throw error instanceof Defect ? malformed(error.message) : error
+  }
+}
+
+/** What is read, undefined when it is none; and why it cannot be kept, '' when it can. */
+function readAlone<T>(notes: JsonNotes, read: () => T): [value: T | undefined, defect: string] {
+  notes.defect = ''
+  try {
+    return [read(), notes.defect]
+  } catch (error) {
+    if (error instanceof Defect) return [undefined, error.message]
+    throw error
+  }
 }
 
 const maxUint32 = 0xffff_ffff
 const maxInt32 = 0x7fff_ffff
 
 function addRecord(members: Members, notes: JsonNotes, sink: EventSink): void {
-  const record = toLogRecord(members, notes)
-  if (notes.defect === '') sink.add(record)
-  else {
-    sink.refuse(notes.defect)
-    notes.defect = ''
+  const [record, defect] = readAlone(notes, () => toLogRecord(members, notes))
+  if (record === undefined) sink.refuseMalformed(defect)
+  else if (defect === '') sink.add(record)
+  else sink.refuse(defect)
+}
+
+const noResource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
+
+function toResource(resourceLogs: Members, notes: JsonNotes): Resource {
+  const resource = objectIn(resourceLogs, 'resource') ?? {}
+  return {
+    attributes: toMembers(listIn(resource, 'attributes'), notes, 1),
+    droppedAttributesCount: int32In(resource, 'droppedAttributesCount', 0, maxUint32),
+    schemaUrl: textIn(resourceLogs, 'schemaUrl'),
   }
 }
 
@@ -91,13 +130,13 @@ function toLogRecord(members: Members, notes: JsonNotes): LogRecord {
     values,
     droppedAttributesCount: int32In(members, 'droppedAttributesCount', 0, maxUint32),
     flags: int32In(members, 'flags', 0, maxUint32) & 0xff,
-    traceId: hexIn(members, 'traceId', 16),
-    spanId: hexIn(members, 'spanId', 8),
+    traceId: hexIn(members, 'traceId', 16, notes),
+    spanId: hexIn(members, 'spanId', 8, notes),
   }
 }
 
 function severityIn(members: Members): number {
-  if (typeof members.severityNumber === 'string') throw malformed('severityNumber is no integer')
+  if (typeof members.severityNumber === 'string') throw new Defect('severityNumber is no integer')
   return int32In(members, 'severityNumber', -maxInt32 - 1, maxInt32)
 }
 
@@ -114,19 +153,67 @@ function toScope(scopeLogs: Members, notes: JsonNotes): OtelScope {
   if (attributes.length > 0) scope.attributes = toMembers(attributes, notes, 1)
   if (dropped !== 0) scope.dropped_attributes_count = dropped
   if (schemaUrl !== '') scope.schema_url = schemaUrl
-  requireSound(notes, 'scope')
   return scope
 }
 
-function requireSound(notes: JsonNotes, where: string): void {
-  if (notes.defect !== '') throw malformed(`a ${where} holds ${notes.defect}`)
+const namesOf = {
+  request: ['resourceLogs'],
+  resourceLogs: ['resource', 'scopeLogs', 'schemaUrl'],
+  scopeLogs: ['scope', 'logRecords', 'schemaUrl'],
+  logRecords: [
+    'timeUnixNano',
+    'observedTimeUnixNano',
+    'severityNumber',
+    'severityText',
+    'eventName',
+    'body',
+    'attributes',
+    'droppedAttributesCount',
+    'flags',
+    'traceId',
+    'spanId',
+  ],
+}
+const plainName = (name: string) => name.replaceAll('_', '').toLowerCase()
+const knownNames = new Map(
+  Object.entries(namesOf).map(([where, names]) => [
+    where,
+    { exact: new Set(names), plain: new Map(names.map((name) => [plainName(name), name])) },
+  ]),
+)
+const maxUnreadNames = 10
+const maxNameCharacters = 40
+
+/** Finds names that are OTLP's but for their form (`resource_logs`), and a request that has nothing but others. */
+function createNameCheck() {
+  const found = new Set<string>()
+  return {
+    look(members: Members, where: keyof typeof namesOf): void {
+      const { exact, plain } = knownNames.get(where)!
+      let hasKnown = false
+      for (const name in members) {
+        if (exact.has(name)) {
+          hasKnown = true
+          continue
+        }
+        const meant = name.length <= maxNameCharacters ? plain.get(plainName(name)) : undefined
+        if (meant !== undefined && found.size < maxUnreadNames) found.add(`${name} for ${meant}`)
+      }
+      if (where === 'request' && !hasKnown && Object.keys(members).length > 0 && found.size === 0)
+        found.add('a body without resourceLogs')
+    },
+    get names() {
+      return [...found]
+    },
+  }
 }
 
 // parseJson looks for long runs of digits, and every request has some in its times. But those are in quotes: a bare
 // integer follows one of these characters, and without one JSON.parse alone (five times faster) alters nothing.
 const bareLongInteger = /[:,[\s-]\d{16}/
-const maxDepth = 1000
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+// Values are bounded for themselves; so deep goes nothing that was meant.
+const maxDepth = 100_000
+const utf8 = new TextDecoder('utf-8')
 
 function parseText(bytes: Uint8Array, maxValues: number): Value {
   // `{}` becomes twenty times as many bytes in memory: ask before parsing.
@@ -134,12 +221,29 @@ function parseText(bytes: Uint8Array, maxValues: number): Value {
   if (objects + arrays > maxValues) throw tooManyValues()
   if (depth > maxDepth) throw malformed('it is nested too deep')
   try {
-    const text = utf8.decode(bytes)
+    const text = isUtf8(bytes) ? utf8.decode(bytes) : decodeMarked(bytes)
     return bareLongInteger.test(text) ? parseJson(text) : (JSON.parse(text) as Value)
   } catch (error) {
     if (error instanceof SyntaxError) throw malformed('it is no JSON')
     if (error instanceof RangeError) throw malformed('it is nested too deep')
-    if (error instanceof TypeError) throw malformed('it is no UTF-8')
     throw error
   }
+}
+
+const replacement = Buffer.from('\u{fffd}')
+// A lone surrogate whatever stands beside it, which the gate refuses.
+const mark = '\ud800\ud800'
+
+/** Bytes that are no UTF-8 → text with a mark in place of each fault, so that only what holds one is refused. */
+function decodeMarked(bytes: Uint8Array): string {
+  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const parts: string[] = []
+  for (let start = 0; start <= buffer.length; ) {
+    // The decoder writes the replacement character for a fault: those that were sent are set aside.
+    const found = buffer.indexOf(replacement, start)
+    const end = found < 0 ? buffer.length : found
+    parts.push(buffer.toString('utf8', start, end).replaceAll('\u{fffd}', mark))
+    start = end + replacement.length
+  }
+  return parts.join('\u{fffd}')
 }

@@ -12,7 +12,7 @@ import {
 } from './decoded.ts'
 import {
   createReader,
-  malformed,
+  isMalformed,
   type Reader,
   readFixed32,
   readFixed64,
@@ -44,8 +44,8 @@ const maxPlainBytes = maxEventBytes / 10
  *
  * Promises:
  *  1. Bytes that are no such message throw EVT_OTLP; nothing else is thrown, but for EVT_TOO_LARGE.
- *  2. A record that is soundly framed but cannot be kept (text that is no UTF-8, values nested too deep) is refused
- *     alone, with a reason.
+ *  2. A record that is soundly framed but cannot be read or kept (a field of another type, text that is no UTF-8, values
+ *     nested too deep) is refused alone, with a reason; such a resource or scope with its own records alone.
  *  3. Unknown fields are passed over.
  */
 export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
@@ -56,12 +56,20 @@ export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): Decod
     options,
     documents && end <= maxPlainBytes ? new RecordCopier(documents, end) : undefined,
   )
+  let hasResources = false
   while (r.pos < end) {
     const tag = readVarint(r, end)
-    if (tag === 0x0a) readResourceLogs(r, readFrame(r, end), sink)
-    else skipField(r, tag, end, knownOfLists)
+    if (tag === 0x0a) {
+      hasResources = true
+      readResourceLogs(r, readFrame(r, end), sink)
+    } else skipField(r, tag, end, knownOfLists)
   }
-  return sink.close({ duplicateKeyCount: r.duplicateKeyCount, isSound: r.isPlain && end <= maxPlainBytes })
+  return sink.close({
+    duplicateKeyCount: r.duplicateKeyCount,
+    unreadableIdCount: r.unreadableIdCount,
+    unreadNames: end > 0 && !hasResources ? ['a body without resource_logs'] : [],
+    isSound: r.isPlain && end <= maxPlainBytes,
+  })
 }
 
 function readResourceLogs(r: Reader, end: number, sink: EventSink): void {
@@ -70,12 +78,11 @@ function readResourceLogs(r: Reader, end: number, sink: EventSink): void {
   while (r.pos < end) {
     const tag = readVarint(r, end)
     if (tag === 0x12) r.pos = readFrame(r, end)
-    else if (tag === 0x0a) readResource(r, readFrame(r, end), resource)
+    else if (tag === 0x0a) readAlone(r, readFrame(r, end), (_, stop) => readResource(r, stop, resource))
     else if (tag === 0x1a) resource.schemaUrl = readWord(r, end)
     else skipField(r, tag, end, knownOfResourceLogs)
   }
-  requireSound(r, 'resource')
-  sink.openResource(resource)
+  sink.openResource(resource, takeDefect(r))
   r.pos = start
   while (r.pos < end) {
     const tag = readVarint(r, end)
@@ -99,13 +106,12 @@ function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
   while (r.pos < end) {
     const tag = readVarint(r, end)
     if (tag === 0x12) r.pos = readFrame(r, end)
-    else if (tag === 0x0a) readScope(r, readFrame(r, end), scope)
+    else if (tag === 0x0a) readAlone(r, readFrame(r, end), (_, stop) => readScope(r, stop, scope))
     else if (tag === 0x1a) setText(scope, 'schema_url', readWord(r, end))
     else skipField(r, tag, end, knownOfScopeLogs)
   }
-  requireSound(r, 'scope')
-  sink.openScope(scope)
-  sink.copier?.open(r.isPlain ? sink.contextOf : undefined)
+  const isKept = sink.openScope(scope, takeDefect(r))
+  sink.copier?.open(isKept && r.isPlain ? sink.contextOf : undefined)
   r.pos = start
   while (r.pos < end) {
     const tag = readVarint(r, end)
@@ -117,13 +123,28 @@ function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
         sink.take(event)
         continue
       }
-      const record = readRecord(r, stop)
-      if (r.defect === '') sink.add(record)
-      else {
-        sink.refuse(r.defect)
-        r.defect = ''
-      }
+      addRecord(r, stop, sink)
     } else skipField(r, tag, end, 0)
+  }
+}
+
+function addRecord(r: Reader, stop: number, sink: EventSink): void {
+  const record = readAlone(r, stop, readRecord)
+  const defect = takeDefect(r)
+  if (record === undefined) sink.refuseMalformed('a record that is no LogRecord')
+  else if (defect === '') sink.add(record)
+  else sink.refuse(defect)
+}
+
+/** What lies in a sound frame costs nothing beyond it, whatever it holds: undefined, and a defect, for what is no such message. */
+function readAlone<T>(r: Reader, stop: number, read: (r: Reader, end: number) => T): T | undefined {
+  try {
+    return read(r, stop)
+  } catch (error) {
+    if (!isMalformed(error)) throw error
+    r.defect = 'fields that OTLP does not have'
+    r.pos = stop
+    return undefined
   }
 }
 
@@ -192,6 +213,8 @@ function setText(scope: OtelScope, key: 'name' | 'version' | 'schema_url', text:
   if (text !== '') scope[key] = text
 }
 
-function requireSound(r: Reader, where: string): void {
-  if (r.defect !== '') throw malformed(`a ${where} holds ${r.defect}`)
+function takeDefect(r: Reader): string {
+  const { defect } = r
+  r.defect = ''
+  return defect
 }

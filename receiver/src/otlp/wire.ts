@@ -19,6 +19,8 @@ export interface Reader {
   isPlain: boolean
   /** Duplicate attribute keys met so far. */
   duplicateKeyCount: number
+  /** Ids of a length that they cannot have, met so far. */
+  unreadableIdCount: number
   /** How many more values this request may hold. */
   valuesLeft: number
 }
@@ -38,6 +40,7 @@ export function createReader(bytes: Uint8Array, maxValues: number): Reader {
     defect: '',
     isPlain: true,
     duplicateKeyCount: 0,
+    unreadableIdCount: 0,
     valuesLeft: maxValues,
   }
 }
@@ -45,6 +48,10 @@ export function createReader(bytes: Uint8Array, maxValues: number): Reader {
 export function malformed(what: string): EventError {
   return new EventError('EVT_OTLP', `The body is no OTLP ExportLogsServiceRequest: ${what}`)
 }
+
+/** What `malformed` makes. */
+export const isMalformed = (error: unknown): boolean =>
+  error instanceof EventError && error.code === 'EVT_OTLP'
 
 /** Tags, lengths and enums: exact up to 32 bits, higher bits are lost. */
 export function readVarint(r: Reader, end: number): number {
@@ -136,15 +143,20 @@ export function readBytes(r: Reader, end: number): Uint8Array {
 /** An id of this many bytes as hex; '' for any other length and for zeros, which mean that there is none. */
 export function readHexId(r: Reader, end: number, byteCount: number): string {
   const at = findId(r, end, byteCount)
+  if (at === unreadable) r.unreadableIdCount++
   return at < 0 ? '' : (r.bytes as unknown as Slicer).hexSlice(at, at + byteCount)
 }
 
-/** Passes over an id, and gives where it lies; −1 for what readHexId has '' for. */
+/** What findId gives for an id that has a length of its own. */
+export const unreadable = -2
+
+/** Passes over an id, and gives where it lies; −1 for none, `unreadable` for one that is none. */
 export function findId(r: Reader, end: number, byteCount: number): number {
   const stop = readFrame(r, end)
   const start = r.pos
   r.pos = stop
-  if (stop - start !== byteCount) return -1
+  if (start === stop) return -1
+  if (stop - start !== byteCount) return unreadable
   for (let i = start; i < stop; i++) if (r.bytes[i] !== 0) return start
   return -1
 }

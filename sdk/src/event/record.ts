@@ -11,6 +11,7 @@ import {
 import { isUlid } from './id.ts'
 import { fromExactJson, isPlain, toExactJson } from './json.ts'
 import { type EventLevel, fromSeverity, toSeverity } from './level.ts'
+import { severityOfWord } from './severity-word.ts'
 import { fromTimestamp, toTimestamp } from './timestamp.ts'
 import { type EventType, parseEventType } from './type.ts'
 
@@ -136,7 +137,7 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     }
   }
 
-  const level: EventLevel = notset && record.severityNumber === 0 ? 0 : fromSeverity(record.severityNumber)
+  const level: EventLevel = notset && record.severityNumber === 0 ? 0 : levelOf(record)
   const severity = toSeverity(level)
   if (record.severityNumber !== severity.number) otel.severity_number = record.severityNumber
   if (record.severityText !== severity.text) otel.severity_text = record.severityText
@@ -228,6 +229,12 @@ export function messageOf(data: Value): string | undefined {
   if (isObject(data) && Object.hasOwn(data, 'message') && typeof data.message === 'string')
     return data.message
   return undefined
+}
+
+/** The number counts; without one, the word that stands in its place. */
+function levelOf({ severityNumber, severityText }: LogRecord): EventLevel {
+  const number = severityNumber === 0 && severityText !== '' ? severityOfWord(severityText) : severityNumber
+  return fromSeverity(number ?? 0)
 }
 
 function isMessageOnly(data: Value): boolean {

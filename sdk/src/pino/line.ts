@@ -2,8 +2,9 @@ import type { Severity } from '../emit.ts'
 import { isObject, type Value } from '../event/event.ts'
 import { parseJson } from '../event/json.ts'
 import { type EventLevel, fromSeverity } from '../event/level.ts'
+import { severityOfWord } from '../event/severity-word.ts'
 import type { EventInput } from '../input.ts'
-import { severityByOrder, severityOfWord, tellUnknownLevel } from '../level-word.ts'
+import { severityByOrder, tellUnknownLevel } from '../level-word.ts'
 import { toLineEvent } from '../line.ts'
 
 /** What pino tells its transports of the logger, as far as it concerns lines. */

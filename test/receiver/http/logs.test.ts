@@ -375,6 +375,53 @@ describe('POST /v1/logs', () => {
     expect(undated!.event_timestamp.slice(0, 19) >= before.slice(0, 19)).toBe(true)
   })
 
+  it('R17: the time of receipt, ids left out and names that nobody read are told with nothing rejected, and counted', async () => {
+    const told = async (record: object) => {
+      const answer = await post(makeRequest({ body: { stringValue: `told ${count++}` }, ...record }))
+      return JSON.parse(answer.bytes.toString()).partialSuccess
+    }
+    const totalsOf = () =>
+      ['records_undated', 'ids_unreadable', 'events_stored'].map((name) =>
+        receiver.metric.total(name as never),
+      )
+    const before = totalsOf()
+    expect(await told({})).toEqual({
+      rejectedLogRecords: '0',
+      errorMessage: '1 records have neither a time nor an observed time: theirs is that of receipt',
+    })
+    const timeUnixNano = '1700000000000000000'
+    expect(await told({ timeUnixNano, traceId: 'AAAAAAAAAAAAAAAAAAAAAQ==' })).toMatchObject({
+      rejectedLogRecords: '0',
+      errorMessage: expect.stringContaining('1 trace or span ids are left out'),
+    })
+    expect(await told({ timeUnixNano, severity_text: 'ERROR' })).toMatchObject({
+      rejectedLogRecords: '0',
+      errorMessage: 'not read: severity_text for severityText',
+    })
+    const [undated, ids, stored] = totalsOf().map((total, i) => total - before[i]!)
+    expect({ undated, ids, stored }).toEqual({ undated: 1, ids: 1, stored: 3 })
+  })
+
+  it('a severity as text alone means its level, and both are kept as they were', async () => {
+    for (const [severityText, level, type] of [
+      ['FATAL', 50, 'log_critical'],
+      ['warn', 30, 'log_warning'],
+      ['Error', 40, 'log_error'],
+      ['DEBUG2', 10, 'log_debug'],
+      ['SEVERE', 40, 'log_error'],
+      ['Noteworthy', 20, 'log_info'],
+    ] as const) {
+      const { event } = await becomes({ severityText })
+      expect(event).toMatchObject({
+        log_level: level,
+        event_type: type,
+        otel: { severity_number: 0, severity_text: severityText },
+      })
+    }
+    const { event } = await becomes({ severityText: 'ERROR', severityNumber: 9 })
+    expect(event).toMatchObject({ log_level: 20, otel: { severity_text: 'ERROR' } })
+  })
+
   it('R18: index fields of the string table are ignored', async () => {
     const { event } = await becomes({
       body: { stringValueStrindex: 3 },
