@@ -215,7 +215,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     servers.push(otlp)
     const optional = { host, config, log }
     const otlpPort = await listenIfFree(otlp, 'otlp_port', config.otlpPort, optional)
-    const grpc = createGrpcServer(door)
+    const grpc = createGrpcServer({ ...door, isServing: async () => (await store.health()).connected })
     servers.push(grpc)
     const grpcPort = await listenIfFree(grpc, 'grpc_port', config.grpcPort, optional)
 

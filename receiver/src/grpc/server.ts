@@ -1,6 +1,7 @@
+import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import { constants, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { Clients } from '../client.ts'
 import { limitConnections } from '../connection.ts'
@@ -13,6 +14,7 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { contentTypes, encodeSuccess } from '../otlp/reply.ts'
+import { checkHealth, healthPath } from './health.ts'
 import { readMessage, toFrame } from './message.ts'
 import { type WatchedSession, watchSession, whileAnswering } from './session.ts'
 import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.ts'
@@ -29,6 +31,8 @@ export interface GrpcOptions {
   /** How long a call may take to arrive whole; 0 = no limit. */
   requestTimeoutMs: number
   passOn: PassOn
+  /** Whether events can be stored now, for who asks by gRPC's health check. */
+  isServing: () => Promise<boolean>
 }
 
 /** A listener of the receiver, like those of http/server.ts. */
@@ -44,6 +48,7 @@ export interface GrpcServer {
 const arrivalGraceMs = 2000
 const service = '/opentelemetry.proto.collector.'
 const logsPath = `${service}logs.v1.LogsService/Export`
+const logsService = 'opentelemetry.proto.collector.logs.v1.LogsService'
 const signalOf = new Map<string, PassedSignal>([
   [`${service}trace.v1.TraceService/Export`, 'traces'],
   [`${service}metrics.v1.MetricsService/Export`, 'metrics'],
@@ -72,10 +77,13 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     requestTimeoutMs,
     passOn,
     clients,
+    isServing,
   } = options
   const accept = createLogsIntake(options)
   const throttle = createThrottle()
   const sessions = new Set<WatchedSession>()
+  /** Of the further addresses of the host. */
+  const besides: Server[] = []
   const server = createServer({
     maxSessionMemory: 64,
     settings: { initialWindowSize: windowBytes, maxConcurrentStreams: 100 },
@@ -100,7 +108,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     const startedMs = performance.now()
     if (headers[':method'] !== 'POST' || !/^application\/grpc(\+proto)?\s*(;|$)/.test(typeOf(headers))) {
       stream.respond({ ':status': 415, 'content-type': 'text/plain' })
-      stream.end('This port speaks OTLP/gRPC; OTLP/HTTP has port 4318.\n')
+      stream.end('This port speaks OTLP/gRPC; OTLP/HTTP has server_url and otlp_port.\n')
       stream.resume()
       stream.close(constants.NGHTTP2_NO_ERROR)
       return
@@ -115,9 +123,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
           }, requestTimeoutMs)
         : undefined
     try {
-      const signal = signalOf.get(path)
-      const use =
-        path === logsPath ? takeLogs : signal && ((bytes: Uint8Array) => pass(passOn, signal, bytes))
+      const use = useOf(path)
       if (use)
         send(
           stream,
@@ -140,10 +146,17 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     } finally {
       clearTimeout(timer)
       // Paths are text of the outside: only those that there are get a label of their own.
-      const isKnown = path === logsPath || signalOf.has(path)
+      const isKnown = useOf(path) !== undefined
       const label = isKnown ? `grpc ${path.split('.').at(-1)}` : 'grpc'
       metric.observe('request_duration_seconds', (performance.now() - startedMs) / 1000, label)
     }
+  }
+
+  function useOf(path: string): ((bytes: Uint8Array, ticket: Ticket) => Promise<Uint8Array>) | undefined {
+    if (path === logsPath) return takeLogs
+    if (path === healthPath) return (bytes) => checkHealth(bytes, [logsService], isServing)
+    const signal = signalOf.get(path)
+    return signal && ((bytes) => pass(passOn, signal, bytes))
   }
 
   /** The call's message, with its place in the gate. */
@@ -188,14 +201,26 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
 
   return {
     async listen({ host, port }) {
-      server.listen(port, host)
+      const [first, ...others] = await addressesOf(host)
+      server.listen(port, first)
       await once(server, 'listening')
-      return (server.address() as AddressInfo).port
+      const taken = (server.address() as AddressInfo).port
+      for (const address of others) {
+        const beside = createTcpServer({ allowHalfOpen: true }, (socket) => server.emit('connection', socket))
+        // As with HTTP, where a second address cannot be had (IPv6 is off, another program has it), the first is enough.
+        const isListening = await new Promise<boolean>((resolve) => {
+          beside.once('error', () => resolve(false))
+          beside.listen(taken, address, () => resolve(true))
+        })
+        if (isListening) besides.push(beside)
+      }
+      return taken
     },
     async close() {
       if (!server.listening) return
-      const closed = once(server, 'close')
-      server.close()
+      const all = [server, ...besides]
+      const closed = Promise.all(all.map((one) => once(one, 'close')))
+      for (const one of all) one.close()
       for (const { session } of sessions) session.close()
       const grace = setTimeout(() => {
         for (const { session, answering } of sessions) if (answering === 0) session.destroy()
@@ -206,6 +231,13 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       for (const { session } of sessions) session.destroy()
     },
   }
+}
+
+/** `localhost` has often two, and a client may try either. */
+async function addressesOf(host: string): Promise<string[]> {
+  if (host !== 'localhost') return [host]
+  const found = await lookup(host, { all: true })
+  return [...new Set(found.map(({ address }) => address))]
 }
 
 const typeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''

@@ -1,7 +1,8 @@
-import { EventError } from '@madsci-events/sdk/event'
-import type { FastifyError, FastifyInstance, FastifyReply } from 'fastify'
+import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
+import { isLostOtlp, otlpPaths, sendOtlpError } from './otlp-error.ts'
 import { lingerOnUnreadBody } from './unread-body.ts'
 
 export interface ErrorDoorOptions {
@@ -28,10 +29,14 @@ export function createErrorNotes({
   }
 }
 
-/** Every REST error is written here, in MADSci's form `{"detail": …}`; those of OTLP in http/logs.ts. */
+/**
+ * Every REST error is written here, in MADSci's form `{"detail": …}`; those of OTLP in http/otlp-error.ts, as are all of a
+ * listener that has nothing else (`isOtlpOnly`).
+ */
 export function registerErrors(
   app: FastifyInstance,
   note: (thrown: unknown, url: string) => EventError,
+  isOtlpOnly = false,
 ): void {
   const methodsOf = new Map<string, Set<string>>()
   const patterns: { pattern: RegExp; url: string }[] = []
@@ -45,9 +50,13 @@ export function registerErrors(
     for (const one of [method].flat()) methods.add(one)
   })
 
+  const answer = isOtlpOnly
+    ? sendOtlpError
+    : (_request: FastifyRequest, reply: FastifyReply, error: EventError) => sendError(reply, error)
+
   app.setErrorHandler((thrown: unknown, request, reply) => {
     if (request.method === 'POST') lingerOnUnreadBody(request, reply)
-    return sendError(reply, note(thrown, request.url))
+    return answer(request, reply, note(thrown, request.url))
   })
 
   app.setNotFoundHandler((request, reply) => {
@@ -55,13 +64,17 @@ export function registerErrors(
     const known = patterns.find(({ pattern }) => pattern.test(path))
     if (known) {
       reply.header('allow', [...methodsOf.get(known.url)!].join(', '))
-      return sendError(reply, new EventError('EVT_METHOD'))
+      return answer(request, reply, new EventError('EVT_METHOD'))
     }
     let end = path.length
     while (path[end - 1] === '/') end--
     const bare = path.slice(0, end)
     if (bare !== path && patterns.some(({ pattern }) => pattern.test(bare))) {
       return reply.redirect(bare + request.url.slice(path.length), 307)
+    }
+    if (isOtlpOnly || isLostOtlp(request)) {
+      lingerOnUnreadBody(request, reply)
+      return sendOtlpError(request, reply, new EventError('EVT_NOT_FOUND', otlpPaths))
     }
     return sendError(reply, new EventError('EVT_NOT_FOUND'))
   })
@@ -80,17 +93,21 @@ export function toErrorAnswer(error: EventError) {
   }
 }
 
-function toEventError(thrown: unknown): EventError {
+export function toEventError(thrown: unknown): EventError {
   if (thrown instanceof EventError) return thrown
   const error = thrown as FastifyError
   // Fastify's own refusals (a URL that cannot be decoded, a header too large) say their status.
   if (typeof error.statusCode === 'number' && error.statusCode >= 400 && error.statusCode < 500) {
-    const code =
-      error.statusCode === 404 ? 'EVT_NOT_FOUND' : error.statusCode === 413 ? 'EVT_TOO_LARGE' : 'EVT_BODY'
-    return new EventError(code, error.message, { cause: thrown })
+    return new EventError(codeOfStatus[error.statusCode] ?? 'EVT_BODY', error.message, { cause: thrown })
   }
   // What nobody foresaw: its text stays in our log.
   return new EventError('EVT_INTERNAL', undefined, { cause: thrown })
+}
+
+const codeOfStatus: { [status: number]: ErrorCode } = {
+  404: 'EVT_NOT_FOUND',
+  413: 'EVT_TOO_LARGE',
+  415: 'EVT_CONTENT_TYPE',
 }
 
 function toPattern(url: string): RegExp {

@@ -11,7 +11,9 @@ import { readBody } from '../otlp/body.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
-import { contentTypes, encodeStatus, encodeSuccess, encodingOf, type OtlpEncoding } from '../otlp/reply.ts'
+import { encodeSuccess, encodingOf } from '../otlp/reply.ts'
+import { toEventError } from './error.ts'
+import { sendOtlp, sendOtlpError } from './otlp-error.ts'
 import { schemas } from './schema.ts'
 import { registerTelemetry, type TelemetryDoorOptions } from './telemetry.ts'
 import { lingerOnUnreadBody } from './unread-body.ts'
@@ -40,8 +42,7 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
 
   app.register(async (scope) => {
     scope.setErrorHandler((thrown: unknown, request, reply) => {
-      const error =
-        thrown instanceof EventError ? thrown : new EventError('EVT_INTERNAL', undefined, { cause: thrown })
+      const error = toEventError(thrown)
       metric.add('requests_refused', 1, error.code)
       throttle(error.code, (suppressed) => {
         const fields = {
@@ -53,10 +54,8 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         if (error.status >= 500) log.error(fields, line)
         else log.warn(fields, line)
       })
-      if (error.retry) reply.header('retry-after', String(Math.ceil(error.retryAfterSeconds)))
       lingerOnUnreadBody(request, reply)
-      const encoding = encodingOf(request.headers['content-type']) ?? 'protobuf'
-      return send(reply.code(error.status), encoding, encodeStatus(encoding, error))
+      return sendOtlpError(request, reply, error)
     })
 
     scope.post('/v1/logs', { schema: schemas.postLogs }, async (request, reply) => {
@@ -81,11 +80,11 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         const limits = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords }
         if (isLarge(bytes, encoding)) {
           const outcome = await accept(await unpacker.logs(bytes, encoding, limits))
-          return send(reply, encoding, encodeSuccess(encoding, outcome))
+          return sendOtlp(reply, encoding, encodeSuccess(encoding, outcome))
         }
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
         const read = () => decode(bytes, { ...limits, documents: ingest.documents })
-        return send(reply, encoding, encodeSuccess(encoding, await take(read, bytes)))
+        return sendOtlp(reply, encoding, encodeSuccess(encoding, await take(read, bytes)))
       } finally {
         ticket.release()
       }
@@ -112,8 +111,4 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
       },
     })
   })
-}
-
-function send(reply: FastifyReply, encoding: OtlpEncoding, body: Uint8Array): FastifyReply {
-  return reply.header('content-type', contentTypes[encoding]).send(body)
 }

@@ -63,7 +63,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
   const { path, maxBodyBytes, keepAliveMs, requestTimeoutMs, isAllowedHost, isProxy, enter, answer } = options
   const [serve] = server.listeners('connection') as ((this: Server, socket: Socket) => void)[]
   server.removeAllListeners('connection')
-  const connections = new Set<Connection>()
+  const connections = new Map<Socket, Connection>()
   const tail = `Connection: keep-alive\r\nKeep-Alive: timeout=${Math.floor(keepAliveMs / 1000)}\r\n\r\n`
   // Clients send the same head again and again, but for the length.
   const heads = new Map<string, SimpleHead | undefined>()
@@ -86,7 +86,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
     let ticket: Ticket | undefined
     let counted = 0
     let isLate = false
-    connections.add(connection)
+    connections.set(socket, connection)
 
     function take(chunk: Buffer): void {
       const { state, bytes } = connection
@@ -165,7 +165,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
 
     function handOver(): void {
       release()
-      connections.delete(connection)
+      connections.delete(socket)
       socket.off('data', take).off('end', onEnd).off('close', onClose).off('error', onError)
       socket.off('timeout', onTimeout).setTimeout(0)
       socket.pause()
@@ -183,7 +183,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
     }
     const onClose = () => {
       release()
-      connections.delete(connection)
+      connections.delete(socket)
     }
     const onTimeout = () => {
       // The server watches how fast a body comes.
@@ -198,17 +198,14 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
 
   return {
     closeIdle() {
-      for (const { socket, state } of connections) if (state === 'idle') socket.destroySoon()
+      for (const { socket, state } of connections.values()) if (state === 'idle') socket.destroySoon()
     },
     closeArriving() {
-      for (const { socket, state } of connections) if (state === 'reading') socket.destroy()
+      for (const { socket, state } of connections.values()) if (state === 'reading') socket.destroy()
     },
-    isAnswering(socket) {
-      for (const one of connections) if (one.socket === socket) return one.state === 'answering'
-      return false
-    },
+    isAnswering: (socket) => connections.get(socket)?.state === 'answering',
     destroy() {
-      for (const { socket } of connections) socket.destroy()
+      for (const socket of connections.keys()) socket.destroy()
     },
   }
 }

@@ -1,6 +1,7 @@
+import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
-import { type FastifyInstance, fastify } from 'fastify'
+import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { Backups } from '../backup/backup.ts'
 import { type Clients, toClient } from '../client.ts'
@@ -17,7 +18,7 @@ import { registerPieces } from './answer.ts'
 import { registerArchive } from './archive.ts'
 import { registerBackup } from './backup.ts'
 import { registerCors } from './cors.ts'
-import { createErrorNotes, registerErrors, toErrorAnswer } from './error.ts'
+import { createErrorNotes, registerErrors, sendError, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerExplorer } from './explorer.ts'
 import { createHostCheck, type GuardOptions, registerGuard, registerSecurityHeaders } from './guard.ts'
@@ -84,8 +85,8 @@ export interface HttpServer {
 
 /** All routes: OTLP, MADSci's REST API, health, the API's description. */
 export async function createHttpServer(options: HttpOptions): Promise<HttpServer> {
-  const app = createApp(options)
   const note = createErrorNotes(options)
+  const app = createApp(options, note)
   const takeEvent = createEventTaker(options)
   observeRequests(app, options.metric)
   registerPieces(app)
@@ -136,12 +137,14 @@ export async function createOtlpServer(
       | 'passOn'
     >,
 ): Promise<HttpServer> {
-  const app = createApp(options)
+  const note = createErrorNotes(options)
+  const app = createApp(options, note)
   observeRequests(app, options.metric)
   closeUnread(app, options)
-  registerErrors(app, createErrorNotes(options))
+  registerErrors(app, note, true)
   registerGuard(app, options)
   registerSecurityHeaders(app, options)
+  registerCors(app, options.corsOrigins)
   registerLogs(app, options)
   return wrap(app, { ...options, listener: 'otlp' })
 }
@@ -182,10 +185,13 @@ function openEventDoor(
 const keepAliveMs = 75_000
 const maxQuickBytes = 64 * 1024
 
-function createApp({
-  requestTimeoutMs,
-  clients,
-}: Pick<HttpOptions, 'requestTimeoutMs' | 'clients'>): FastifyInstance {
+// Exporters take a redirect for success, or for an error.
+const slashedIntake = /^(\/v1\/(?:logs|traces|metrics))\/+(?=\?|$)/
+
+function createApp(
+  { requestTimeoutMs, clients }: Pick<HttpOptions, 'requestTimeoutMs' | 'clients'>,
+  note: ReturnType<typeof createErrorNotes>,
+): FastifyInstance {
   const app = fastify({
     logger: false,
     ...(clients.hasProxies && { trustProxy: clients.isProxy }),
@@ -196,6 +202,11 @@ function createApp({
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 2048 },
+    rewriteUrl: ({ url = '/' }) => url.replace(slashedIntake, '$1'),
+    // Of a URL that cannot be decoded.
+    frameworkErrors(error, request, reply) {
+      sendError(reply as FastifyReply, note(error, request.url))
+    },
   })
   // Schemas describe; the doors read and write by hand, because bodies are bounded, exact in their digits and keep their order.
   app.setValidatorCompiler(() => (value) => ({ value }))
@@ -209,6 +220,25 @@ function createApp({
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, _payload, done) => done(null))
   return app
+}
+
+// Of node:http, since its first days, and not described: the answer under way is sent though the client has ended its side.
+type HalfOpenServer = Server & { httpAllowHalfOpen?: boolean }
+
+/** A client that ends its side behind its events still gets its answer; any other has gone, and its request ends with it. */
+function answerHalfClosed(server: HalfOpenServer, door: QuickDoor | undefined): void {
+  const taking = new Set<Socket>()
+  server.httpAllowHalfOpen = true
+  server.on('request', ({ method, url = '', socket }, response) => {
+    if (method !== 'POST' || !/^\/(?:v1\/|event(?:\?|$))/.test(url)) return
+    taking.add(socket)
+    response.once('close', () => taking.delete(socket))
+  })
+  server.on('connection', (socket) => {
+    socket.on('end', () => {
+      if (!taking.has(socket) && !door?.isAnswering(socket)) socket.end()
+    })
+  })
 }
 
 // After that a request that has not come whole is not waited for: its sender has no answer, and sends it again.
@@ -235,6 +265,7 @@ function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: Quick
     connections.add(socket)
     socket.once('close', () => connections.delete(socket))
   })
+  answerHalfClosed(server, door)
 
   function endArriving(): void {
     door?.closeArriving()
