@@ -202,6 +202,68 @@ export function describeEventStore(name: string, start: () => Promise<Backend>, 
       ).toHaveLength(2)
     })
 
+    it('5. a path of a selector follows keys that are there, nested or with dots, in any grouping', async () => {
+      const data: { [id: string]: Value } = {
+        k1: { a: { b: { c: 1 } } },
+        k2: { a: { 'b.c': 1 } },
+        k3: { 'a.b': { c: 1 } },
+        k4: { 'a.b.c': 1 },
+        k5: { 'a.b': { c: 2 }, a: { b: { c: 1 } } },
+        k6: { 'a.b': [{ c: 1 }, { c: 3 }] },
+        k7: { a: [{ 'b.c': 3 }, { 'b.c': 1 }] },
+        k8: { 'a.b': 1, a: { b: { d: 1 } } },
+        k9: { 'a.b.c': [2, 3] },
+        k0: { 'a.b.c': null },
+      }
+      const otel = {
+        resource: { 'service.name': 'pump', 'service.instance.id': 'i' },
+        scope: { name: 'a.b', attributes: { 'x.y.z': 1 } },
+      }
+      await store.write(Object.entries(data).map(([id, event_data]) => makeEvent(id, { event_data, otel })))
+      const of = async (selector: Value, query: Partial<FindQuery> = {}) =>
+        (
+          await collect(store, {
+            selector: parseSelector({ $and: [{ _id: { $regex: '^k\\d$' } }, selector] } as Value),
+            ...query,
+          })
+        ).map(({ id }) => id)
+      const sorted = async (selector: Value) => (await of(selector)).sort()
+      const path = 'event_data.a.b.c'
+      const ones = ['k1', 'k2', 'k3', 'k4', 'k5', 'k6', 'k7']
+      const others = ['k0', 'k8', 'k9']
+      expect(await sorted({ [path]: 1 })).toEqual(ones)
+      expect(await sorted({ [path]: { $ne: 1 } })).toEqual(others)
+      expect(await sorted({ [path]: { $not: { $in: [1] } } })).toEqual(others)
+      expect(await sorted({ $nor: [{ [path]: 1 }] })).toEqual(others)
+      expect(await sorted({ [path]: { $in: [2, 7] } })).toEqual(['k5', 'k9'])
+      expect(await sorted({ [path]: { $gt: 2 } })).toEqual(['k6', 'k7', 'k9'])
+      expect(await sorted({ [path]: { $exists: false } })).toEqual(['k8'])
+      expect(await sorted({ [path]: { $exists: true } })).toEqual(['k0', ...ones, 'k9'])
+      expect(await sorted({ [path]: null })).toEqual(['k0', 'k8'])
+      expect(await sorted({ [path]: { $type: 'array' } })).toEqual(['k9'])
+      expect(await sorted({ [path]: { $size: 2 } })).toEqual(['k9'])
+      expect(await sorted({ $or: [{ [path]: 2 }, { 'event_data.a.b': 1 }] })).toEqual(['k5', 'k8', 'k9'])
+      expect(await sorted({ 'event_data.a': { $elemMatch: { 'b.c': 3 } } })).toEqual(['k7'])
+      expect(await sorted({ 'event_data.a.b': { $elemMatch: { c: { $gt: 2 } } } })).toEqual(['k6'])
+      expect(await sorted({ $expr: { $eq: [`$${path}`, 1] } })).toEqual(['k1', 'k2', 'k3', 'k4'])
+      // Two values are as an array of them.
+      expect(await sorted({ $expr: { $eq: [`$${path}`, { $literal: [1, 2] }] } })).toEqual(['k5'])
+      const all = Object.keys(data).sort()
+      expect(await sorted({ 'otel.resource.service.name': 'pump' })).toEqual(all)
+      expect(await sorted({ 'otel.resource.service.instance.id': { $regex: '^i' } })).toEqual(all)
+      expect(await sorted({ 'otel.scope.attributes.x.y.z': { $gte: 1 } })).toEqual(all)
+      expect(await sorted({ 'otel.resource.service.name': 'other' })).toEqual([])
+      const newest = await of({ [path]: 1 }, { order: 'newest' })
+      expect(newest).toHaveLength(7)
+      expect(await of({ [path]: 1 }, { order: 'newest', limit: 3 })).toEqual(newest.slice(0, 3))
+      expect(await of({ [path]: 1 }, { order: 'newest', limit: 3, offset: 2 })).toEqual(newest.slice(2, 5))
+      expect(await of({ [path]: 1 }, { order: 'newest', offset: 6 })).toEqual(newest.slice(6))
+      const [deep, tooDeep] = [16, 17].map((count) => Array(count).fill('x').join('.'))
+      expect(await of({ [deep!]: 1 })).toEqual([])
+      expect(() => parseSelector({ [tooDeep!]: 1 })).toThrow(/more than 16 names/)
+      expect(() => parseSelector({ $expr: `$${tooDeep}` })).toThrow(/more than 16 names/)
+    })
+
     it('6. find streams chunks while writes go on, and may be left early', async () => {
       const batch = (n: number) =>
         Array.from({ length: 1000 }, (_, i) => makeEvent(`p6-${n}-${i}`, { event_type: 'node_start' }))

@@ -11,7 +11,9 @@ import {
   type Value,
 } from '@madsci-events/sdk/event'
 import type { Match, SeenEvent, Sighting } from '../store/alert-store.ts'
+import { valueAt } from '../store/expression.ts'
 import { createMatcher, type MatchDocument } from '../store/matcher.ts'
+import { keysOf, type PathKeys } from '../store/path.ts'
 import type { Rule } from './rule.ts'
 
 /** What the rules see in the events of one write. */
@@ -154,7 +156,7 @@ function toEventLook(rule: Rule, documentOf: Looking['documentOf']): Look {
   const { selector, recovery, minLevel, groupBy } = rule
   const matches = selector && createMatcher(selector)
   const recovers = recovery && createMatcher(recovery)
-  const paths = groupBy.map((path) => path.split('.'))
+  const paths = groupBy.map((path) => keysOf(path.split('.')))
   const keyOf = (event: Event) => paths.map((path) => textAt(event, path))
   if (!matches && !recovers)
     return (event, note) => {
@@ -222,14 +224,10 @@ function labelsOf({ source }: Event): { [name: string]: string } {
   return labels
 }
 
-function textAt(event: Event, path: readonly string[]): string | null {
-  let value = event as unknown as Value
-  for (const name of path) {
-    if (!isObject(value) || !Object.hasOwn(value, name)) return null
-    value = value[name]!
-  }
-  if (value === null) return null
-  return (typeof value === 'string' ? value : toJson(value)).slice(0, 200)
+function textAt(event: Event, path: PathKeys): string | null {
+  const value = valueAt(event as unknown as Value, path)
+  if (value === null || value === undefined) return null
+  return (typeof value === 'string' ? value : toJson(value as Value)).slice(0, 200)
 }
 
 /** MADSci's client sends an alert twice, with two ids. */

@@ -1,4 +1,5 @@
 import { EventError, isObject, parseEventType, type Value } from '@madsci-events/sdk/event'
+import { maxPathNames } from '../store/path.ts'
 import { parseSelector, type Selector } from '../store/selector.ts'
 import { createReader, type Reader } from './reader.ts'
 import { readMinute, readWindow, readZone, type Window } from './window.ts'
@@ -182,6 +183,8 @@ function readPaths(reader: Reader, fallback: string[]): string[] {
         'group_by',
         `must name event_type, log_level, trace_id, source.…_id or event_data.…: '${path}'`,
       )
+    else if (path.split('.').length > maxPathNames)
+      reader.fail('group_by', `must have ${maxPathNames} names in a path at most: '${path.slice(0, 100)}'`)
   }
   return paths
 }

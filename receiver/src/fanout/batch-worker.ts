@@ -14,7 +14,7 @@ import { encodeProtobuf } from '../otlp/encode-protobuf.ts'
 import { groupRecords } from '../otlp/group.ts'
 import { openCommitReader } from '../store/commit-reader.ts'
 import type { CommitReader, StoredEvent } from '../store/event-store.ts'
-import { createMatcher, type MatchDocument } from '../store/matcher.ts'
+import { createMatcher, type MatchDocument, withDate } from '../store/matcher.ts'
 import { parseSelector } from '../store/selector.ts'
 import { yieldToOthers } from '../thread.ts'
 import type { BatchRequest, BatchThreadData, FromBatchThread } from './batch.ts'
@@ -90,7 +90,7 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
 /** What cannot be judged in time is sent: nothing is left out for want of time. */
 function isWanted(matches: NonNullable<Maker['matches']>, document: { [key: string]: Value }): boolean {
   try {
-    return matches(toMatchDocument(document))
+    return matches(withDate(document))
   } catch (error) {
     if (error instanceof EventError && error.code === 'EVT_QUERY_TIMEOUT') return true
     throw error
@@ -107,11 +107,4 @@ function toEvent({ id, partial }: StoredEvent, document: { [key: string]: Value 
 function toDocument({ json, exact }: StoredEvent): { [key: string]: Value } {
   const document = exact === undefined ? parseJson(json) : fromExactJson(exact)
   return isObject(document) ? document : {}
-}
-
-function toMatchDocument(document: { [key: string]: Value }): MatchDocument {
-  const { archived_at: archivedAt } = document
-  if (typeof archivedAt !== 'string') return document
-  const ms = Date.parse(/Z$/.test(archivedAt) ? archivedAt : `${archivedAt}Z`)
-  return Number.isNaN(ms) ? document : { ...document, archived_at: new Date(ms) }
 }

@@ -1,10 +1,11 @@
 import { EventError, isObject, type Value } from '@madsci-events/sdk/event'
 import { compareValues, type DocumentValue } from './order.ts'
+import { keysOf, maxPathNames, type PathKeys } from './path.ts'
 
 /** What `$expr` may say: comparisons and boolean operators over paths and literals (MongoDB manual, "Expressions"). */
 export type Expression =
   | { kind: 'literal'; value: Value }
-  | { kind: 'path'; path: readonly string[] }
+  | { kind: 'path'; keys: PathKeys }
   | { kind: '$and' | '$or' | '$not'; operands: readonly Expression[] }
   | { kind: keyof typeof comparisons; operands: readonly [Expression, Expression] }
 
@@ -16,9 +17,6 @@ const comparisons = {
   $lt: (order: number) => order < 0,
   $lte: (order: number) => order <= 0,
 }
-
-// MongoDB reads 200 at most.
-const maxPathNames = 100
 
 const booleans = new Set(['$and', '$or', '$not'])
 
@@ -33,7 +31,7 @@ export function parseExpression(input: Value): Expression {
     if (path.some((name) => name === '' || name.startsWith('$')))
       throw refuse(`'${input.slice(0, 100)}' is no path`)
     if (path.length > maxPathNames) throw refuse(`a path has more than ${maxPathNames} names`)
-    return { kind: 'path', path }
+    return { kind: 'path', keys: keysOf(path) }
   }
   if (Array.isArray(input)) throw refuse('a list stands within $literal alone')
   if (!isObject(input)) return { kind: 'literal', value: input }
@@ -66,7 +64,7 @@ function evaluate(expression: Expression, document: DocumentValue): DocumentValu
     case 'literal':
       return expression.value
     case 'path':
-      return valueAt(document, expression.path, 0)
+      return valueAt(document, expression.keys)
     case '$and':
       return expression.operands.every((operand) => isTrue(operand, document))
     case '$or':
@@ -80,16 +78,30 @@ function evaluate(expression: Expression, document: DocumentValue): DocumentValu
   }
 }
 
-/** Through an array, the list of what its objects hold; numbers in a path are names here, not places. */
-function valueAt(value: DocumentValue, path: readonly string[], from: number): DocumentValue {
-  if (from === path.length) return value
+/**
+ * What a path leads to; where several keys do (`a.b` and `b` within `a`), the list of it. Through an array, the list of what
+ * its objects hold; numbers in a path are names here, not places.
+ */
+export function valueAt(value: DocumentValue, keys: PathKeys, from = 0): DocumentValue {
+  if (from === keys.length) return value
   if (Array.isArray(value)) {
     return value.flatMap((member) => {
-      const found = isObject(member) ? valueAt(member, path, from) : undefined
+      const found = isObject(member) ? valueAt(member, keys, from) : undefined
       return found === undefined ? [] : [found as Value]
     })
   }
   if (!isObject(value) || value instanceof Date) return undefined
-  const name = path[from]!
-  return Object.hasOwn(value, name) ? valueAt(value[name], path, from + 1) : undefined
+  let first: DocumentValue
+  let several: Value[] | undefined
+  for (const [more, key] of keys[from]!.entries()) {
+    if (!Object.hasOwn(value, key)) continue
+    const found = valueAt(value[key], keys, from + more + 1)
+    if (found === undefined) continue
+    if (first === undefined) first = found
+    else {
+      several ??= [first as Value]
+      several.push(found as Value)
+    }
+  }
+  return several ?? first
 }

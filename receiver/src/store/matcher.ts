@@ -1,12 +1,28 @@
-import { isObject, type Value } from '@madsci-events/sdk/event'
+import { fromExactJson, isObject, parseJson, type Value } from '@madsci-events/sdk/event'
+import type { StoredEvent } from './event-store.ts'
 import { isTrue } from './expression.ts'
 import { compareValues, type DocumentValue, rankOf, typeNumberOf } from './order.ts'
+import { keysOf, type PathKeys } from './path.ts'
 import type { Condition, FieldTest, Selector } from './selector.ts'
 
 /** A document as MongoDB would hold it: `archived_at` is a Date. */
 export interface MatchDocument {
   [key: string]: DocumentValue
 }
+/** A stored event as a matcher takes it. */
+export function toMatchDocument({ json, exact }: Pick<StoredEvent, 'json' | 'exact'>): MatchDocument {
+  const document = exact === undefined ? parseJson(json) : fromExactJson(exact)
+  return isObject(document) ? withDate(document) : {}
+}
+
+/** `archived_at` as a Date, as MongoDB has it. */
+export function withDate(document: { [key: string]: Value }): MatchDocument {
+  const { archived_at: archivedAt } = document
+  if (typeof archivedAt !== 'string') return document
+  const ms = Date.parse(/Z$/.test(archivedAt) ? archivedAt : `${archivedAt}Z`)
+  return Number.isNaN(ms) ? document : { ...document, archived_at: new Date(ms) }
+}
+
 type Match = (document: DocumentValue) => boolean
 /** Of one value that a path leads to. */
 type Check = (value: DocumentValue) => boolean
@@ -56,7 +72,8 @@ function toFieldMatch(path: readonly string[], test: FieldTest): Match {
   }
   const check = toCheck(test)
   const isOfList = test.kind === '$size' || test.kind === 'matchElement' || test.kind === 'matchMember'
-  return (document) => someAt(document, path, 0, !isOfList, check)
+  const keys = keysOf(path)
+  return (document) => someAt(document, keys, !isOfList, check)
 }
 
 function toCheck(test: FieldTest): Check {
@@ -138,50 +155,82 @@ function toInt64(value: DocumentValue): bigint | undefined {
   return BigInt.asIntN(64, whole) === whole ? whole : undefined
 }
 
+/** What following a path came to: nothing is there, something is, something is there and passes. */
+const nothing = 0
+const present = 1
+const passing = 2
+type Reached = typeof nothing | typeof present | typeof passing
+
 /**
- * True when any value that the path leads to passes. Through an array the path goes on in each of its objects, and,
- * where its next name is a place in the array, there as well. An array at the end gives its members (`isExpanding`)
- * and itself; a missing field is undefined; an array without objects on the way gives nothing at all.
+ * True when any value that the path leads to passes. A key takes one name of the path, or several with their dots. Through
+ * an array the path goes on in each of its objects, and, where its next name is a place in the array, there as well. An
+ * array at the end gives its members (`isExpanding`) and itself; where nothing is there it is undefined; an array without
+ * objects on the way gives nothing at all.
  */
-function someAt(
+function someAt(root: DocumentValue, keys: PathKeys, isExpanding: boolean, check: Check): boolean {
+  return someFrom(root, keys, 0, isExpanding, check)
+}
+
+function someFrom(
   root: DocumentValue,
-  path: readonly string[],
+  keys: PathKeys,
   from: number,
   isExpanding: boolean,
   check: Check,
 ): boolean {
-  let value = root
-  let next = from
-  for (;;) {
-    value = memberOf(value, path[next]!, next === from)
-    next++
-    if (Array.isArray(value)) break
-    if (next === path.length) return check(value)
-    if (value === undefined || !isObject(value) || value instanceof Date) return check(undefined)
+  const reached = follow(root, keys, from, isExpanding, check)
+  return reached === nothing ? check(undefined) : reached === passing
+}
+
+function follow(
+  object: DocumentValue,
+  keys: PathKeys,
+  from: number,
+  isExpanding: boolean,
+  check: Check,
+): Reached {
+  let reached: Reached = nothing
+  const wanted = keys[from]!
+  for (let more = 0; more < wanted.length; more++) {
+    const value = memberOf(object, wanted[more]!, from === 0)
+    if (value === undefined) continue
+    const next = from + more + 1
+    let here: Reached = nothing
+    if (Array.isArray(value))
+      here = (
+        next === keys.length
+          ? (isExpanding && value.some((member) => check(member))) || check(value)
+          : someWithin(value, keys, next, isExpanding, check)
+      )
+        ? passing
+        : present
+    else if (next === keys.length) here = check(value) ? passing : present
+    else if (isObject(value) && !(value instanceof Date)) here = follow(value, keys, next, isExpanding, check)
+    if (here === passing) return passing
+    if (here === present) reached = present
   }
-  if (next === path.length) return (isExpanding && value.some((member) => check(member))) || check(value)
-  return someWithin(value, path, next, isExpanding, check)
+  return reached
 }
 
 /** The same from an array on, with a name left to follow. */
 function someWithin(
   list: readonly Value[],
-  path: readonly string[],
+  keys: PathKeys,
   next: number,
   isExpanding: boolean,
   check: Check,
 ): boolean {
-  const name = path[next]!
-  const isLast = next + 1 === path.length
+  const name = keys[next]![0]!
+  const isLast = next + 1 === keys.length
   for (const [place, member] of list.entries()) {
     const isPlace = name === String(place)
-    if (isObject(member) && someAt(member, path, next, isExpanding, check)) return true
+    if (isObject(member) && someFrom(member, keys, next, isExpanding, check)) return true
     if (!isPlace) continue
     if (isLast) {
       if (check(member)) return true
     } else if (Array.isArray(member)) {
-      if (someWithin(member, path, next + 1, isExpanding, check)) return true
-    } else if (isObject(member) && someAt(member, path, next + 1, isExpanding, check)) return true
+      if (someWithin(member, keys, next + 1, isExpanding, check)) return true
+    } else if (isObject(member) && someFrom(member, keys, next + 1, isExpanding, check)) return true
   }
   return false
 }

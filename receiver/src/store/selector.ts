@@ -1,6 +1,7 @@
 import { EventError, isObject, parseTimestamp, setKey, type Value } from '@madsci-events/sdk/event'
 import { type Expression, parseExpression } from './expression.ts'
 import { typeNumbers } from './order.ts'
+import { maxPathNames } from './path.ts'
 import { limitTime, parseRegex, type TextPattern } from './regex.ts'
 import { toAllTexts, toHighestText, toLowestText } from './time-text.ts'
 
@@ -48,8 +49,6 @@ const limits = {
   conditions: 1000,
   inValues: 10_000,
   pathCharacters: 1000,
-  // MongoDB reads 200 at most.
-  pathNames: 100,
 }
 
 const fieldOperators = new Set([
@@ -159,8 +158,7 @@ function createParser({ fromNaive, regexTimeoutMs }: ParseSelectorOptions) {
         if (key.length > limits.pathCharacters)
           throw refuse(key, `a path is longer than ${limits.pathCharacters} characters`)
         const names = key.split('.')
-        if (names.length > limits.pathNames)
-          throw refuse(key, `a path has more than ${limits.pathNames} names`)
+        if (names.length > maxPathNames) throw refuse(key, `a path has more than ${maxPathNames} names`)
         const path = at === '' ? key : `${at}.${key}`
         const field = tests(value, path)
         setKey(source, key, field.source)

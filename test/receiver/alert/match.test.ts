@@ -64,6 +64,29 @@ describe('what rules see in events', () => {
     ])
   })
 
+  it('keys with dots are reached, by selectors, recoveries and groups', () => {
+    const match = createMatch(
+      rulesOf([
+        {
+          name: 'alert_level',
+          selector: { 'event_data.exception.type': 'ZeroDivisionError' },
+          recovery: { 'otel.resource.service.name': 'fine' },
+          group_by: ['event_data.exception.type', 'otel.resource.service.name'],
+        },
+      ]),
+    )!
+    const of = (service: string, type: string) =>
+      event({
+        event_data: { 'exception.type': type },
+        otel: { resource: { 'service.name': service } },
+      })
+    const found = match([of('py', 'ZeroDivisionError'), of('fine', 'x'), of('py', 'x')])
+    expect(found.map(({ kind, key }) => [kind, key])).toEqual([
+      ['match', '["ZeroDivisionError","py"]'],
+      ['recover', '["x","fine"]'],
+    ])
+  })
+
   it('steps and workflows, also where a Python program puts type and ids into event_data', () => {
     const match = createMatch(
       rulesOf([

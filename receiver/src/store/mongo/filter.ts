@@ -1,11 +1,15 @@
 import { EventError, isObject, setKey, type Value } from '@madsci-events/sdk/event'
 import { Binary, BSON, type Document, Long } from 'mongodb'
 import type { FindQuery } from '../event-store.ts'
+import type { Selector } from '../selector.ts'
 import { toHighestText, toLowestText } from '../time-text.ts'
+import { toServerFilter } from './dotted.ts'
 
 /** A query as the worker takes it: everything that MongoDB must know, as BSON. */
 export interface FindCommand {
   filter: Uint8Array
+  /** A normalised selector that the events must match beside that; undefined when the filter says it all. */
+  selector: Selector['source'] | undefined
   sort: [string, 1 | -1] | undefined
   limit: number
   offset: number
@@ -31,9 +35,11 @@ export function toBson(value: Value): unknown {
 export function toFindCommand(query: FindQuery, isFresh = false): FindCommand {
   const { limit, offset, timeoutMs, order } = query
   const stamp = query.archived === 'only' && order === 'newest' ? 'archived_at' : 'event_timestamp'
+  const asked = query.selector && toServerFilter(query.selector.source)
   try {
     return {
-      filter: BSON.serialize(toFilter(query)),
+      filter: BSON.serialize(toFilter(query, asked?.filter)),
+      selector: asked?.isExact === false ? query.selector!.source : undefined,
       sort: order === 'none' ? undefined : [stamp, order === 'newest' ? -1 : 1],
       limit,
       offset,
@@ -45,9 +51,9 @@ export function toFindCommand(query: FindQuery, isFresh = false): FindCommand {
   }
 }
 
-function toFilter(query: FindQuery): Document {
+function toFilter(query: FindQuery, selector: { [key: string]: Value } | undefined): Document {
   const parts: Document[] = []
-  if (query.selector) parts.push(toBson(query.selector.source as { [key: string]: Value }) as Document)
+  if (selector) parts.push(toBson(selector) as Document)
   if (query.minLevel !== undefined && query.minLevel > 0) parts.push({ log_level: { $gte: query.minLevel } })
   const range: Document = {}
   if (query.startTime !== undefined) range.$gte = toLowestText(query.startTime)

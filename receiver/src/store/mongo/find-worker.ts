@@ -1,10 +1,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
+import type { Value } from '@madsci-events/sdk/event'
 import { BSON, type ClientSession, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
 import { yieldToOthers } from '../../thread.ts'
 import type { StoredEvent } from '../event-store.ts'
+import { createMatcher, toMatchDocument } from '../matcher.ts'
 import { packEvents } from '../packed-event.ts'
 import { chunkLimit, type FromQueryThread, type ToQueryThread } from '../query-thread.ts'
+import { parseSelector, type Selector } from '../selector.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
 
@@ -26,6 +29,7 @@ const client = new MongoClient(url, clientOptions)
 /** A query that has begun. */
 interface Known {
   command: FindCommand
+  choice: Choice | undefined
   isForgotten: boolean
   isRunning: boolean
   session: ClientSession | undefined
@@ -71,6 +75,33 @@ function close(state: Known): Promise<void> {
   return state.closing
 }
 
+/** Of events that MongoDB gives, those that are wanted, from `offset` on and no more than `limit`. */
+interface Choice {
+  takes(event: StoredEvent): boolean
+  readonly isOver: boolean
+}
+
+// As mongod says it.
+const maxTimeExpired = 50
+// The queries of this thread wait for each other.
+const regexTimeoutMs = 50
+
+function createChoice(source: Selector['source'], { offset, limit }: FindCommand): Choice {
+  const matches = createMatcher(parseSelector(source as Value, { regexTimeoutMs }))
+  let toSkip = offset
+  let left = limit > 0 ? limit : Number.POSITIVE_INFINITY
+  return {
+    takes(event) {
+      if (left === 0 || !matches(toMatchDocument(event)) || --toSkip >= 0) return false
+      left--
+      return true
+    },
+    get isOver() {
+      return left === 0
+    },
+  }
+}
+
 let connecting: Promise<unknown> | undefined
 /** A failed connect leaves a closed client behind; only connect() opens it again. */
 function connect(): Promise<unknown> {
@@ -94,15 +125,10 @@ async function takeTurn(query: number, command: FindCommand | undefined, remaini
     const cursor = begin(state, remainingMs)
     if (!state.isForgotten && (await cursor.hasNext())) {
       await send(query, state, cursor.readBufferedDocuments())
-      outcome = { kind: 'pause', query, rest: undefined }
+      if (!state.choice?.isOver) outcome = { kind: 'pause', query, rest: undefined }
     }
   } catch (error) {
-    const { message, code } = error as { message: string; code?: unknown }
-    outcome = {
-      kind: 'failed',
-      query,
-      failure: { message, code: typeof code === 'number' ? code : undefined },
-    }
+    outcome = { kind: 'failed', query, failure: toFailure(error) }
   }
   state.isRunning = false
   // Ahead of closing, which talks to the database.
@@ -115,6 +141,7 @@ async function takeTurn(query: number, command: FindCommand | undefined, remaini
 function remember(query: number, command: FindCommand): Known {
   const state: Known = {
     command,
+    choice: command.selector && createChoice(command.selector, command),
     isForgotten: false,
     isRunning: false,
     session: undefined,
@@ -131,6 +158,12 @@ function begin(state: Known, remainingMs: number): FindCursor<Uint8Array> {
   return state.cursor
 }
 
+function toFailure(error: unknown): { message: string; code: number | undefined } {
+  const { message, code } = error as { message: string; code?: unknown }
+  if (code === 'EVT_QUERY_TIMEOUT') return { message, code: maxTimeExpired }
+  return { message, code: typeof code === 'number' ? code : undefined }
+}
+
 /** A whole batch: what stays behind here would be in nobody's count. */
 async function send(query: number, state: Known, documents: readonly Uint8Array[]): Promise<void> {
   let events: StoredEvent[] = []
@@ -138,6 +171,7 @@ async function send(query: number, state: Known, documents: readonly Uint8Array[
   for (const document of documents) {
     if (state.isForgotten) return
     const event = decodeStoredEvent(document)
+    if (state.choice && !state.choice.takes(event)) continue
     events.push(event)
     characters += event.json.length
     if (events.length < chunkLimit.events && characters < chunkLimit.characters) continue
@@ -166,8 +200,9 @@ function createCursor(
     // chunks the query is no faster, and the slowest such requests wait twice as long.
     .find(selector, { raw: true, batchSize: chunkLimit.events, session, ...(isFresh && fresh) })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
-  if (offset > 0) cursor.skip(offset)
-  if (limit > 0) cursor.limit(limit)
+  // What a matcher chooses from is counted here.
+  if (offset > 0 && !command.selector) cursor.skip(offset)
+  if (limit > 0 && !command.selector) cursor.limit(limit)
   if (remainingMs > 0) cursor.maxTimeMS(Math.ceil(remainingMs))
   return cursor as unknown as FindCursor<Uint8Array>
 }
