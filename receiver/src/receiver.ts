@@ -17,6 +17,7 @@ import { createDrop, createPassOn } from './fanout/pass-on.ts'
 import { resolveDataPath } from './folder.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
+import { createAttempts } from './ingest/attempt.ts'
 import { createIngest } from './ingest/ingest.ts'
 import { createUnpacker } from './ingest/unpack.ts'
 import type { Log } from './log.ts'
@@ -122,6 +123,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     const door = {
       ingest,
       unpacker,
+      attempts: createAttempts(),
       store,
       metric,
       log,

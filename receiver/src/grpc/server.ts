@@ -6,6 +6,7 @@ import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { Clients } from '../client.ts'
 import { limitConnections } from '../connection.ts'
 import type { PassedSignal, PassOn } from '../fanout/pass-on.ts'
+import type { Attempt, Attempts } from '../ingest/attempt.ts'
 import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
@@ -13,6 +14,7 @@ import { isLarge, type Unpacker } from '../ingest/unpack.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
+import type { Identify } from '../otlp/record-id.ts'
 import { contentTypes, encodeSuccess } from '../otlp/reply.ts'
 import { checkHealth, healthPath } from './health.ts'
 import { readMessage, toFrame } from './message.ts'
@@ -22,6 +24,7 @@ import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.t
 export interface GrpcOptions {
   ingest: Ingest
   unpacker: Unpacker
+  attempts: Attempts
   metric: Metric
   log: Log
   maxBodyBytes: number
@@ -70,6 +73,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   const {
     ingest,
     unpacker,
+    attempts,
     metric,
     log,
     maxBodyBytes,
@@ -129,7 +133,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
           stream,
           await withMessage(stream, headers, (bytes, ticket) => {
             clearTimeout(timer)
-            return whileAnswering(stream.session, () => use(bytes, ticket))
+            return whileAnswering(stream.session, () => use(bytes, ticket, stream))
           }),
         )
       else end(stream, refuse(path))
@@ -152,7 +156,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     }
   }
 
-  function useOf(path: string): ((bytes: Uint8Array, ticket: Ticket) => Promise<Uint8Array>) | undefined {
+  function useOf(path: string): Use | undefined {
     if (path === logsPath) return takeLogs
     if (path === healthPath) return (bytes) => checkHealth(bytes, [logsService], isServing)
     const signal = signalOf.get(path)
@@ -178,14 +182,19 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     }
   }
 
-  async function takeLogs(bytes: Uint8Array, ticket: Ticket): Promise<Uint8Array> {
+  async function takeLogs(bytes: Uint8Array, ticket: Ticket, stream: ServerHttp2Stream): Promise<Uint8Array> {
     const turn = ticket.turn()
     if (turn) await turn
     const receivedUnixNano = BigInt(nowMicros()) * 1000n
     const limits = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords }
+    const identify: Identify = (digest) => {
+      const attempt = attempts.begin(digest)
+      watchReply(stream, attempt)
+      return attempt.identity
+    }
     const accepting = isLarge(bytes, 'protobuf')
-      ? accept(await unpacker.logs(bytes, 'protobuf', limits))
-      : accept(decodeProtobuf(bytes, { ...limits, documents: ingest.documents }))
+      ? accept(await unpacker.logs(bytes, 'protobuf', limits, identify))
+      : accept(decodeProtobuf(bytes, { ...limits, documents: ingest.documents, identify }))
     return encodeSuccess('protobuf', await accepting)
   }
 
@@ -238,6 +247,25 @@ async function addressesOf(host: string): Promise<string[]> {
   if (host !== 'localhost') return [host]
   const found = await lookup(host, { all: true })
   return [...new Set(found.map(({ address }) => address))]
+}
+
+type Use = (bytes: Uint8Array, ticket: Ticket, stream: ServerHttp2Stream) => Promise<Uint8Array>
+
+/** A reply is lost when it is not OK, was not taken whole, or when the connection breaks before its next call. */
+function watchReply(stream: ServerHttp2Stream, attempt: Attempt): void {
+  const { session } = stream
+  let isReplied = false
+  const lose = () => attempt.lose()
+  // Trailers alone, which every other status is, are never asked for.
+  stream.once('wantTrailers', () => {
+    isReplied = true
+  })
+  stream.once('close', () => {
+    if (!isReplied || stream.rstCode !== constants.NGHTTP2_NO_ERROR || !session || session.destroyed)
+      return lose()
+    session.once('error', lose)
+    session.once('stream', () => session.off('error', lose))
+  })
 }
 
 const typeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''

@@ -2,6 +2,7 @@ import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { toClient } from '../client.ts'
 import { createMemoryPool } from '../document/memory-pool.ts'
+import type { Attempts } from '../ingest/attempt.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { isLarge, type Unpacker } from '../ingest/unpack.ts'
@@ -11,7 +12,9 @@ import { readBody } from '../otlp/body.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
+import type { Identify } from '../otlp/record-id.ts'
 import { encodeSuccess, encodingOf } from '../otlp/reply.ts'
+import { createAnswerWatch } from './answer-watch.ts'
 import { toEventError } from './error.ts'
 import { sendOtlp, sendOtlpError } from './otlp-error.ts'
 import { schemas } from './schema.ts'
@@ -21,6 +24,7 @@ import { lingerOnUnreadBody } from './unread-body.ts'
 export interface LogsDoorOptions extends TelemetryDoorOptions {
   ingest: Ingest
   unpacker: Unpacker
+  attempts: Attempts
   metric: Metric
   log: Log
   maxBodyBytes: number
@@ -35,10 +39,11 @@ export interface LogsDoorOptions extends TelemetryDoorOptions {
  * Every answer is in the encoding of the request; protobuf when it named neither.
  */
 export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): void {
-  const { ingest, unpacker, metric, log, maxBodyBytes, maxRequestRecords } = options
+  const { ingest, unpacker, attempts, metric, log, maxBodyBytes, maxRequestRecords } = options
   const throttle = createThrottle()
   const accept = createLogsIntake(options)
   const pool = createMemoryPool()
+  const watchAnswer = createAnswerWatch(app.server)
 
   app.register(async (scope) => {
     scope.setErrorHandler((thrown: unknown, request, reply) => {
@@ -78,12 +83,17 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         if (turn) await turn
         const receivedUnixNano = BigInt(nowMicros()) * 1000n
         const limits = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords }
+        const identify: Identify = (digest) => {
+          const attempt = attempts.begin(digest)
+          watchAnswer(reply.raw, attempt)
+          return attempt.identity
+        }
         if (isLarge(bytes, encoding)) {
-          const outcome = await accept(await unpacker.logs(bytes, encoding, limits))
+          const outcome = await accept(await unpacker.logs(bytes, encoding, limits, identify))
           return sendOtlp(reply, encoding, encodeSuccess(encoding, outcome))
         }
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
-        const read = () => decode(bytes, { ...limits, documents: ingest.documents })
+        const read = () => decode(bytes, { ...limits, documents: ingest.documents, identify })
         return sendOtlp(reply, encoding, encodeSuccess(encoding, await take(read, bytes)))
       } finally {
         ticket.release()

@@ -7,6 +7,7 @@ import type { Backups } from '../backup/backup.ts'
 import { type Clients, toClient } from '../client.ts'
 import { type ConnectionLimitOptions, limitConnections } from '../connection.ts'
 import type { PassOn } from '../fanout/pass-on.ts'
+import type { Attempts } from '../ingest/attempt.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Unpacker } from '../ingest/unpack.ts'
 import type { Log } from '../log.ts'
@@ -47,6 +48,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   metric: Metric
   log: Log
   unpacker: Unpacker
+  attempts: Attempts
   maxBodyBytes: number
   maxRequestRecords: number
   maxConnections: number
@@ -126,6 +128,7 @@ export async function createOtlpServer(
       HttpOptions,
       | 'ingest'
       | 'unpacker'
+      | 'attempts'
       | 'metric'
       | 'log'
       | 'maxBodyBytes'

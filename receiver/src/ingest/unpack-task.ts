@@ -1,5 +1,6 @@
 import type { ErrorCode, Event, EventLevel, EventType } from '@madsci-events/sdk/event'
 import type { DecodedLogs } from '../otlp/decoded.ts'
+import type { RequestIdentity } from '../otlp/record-id.ts'
 import type { OtlpEncoding } from '../otlp/reply.ts'
 
 /** What the thread is started with. */
@@ -31,7 +32,9 @@ export interface LogsLimits {
 }
 
 export type UnpackTask =
-  | { kind: 'logs'; bytes: Uint8Array; encoding: OtlpEncoding; limits: LogsLimits }
+  | { kind: 'logs'; bytes: Uint8Array; encoding: OtlpEncoding; limits: LogsLimits; isIdentified: boolean }
+  /** Goes on with a body that was digested. */
+  | { kind: 'identity'; identity: RequestIdentity }
   | { kind: 'event'; bytes: Uint8Array; contentType: string | undefined }
   | { kind: 'compare'; storedJson: string; sentJson: Uint8Array; isTimed: boolean }
 
@@ -59,8 +62,9 @@ export interface UnpackFailure {
   detail: unknown
 }
 
-/** Each task is answered by any number of parts and then one of the others. */
+/** Each task is answered by any number of parts and then one of the others; `digest` asks for an identity first. */
 export type UnpackAnswer =
+  | { kind: 'digest'; digest: string }
   | { kind: 'part'; part: UnpackedPart }
   | ({ kind: 'logs' } & Omit<DecodedLogs, 'events'>)
   /** `json`: what REST answers. */

@@ -11,6 +11,7 @@ import {
 import type { DocumentEncoder } from '../document/document-encoder.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
+import { digestOf, type RequestIdentity } from '../otlp/record-id.ts'
 import { yieldToOthers } from '../thread.ts'
 import { boundJson, parseBytes } from './json-body.ts'
 import { isSameContent } from './same-content.ts'
@@ -107,19 +108,33 @@ function answer(message: UnpackAnswer, transfer: ArrayBuffer[] = []): void {
   parentPort!.postMessage(message, transfer)
 }
 
+type LogsTask = UnpackTask & { kind: 'logs' }
+/** Digested, and waits for its identity. */
+let digested: LogsTask | undefined
+
 function run(task: UnpackTask): UnpackAnswer {
-  if (task.kind === 'logs') return unpackLogs(task)
+  if (task.kind === 'logs') {
+    if (!task.isIdentified) return unpackLogs(task)
+    digested = task
+    return { kind: 'digest', digest: digestOf(task.bytes) }
+  }
+  if (task.kind === 'identity') {
+    const body = digested!
+    digested = undefined
+    return unpackLogs(body, task.identity)
+  }
   if (task.kind === 'event') return unpackEvent(task)
   const sentJson = Buffer.from(task.sentJson).toString()
   return { kind: 'compared', isSame: isSameContent(task.storedJson, sentJson, task.isTimed) }
 }
 
-function unpackLogs({ bytes, encoding, limits }: UnpackTask & { kind: 'logs' }): UnpackAnswer {
+function unpackLogs({ bytes, encoding, limits }: LogsTask, identity?: RequestIdentity): UnpackAnswer {
   const parts = createParts()
   const unkept = new Map<string, number>()
   const decode = encoding === 'json' ? decodeJson : decodeProtobuf
   const { events: _, ...decoded } = decode(bytes, {
     ...limits,
+    ...(identity && { identify: () => identity }),
     onEvent(event) {
       const reason = parts.add(event)
       if (reason !== undefined) unkept.set(reason, (unkept.get(reason) ?? 0) + 1)

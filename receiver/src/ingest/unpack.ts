@@ -3,6 +3,7 @@ import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
 import { EncodedEvent, EncodedRun } from '../document/encoded-event.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
+import type { Identify } from '../otlp/record-id.ts'
 import type { OtlpEncoding } from '../otlp/reply.ts'
 import { startThread } from '../thread.ts'
 import { toRefusal } from './ingest.ts'
@@ -52,7 +53,12 @@ export interface SentEvent {
  */
 export interface Unpacker {
   /** Takes the memory of `bytes` away. Throws what the decoders throw. */
-  logs(bytes: Uint8Array, encoding: OtlpEncoding, limits: LogsLimits): Promise<DecodedLogs>
+  logs(
+    bytes: Uint8Array,
+    encoding: OtlpEncoding,
+    limits: LogsLimits,
+    identify?: Identify,
+  ): Promise<DecodedLogs>
   /** Takes the memory of `bytes` away. Throws for a body that is no JSON; an event that cannot be kept is `refused`. */
   event(bytes: Uint8Array, contentType: string | undefined): Promise<SentEvent | { refused: EventError }>
   /** See `isSameContent`. */
@@ -70,18 +76,14 @@ export const isLarge = (bytes: Uint8Array, encoding: OtlpEncoding) => bytes.leng
 interface Job {
   task: UnpackTask
   onPart: (part: UnpackedPart) => void
+  identify: Identify | undefined
   resolve: (answer: UnpackAnswer) => void
   reject: (error: EventError) => void
 }
 
 export function createUnpacker(options: UnpackerOptions): Unpacker {
   const { documents, encoderUrl, managerId, naiveTimezone, watch, maxHeapMb = 384, idleMs = 30_000 } = options
-  const workerData: UnpackWorkerData = {
-    encoderHref: encoderUrl.href,
-    managerId,
-    naiveTimezone,
-    watch,
-  }
+  const workerData: UnpackWorkerData = { encoderHref: encoderUrl.href, managerId, naiveTimezone, watch }
   const line: Job[] = []
   let running: Job | undefined
   let worker: Worker | undefined
@@ -91,7 +93,10 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
     const started = startThread(workerFile, { workerData, maxHeapMb })
     started.on('message', (message: UnpackAnswer) => {
       if (message.kind === 'part') running?.onPart(message.part)
-      else finish((job) => job.resolve(message))
+      else if (message.kind === 'digest') {
+        const identity = running!.identify!(message.digest)
+        started.postMessage({ kind: 'identity', identity } satisfies UnpackTask)
+      } else finish((job) => job.resolve(message))
     })
     // Only the body under way can be the reason: those in line are for the next thread.
     const stop = (cause?: unknown) => {
@@ -128,7 +133,7 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
       worker ??= start()
       worker.ref()
       const { task } = running
-      worker.postMessage(task, task.kind === 'compare' ? [] : [movable(task)])
+      worker.postMessage(task, 'bytes' in task ? [movable(task)] : [])
     } else if (worker) {
       worker.unref()
       idle = setTimeout(() => void stopWorker(), idleMs)
@@ -145,12 +150,13 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
   function run<Kind extends UnpackAnswer['kind']>(
     task: UnpackTask,
     kinds: readonly Kind[],
-    onPart: Job['onPart'] = () => {},
+    { onPart = () => {}, identify }: Partial<Pick<Job, 'onPart' | 'identify'>> = {},
   ): Promise<Extract<UnpackAnswer, { kind: Kind }>> {
     return new Promise((resolve, reject) => {
       line.push({
         task,
         onPart,
+        identify,
         resolve(answer) {
           if (answer.kind === 'failed') reject(toError(answer.failure))
           else if ((kinds as readonly string[]).includes(answer.kind))
@@ -163,20 +169,20 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
   }
 
   return {
-    async logs(bytes, encoding, limits) {
+    async logs(bytes, encoding, limits, identify) {
       const events: Event[] = []
-      const { kind: _, ...decoded } = await run({ kind: 'logs', bytes, encoding, limits }, ['logs'], (part) =>
-        addEvents(events, part, documents),
+      const { kind: _, ...decoded } = await run(
+        { kind: 'logs', bytes, encoding, limits, isIdentified: identify !== undefined },
+        ['logs'],
+        { onPart: (part) => addEvents(events, part, documents), identify },
       )
       return { events, ...decoded }
     },
     async event(bytes, contentType) {
       const events: Event[] = []
-      const answer = await run(
-        { kind: 'event', bytes, contentType },
-        ['event', 'invalid', 'refused'],
-        (part) => addEvents(events, part, documents),
-      )
+      const answer = await run({ kind: 'event', bytes, contentType }, ['event', 'invalid', 'refused'], {
+        onPart: (part) => addEvents(events, part, documents),
+      })
       if (answer.kind === 'invalid') return { refused: toError(answer.failure) }
       if (answer.kind === 'refused') return { refused: toRefusal(answer.reason) }
       return { event: events[0]!, json: answer.json, isTimed: answer.isTimed }

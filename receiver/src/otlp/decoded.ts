@@ -12,7 +12,7 @@ import {
 } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
 import type { RecordCopier } from './copy-record.ts'
-import { type ContextText, canonicalText, createRecordIds } from './record-id.ts'
+import { createRecordIds, type Identify } from './record-id.ts'
 import { malformed } from './wire.ts'
 
 export interface DecodeOptions {
@@ -25,6 +25,8 @@ export interface DecodeOptions {
   documents?: DocumentWriter | undefined
   /** Takes each event as soon as it is there: `events` then stays empty. */
   onEvent?: (event: Event) => void
+  /** Not given: the same bytes are the same request. */
+  identify?: Identify
 }
 
 /** What a request came to. events.length + the counts in `refused` = the records in it. */
@@ -82,7 +84,7 @@ const eventBytes = 512
 const defaultMaxRecords = 200_000
 const emptyRecord = 'an empty record'
 
-export function createEventSink(options: DecodeOptions, copier?: RecordCopier): EventSink {
+export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copier?: RecordCopier): EventSink {
   const decoded: DecodedLogs = {
     events: [],
     refused: new Map(),
@@ -93,16 +95,16 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
     undatedCount: 0,
     isSound: true,
   }
-  const ids = createRecordIds()
+  const ids = createRecordIds(bytes, options.identify)
   const noteOtherSource = () => {
     decoded.otherSourceCount++
   }
   let resource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
-  let resourceText = ''
+  let resourceCharacters = 0
   let resourceContext: RecordContext | undefined
   let openedScope: OtelScope | undefined
   let context: RecordContext | undefined
-  let contextText: ContextText = { text: '' }
+  let contextCharacters = 0
   let resourceDefect = ''
   let contextDefect = ''
   let malformedReason = ''
@@ -114,7 +116,7 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
 
   const recordOptions: FromRecordOptions = {
     receivedUnixNano: options.receivedUnixNano,
-    createId: (record) => ids.idOf(record, contextText),
+    createId: ids.idOf,
     onOtherSource: noteOtherSource,
   }
 
@@ -142,7 +144,7 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
 
   function count(): void {
     countRecord()
-    bytesLeft -= eventBytes + contextText.text.length
+    bytesLeft -= eventBytes + contextCharacters
     if (bytesLeft < 0) {
       throw new EventError(
         'EVT_TOO_LARGE',
@@ -173,16 +175,13 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
       resource = next
       resourceDefect = defect && `a resource with ${defect}`
       resourceContext = undefined
-      resourceText =
-        canonicalText(next.attributes) +
-        canonicalText(next.schemaUrl) +
-        canonicalText(next.droppedAttributesCount)
+      resourceCharacters = charactersOf(next.attributes) + next.schemaUrl.length
     },
     openScope(scope, defect) {
       contextDefect = resourceDefect || (defect && `a scope with ${defect}`)
       openedScope = Object.keys(scope).length > 0 ? scope : undefined
       context = undefined
-      contextText = { text: resourceText + canonicalText(scope as { [key: string]: Value }) }
+      contextCharacters = resourceCharacters + charactersOf(scope as { [key: string]: Value })
       return contextDefect === ''
     },
     add(record) {
@@ -207,6 +206,16 @@ export function createEventSink(options: DecodeOptions, copier?: RecordCopier): 
       return Object.assign(decoded, reading, { isSound: decoded.isSound && reading.isSound })
     },
   }
+}
+
+/** About as many as the value has as JSON. */
+function charactersOf(value: Value): number {
+  if (typeof value === 'string' || value instanceof Uint8Array) return value.length + 3
+  if (typeof value !== 'object' || value === null) return 6
+  let sum = 2
+  if (Array.isArray(value)) for (const member of value) sum += charactersOf(member)
+  else for (const key of Object.keys(value)) sum += key.length + 4 + charactersOf(value[key]!)
+  return sum
 }
 
 /** It says nothing, not even when. */

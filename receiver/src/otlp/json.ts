@@ -43,7 +43,7 @@ export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLo
   const request = parseText(bytes, maxValuesOf(options))
   if (!isObject(request)) throw malformed('it is no JSON object')
   const notes: JsonNotes = { defect: '', duplicateKeyCount: 0, unreadableIdCount: 0 }
-  const sink = createEventSink(options)
+  const sink = createEventSink(bytes, options)
   const unread = createNameCheck()
   unread.look(request, 'request')
   for (const resourceLogs of envelopesIn(request, 'resourceLogs')) {

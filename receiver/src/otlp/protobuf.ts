@@ -53,6 +53,7 @@ export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): Decod
   const end = bytes.length
   const { documents } = options
   const sink = createEventSink(
+    bytes,
     options,
     documents && end <= maxPlainBytes ? new RecordCopier(documents, end) : undefined,
   )
