@@ -68,7 +68,7 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
     const document = toDocument(stored)
     if (!matches || isWanted(matches, document)) events.push(toEvent(stored, document))
   }
-  const groups = groupRecords(events, serviceName)
+  const groups = groupRecords(events, { resource: { 'service.name': serviceName } })
   const isJson = destination.protocol === 'http/json'
   const plain =
     events.length === 0

@@ -189,6 +189,8 @@ export class RecordCopier {
       else if (field !== 0x38 || readVarint(r, end) !== 0) return false
     }
     if (this.traceId === unreadable || this.spanId === unreadable) return false
+    // Each record of the SDK's has these.
+    if (this.nameWord === undefined || (this.data < 0 && this.body < 0)) return false
     return this.id >= 0 && this.typeWord !== undefined && r.valuesLeft >= 0
   }
 
@@ -246,8 +248,7 @@ export class RecordCopier {
     if ((this.seenSources & context.knownSources) !== 0) return undefined
     const typeWord = this.typeWord!
     const type = typeOf(typeWord)
-    if (type === undefined || (this.nameWord !== undefined && nameOf(this.nameWord) !== type))
-      return undefined
+    if (type === undefined || nameOf(this.nameWord!) !== type) return undefined
     const level = this.isNotset && this.severity === 0 ? 0 : fromSeverity(this.severity)
     const severity = severities[level / 10]!
     if (severity.number !== this.severity || severity.text !== (this.severityWord?.text ?? ''))
@@ -325,9 +326,8 @@ export class RecordCopier {
   /** Microseconds since 1970, of a time that has no more than these; −1 for any other. */
   private microsOf(r: Reader): number {
     const { view } = r
-    const at = this.time >= 0 ? this.time : this.observed
-    if (at < 0) return -1
-    if (this.observed >= 0 && !isEqual(r, at, r, this.observed, 8)) return -1
+    const at = this.time
+    if (at < 0 || this.observed < 0 || !isEqual(r, at, r, this.observed, 8)) return -1
     const high = view.getUint32(at + 4, true)
     const highThousands = Math.floor(high / 1000)
     const rest = (high - highThousands * 1000) * 2 ** 32 + view.getUint32(at, true)

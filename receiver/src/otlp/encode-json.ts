@@ -10,17 +10,6 @@ export function toLogsDataText(groups: readonly LogGroup[]): string {
   return JSON.stringify({ resourceLogs: groups.map(toResourceLogs) })
 }
 
-/** Records that have neither resource nor scope but for its name. */
-export function toLogsDataLine(records: LogRecord[], scopeName: string): string {
-  const context = {
-    resource: {},
-    resourceDroppedAttributesCount: 0,
-    resourceSchemaUrl: '',
-    scope: { name: scopeName },
-  }
-  return toLogsDataText([{ context, records }])
-}
-
 function toResourceLogs({ context, records }: LogGroup): object {
   const { scope } = context
   const dropped = context.resourceDroppedAttributesCount

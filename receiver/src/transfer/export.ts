@@ -5,11 +5,11 @@ import {
   parseJson,
   toExactJson,
   toJson,
-  toRecord,
   type Value,
 } from '@madsci-events/sdk/event'
 import { toCsvCell } from '../csv-cell.ts'
-import { toLogsDataLine } from '../otlp/encode-json.ts'
+import { toLogsDataText } from '../otlp/encode-json.ts'
+import { groupRecords } from '../otlp/group.ts'
 import type { StoredEvent } from '../store/event-store.ts'
 
 /**
@@ -53,11 +53,7 @@ export async function* toExport(
     onEvents(chunk.length)
     if (format === 'ndjson') yield chunk.map((event) => `${event.exact ?? event.json}\n`).join('')
     else if (format === 'csv') yield chunk.map((event) => toCsvRow(toEvent(event))).join('')
-    else
-      yield `${toLogsDataLine(
-        chunk.map((event) => toRecord(toEvent(event))),
-        'madsci-events',
-      )}\n`
+    else yield `${toLogsDataText(groupRecords(chunk.map(toEvent), { scope: { name: 'madsci-events' } }))}\n`
   }
 }
 

@@ -42,17 +42,24 @@ export interface OtelScope {
 
 /** What the OTel log record said beyond MADSci's fields, kept so that it can be forwarded without loss. */
 export interface Otel {
+  /**
+   * `record`: of a record that is not as MADSci's SDK writes them. `event_data` is then its body, as `message`, and its
+   * attributes beside that; it has the event name that stands here, or none.
+   */
+  form?: 'record'
+  /** True where `message` in `event_data` is an attribute, and the record has no body. */
+  no_body?: true
   severity_number?: number
   severity_text?: string
   event_name?: string
-  /** Nanoseconds, as text: given only when event_timestamp (microseconds) cannot say it. */
+  /** Nanoseconds, as text: given only when event_timestamp (microseconds) cannot say it; '0' for a time that was not given. */
   time_unix_nano?: string
   observed_time_unix_nano?: string
   flags?: number
   dropped_attributes_count?: number
   /** The body, when event_data cannot give it back. */
   body?: Value
-  /** Attributes beyond MADSci's own, of records whose event_data came from `madsci.event.data`. */
+  /** Attributes beyond MADSci's own, of records whose event_data came from `madsci.event.data`; an attribute `message` beside a body. */
   attributes?: { [key: string]: Value }
   /** Attributes of the resource, without the `madsci.source.*` ids that went to `source`. */
   resource?: { [key: string]: Value }

@@ -1,6 +1,6 @@
 import { type Event, isObject, type OtelScope, type Value } from './event.ts'
 import { isPlain, toExactJson } from './json.ts'
-import { fitsAttribute, type LogRecord, toRecord } from './record.ts'
+import { fitsAttribute, type LogRecord, logType, toRecord, typeOf } from './record.ts'
 
 /** What the records of one resource and scope share on the wire. */
 export interface OtelContext {
@@ -17,7 +17,10 @@ export interface OtelContext {
  * 1970, `madsci.event.trace_id` and `.span_id` for ids that OTel does not know.
  */
 export function toOtelRecord(event: Event): LogRecord {
-  const record = toRecord(event)
+  const otel = event.otel as { [key: string]: Value } | undefined
+  const isForeign = otel?.form === 'record' && isObject(event.event_data)
+  const record = toRecord(isForeign ? { ...event, event_data: {} } : event)
+  if (isForeign) setAttributes(record, event, otel)
   const { keys, values } = record
   const put = (key: string, value: Value) => {
     keys.push(key)
@@ -31,12 +34,13 @@ export function toOtelRecord(event: Event): LogRecord {
     put('madsci.event.span_id', record.spanId)
     record.spanId = ''
   }
-  const otel = event.otel as { [key: string]: Value } | undefined
+  const eventTime = record.timeUnixNano
   if (otel) {
-    record.timeUnixNano = nanosIn(otel.time_unix_nano) ?? record.timeUnixNano
-    record.observedTimeUnixNano = nanosIn(otel.observed_time_unix_nano) ?? record.timeUnixNano
+    const time = nanosIn(otel.time_unix_nano) ?? eventTime
+    record.timeUnixNano = time
+    record.observedTimeUnixNano = nanosIn(otel.observed_time_unix_nano) ?? (time || eventTime)
   }
-  if (record.timeUnixNano <= 0n) {
+  if (eventTime < 0n || (record.timeUnixNano <= 0n && record.observedTimeUnixNano <= 0n)) {
     put('madsci.event.timestamp', event.event_timestamp)
     record.timeUnixNano = 0n
     record.observedTimeUnixNano = 0n
@@ -45,12 +49,12 @@ export function toOtelRecord(event: Event): LogRecord {
 
   record.severityNumber = integerIn(otel.severity_number, 255) ?? record.severityNumber
   record.severityText = textIn(otel.severity_text) ?? record.severityText
-  record.eventName = textIn(otel.event_name) ?? record.eventName
+  record.eventName = textIn(otel.event_name) ?? (isForeign ? '' : record.eventName)
   record.flags = integerIn(otel.flags, 255) ?? 0
   record.droppedAttributesCount = integerIn(otel.dropped_attributes_count, 0xffff_ffff) ?? 0
   if (otel.body !== undefined) record.body = otel.body
   const extra = objectIn(otel.attributes)
-  if (otel.body !== undefined || extra) putData(event.event_data)
+  if (!isForeign && (otel.body !== undefined || extra)) putData(event.event_data)
   if (extra) {
     // What came as the type and is none of MADSci's, or another way to write it, stands alone as it did.
     if (typeof extra['madsci.event.type'] === 'string') {
@@ -69,6 +73,30 @@ export function toOtelRecord(event: Event): LogRecord {
     if (keys.includes('madsci.event.data') || keys.includes('madsci.event.json')) return
     if (isPlain(data) && fitsAttribute(data)) put('madsci.event.data', data)
     else put('madsci.event.json', toExactJson(data))
+  }
+}
+
+/** Body and attributes of a record that came as others write them: nothing of MADSci's, but for what it cannot be known by. */
+function setAttributes(record: LogRecord, event: Event, otel: { [key: string]: Value }): void {
+  const data = event.event_data as { [key: string]: Value }
+  const { keys, values } = record
+  const remove = (key: string) => {
+    const at = keys.indexOf(key)
+    if (at < 0) return
+    keys.splice(at, 1)
+    values.splice(at, 1)
+  }
+  // Of the event_data that it was made without.
+  remove('madsci.event.data')
+  const legacyName = textIn(data['event.name']) ?? ''
+  const type = typeOf(textIn(otel.event_name) ?? '') ?? typeOf(legacyName) ?? logType(event.log_level)
+  if (type === event.event_type || typeof data['madsci.event.type'] === 'string') remove('madsci.event.type')
+  const hasBody = Object.hasOwn(data, 'message') && otel.no_body !== true
+  record.body = hasBody ? data.message! : undefined
+  for (const key of Object.keys(data)) {
+    if (key === 'message' && hasBody) continue
+    keys.push(key)
+    values.push(data[key]!)
   }
 }
 
@@ -106,5 +134,7 @@ const integerIn = (value: Value | undefined, most: number) =>
   typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most ? value : undefined
 
 function nanosIn(value: Value | undefined): bigint | undefined {
-  return typeof value === 'string' && /^\d{1,19}$/.test(value) ? BigInt(value) : undefined
+  if (typeof value !== 'string' || !/^\d{1,20}$/.test(value)) return undefined
+  const nanos = BigInt(value)
+  return nanos < 2n ** 64n ? nanos : undefined
 }

@@ -146,30 +146,40 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
   if (typeText !== '' && typeText !== type) {
     extra = withKey(extra, 'madsci.event.type', typeText)
   }
-  if (record.eventName !== '' && record.eventName !== `madsci.${type}`) otel.event_name = record.eventName
 
   const body = record.body
+  const isNamed = record.eventName === `madsci.${type}`
   let eventData: Value
   if (data !== undefined) {
     eventData = data
+    if (!isNamed) otel.event_name = record.eventName
     if (extra) otel.attributes = extra
     if (body !== undefined && body !== (messageOf(data) ?? type)) otel.body = body
   } else {
     const members: { [key: string]: Value } = {}
     if (body !== undefined) members.message = body
+    if (!isNamed || typeText !== type || extra || typeof body !== 'string') {
+      otel.form = 'record'
+      if (record.eventName !== '') otel.event_name = record.eventName
+    }
     if (extra) {
-      if (body !== undefined && Object.hasOwn(extra, 'message') && body !== extra.message) otel.body = body
-      for (const key of Object.keys(extra)) setKey(members, key, extra[key]!)
+      for (const key of Object.keys(extra)) {
+        if (key !== 'message' || body === undefined) setKey(members, key, extra[key]!)
+        else otel.attributes = { message: extra.message! }
+        if (key === 'message' && body === undefined) otel.no_body = true
+      }
     }
     eventData = members
   }
 
   const time = record.timeUnixNano || record.observedTimeUnixNano || options.receivedUnixNano
   const event_timestamp = toTimestamp(time)
-  if (time % 1000n !== 0n) otel.time_unix_nano = time.toString()
-  if (record.observedTimeUnixNano !== 0n && record.observedTimeUnixNano !== time) {
-    otel.observed_time_unix_nano = record.observedTimeUnixNano.toString()
-  }
+  // As OTel has it, who receives a record that nobody observed has observed it.
+  const observed = record.timeUnixNano === 0n ? time : record.observedTimeUnixNano
+  if (record.timeUnixNano === 0n) otel.time_unix_nano = '0'
+  else if (time % 1000n !== 0n) otel.time_unix_nano = time.toString()
+  if (observed !== record.timeUnixNano && (record.timeUnixNano !== 0n || time % 1000n !== 0n))
+    otel.observed_time_unix_nano = observed.toString()
   if (record.flags !== 0) otel.flags = record.flags
   if (record.droppedAttributesCount !== 0) otel.dropped_attributes_count = record.droppedAttributesCount
   if (context) {
@@ -243,7 +253,8 @@ function isMessageOnly(data: Value): boolean {
   return keys.length === 1 && keys[0] === 'message'
 }
 
-function typeOf(name: string): EventType | undefined {
+/** The type that an event name, of OTel's field or of the attribute that was its place before, says. */
+export function typeOf(name: string): EventType | undefined {
   if (name === '') return undefined
   return parseEventType(name.startsWith('madsci.') ? name.slice(7) : name)
 }

@@ -11,7 +11,9 @@ const makeEvent = (number: number, service: string): Event =>
   })
 
 const messagesOf = (events: Event[]) =>
-  groupRecords(events, 'own').flatMap(({ records }) => records.map(({ body }) => body))
+  groupRecords(events, { resource: { 'service.name': 'own' } }).flatMap(({ records }) =>
+    records.map(({ body }) => body),
+  )
 
 it('records leave in the order of the events, also when two senders take turns', () => {
   const events = Array.from({ length: 20 }, (_, number) => makeEvent(number, number % 2 ? 'arm' : 'camera'))
@@ -20,5 +22,7 @@ it('records leave in the order of the events, also when two senders take turns',
 
 it('neighbours of one resource share a group', () => {
   const events = [0, 1, 2, 3, 4].map((number) => makeEvent(number, number < 3 ? 'arm' : 'camera'))
-  expect(groupRecords(events, 'own').map(({ records }) => records.length)).toEqual([3, 2])
+  expect(
+    groupRecords(events, { resource: { 'service.name': 'own' } }).map(({ records }) => records.length),
+  ).toEqual([3, 2])
 })
