@@ -8,7 +8,6 @@ import {
   type Value,
 } from '@madsci-events/sdk/event'
 import type { CommandCall } from './call.ts'
-import { dataOf, type EventDocument, serviceOf } from './event-line.ts'
 
 /** What `query` and `tail` ask for, from their options. */
 
@@ -17,8 +16,6 @@ export interface EventFilter {
   parameters: { [name: string]: string }
   /** Every condition that the receiver can judge; undefined: none. */
   selector: Value | undefined
-  /** What only the reader can judge; undefined: everything passes. */
-  isWanted: ((event: EventDocument) => boolean) | undefined
 }
 
 type Options = CommandCall['options']
@@ -36,17 +33,10 @@ export function toEventFilter(
     textOption(options, 'node', (node) => nodeCondition(node, nodeIds)),
     textOption(options, 'type', typeCondition),
     textOption(options, 'workflow', workflowCondition),
-    textOption(options, 'text', textCondition),
   ].filter((one) => one !== undefined)
   return {
     parameters: toParameters(options, now),
     selector: conditions.length > 1 ? { $and: conditions } : conditions[0],
-    isWanted: textOption(
-      options,
-      'service',
-      (service) => (event: EventDocument) =>
-        serviceOf(event) === service || dataOf(event).component_name === service,
-    ),
   }
 }
 
@@ -86,12 +76,18 @@ function toParameters(options: Options, now: Date): { [name: string]: string } {
   })
   const time = (name: string) => textOption(options, name, (text) => toTime(name, text, now))
   const startTime = time('start_time') ?? time('since')
+  const service = textOption(options, 'service', (text) => text)
+  const eventName = textOption(options, 'event_name', (text) => text)
+  const search = textOption(options, 'text', (text) => text)
   const endTime = time('end_time')
   return {
     ...(number !== undefined && { number }),
     ...(level !== undefined && { level }),
     ...(startTime !== undefined && { start_time: startTime }),
     ...(endTime !== undefined && { end_time: endTime }),
+    ...(service !== undefined && { service }),
+    ...(eventName !== undefined && { event_name: eventName }),
+    ...(search !== undefined && { search }),
     ...(options.include_archived === true && { include_archived: 'true' }),
   }
 }
@@ -167,9 +163,4 @@ function workflowCondition(text: string): Value {
     'event_data.workflow_name',
     'event_data.name',
   )
-}
-
-function textCondition(text: string): Value {
-  const pattern = { $regex: text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'), $options: 'i' }
-  return anyOf(pattern, 'event_data.message', 'event_data')
 }

@@ -18,8 +18,7 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
   const base = baseUrl(call, terminal)
   const filter = await readFilter(call, base)
   const number = Number(filter.parameters.number ?? 100)
-  const isPlainJson = options.json === true && filter.isWanted === undefined
-  if (isPlainJson) {
+  if (options.json) {
     const text = await (await ask(toUrl('events', base, filter))).text()
     terminal.stdout.write(`${text}\n`)
     return 0
@@ -28,12 +27,6 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
   for await (const event of readEvents(base, filter)) {
     events.push(event)
     if (events.length === number) break
-  }
-  if (options.json) {
-    terminal.stdout.write(
-      `${toJson(Object.fromEntries(events.map((event) => [String(event._id), event])))}\n`,
-    )
-    return 0
   }
   if (events.length === 0) terminal.stderr.line('no event matches')
   const names = createNames(base)
@@ -85,7 +78,6 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
 
   async function take(json: string): Promise<void> {
     const event = parseJson(json) as EventDocument
-    if (filter.isWanted && !filter.isWanted(event)) return
     if (options.json) return void terminal.stdout.write(`${json}\n`)
     await names.learn([event])
     show(event)
@@ -111,13 +103,12 @@ function toUrl(path: string, base: URL, { parameters, selector }: EventFilter): 
 async function* readEvents(base: URL, filter: EventFilter): AsyncGenerator<EventDocument> {
   const url = toUrl('events', base, filter)
   const number = Number(filter.parameters.number ?? 100)
-  const isWhole = number === 0 || filter.isWanted !== undefined
-  url.searchParams.set('number', String(isWhole ? pageEvents : Math.min(number, pageEvents)))
+  url.searchParams.set('number', String(number === 0 ? pageEvents : Math.min(number, pageEvents)))
   for (let cursor: string | null = ''; cursor !== null; ) {
     url.searchParams.set('cursor', cursor)
     const answer = await ask(url)
     for (const event of Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument }))
-      if (filter.isWanted?.(event) !== false) yield event
+      yield event
     cursor = answer.headers.get('x-next-cursor')
   }
 }
@@ -133,7 +124,7 @@ async function findNodeIds(node: string, base: URL): Promise<string[]> {
 
 async function findNaming(base: URL, selector: EventFilter['selector']): Promise<EventDocument[]> {
   const parameters = { number: String(namingEvents), include_archived: 'true' }
-  const url = toUrl('events', base, { parameters, selector, isWanted: undefined })
+  const url = toUrl('events', base, { parameters, selector })
   const answer = await ask(url)
   return Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument })
 }

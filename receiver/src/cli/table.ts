@@ -44,6 +44,7 @@ const conditions = {
   type: { about: 'of these event types, by commas' },
   workflow: { about: 'of the workflow of this name or id' },
   service: { about: 'sent by this service (service.name)' },
+  event_name: { about: 'of OTLP records with this event name' },
   text: { about: 'with these words in the message, in any case' },
 } as const
 

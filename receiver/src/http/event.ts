@@ -22,6 +22,7 @@ import { readPage } from './page-answer.ts'
 import { createParameters } from './parameter.ts'
 import type { EventTaker } from './post-event.ts'
 import { schemas } from './schema.ts'
+import { selectorIn } from './selector.ts'
 
 export interface EventDoorOptions {
   ingest: Ingest
@@ -39,8 +40,8 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     time !== undefined && parse.fromNaive && !time.endsWith('Z') ? parse.fromNaive(time) : time
 
   const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
-  const selectorOf = (text: string | undefined) =>
-    text === undefined ? {} : { selector: parseSelector(parseLiteral(text), selectorOptions) }
+  const selectorOf = (input: Value | undefined) =>
+    input === undefined ? {} : { selector: parseSelector(input, selectorOptions) }
 
   app.post('/event', { schema: schemas.postEvent }, (request, reply) =>
     withBytes(request, options, async (bytes, contentType) =>
@@ -65,7 +66,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const startTime = bound(parameters.time('start_time'))
     const endTime = bound(parameters.time('end_time'))
     const archived = parameters.boolean('include_archived', false)
-    const selector = parameters.text('selector')
+    const selector = selectorIn(parameters)
     parameters.check()
     const query = {
       ...selectorOf(selector),
@@ -93,7 +94,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const startTime = bound(parameters.time('start_time'))
     const endTime = bound(parameters.time('end_time'))
     const archived = parameters.boolean('include_archived', false)
-    const selector = parameters.text('selector')
+    const selector = selectorIn(parameters)
     parameters.check()
     const query = {
       ...selectorOf(selector),

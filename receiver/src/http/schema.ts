@@ -75,6 +75,15 @@ const trouble = {
   ),
 }
 
+const choices = {
+  service: z
+    .string()
+    .optional()
+    .describe('sent by this service: service.name of the resource, or component_name'),
+  event_name: z.string().optional().describe('the event name of the OTLP record'),
+  search: z.string().optional().describe('this text in the message, in any case'),
+}
+
 export const schemas = {
   postLogs: {
     operationId: 'export_logs',
@@ -131,6 +140,7 @@ export const schemas = {
       end_time: time.optional().describe('not after'),
       include_archived: z.boolean().default(false),
       selector: z.string().optional().describe('a MongoDB selector, as JSON'),
+      ...choices,
       cursor: z
         .string()
         .optional()
@@ -208,6 +218,7 @@ export const schemas = {
       end_time: time.optional().describe('not after'),
       include_archived: z.boolean().default(false),
       selector: z.string().optional().describe('a MongoDB selector, as JSON'),
+      ...choices,
       last_event_id: z.string().optional().describe('the header Last-Event-ID, for whom cannot set it'),
     }),
     produces: ['text/event-stream'],

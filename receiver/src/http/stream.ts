@@ -9,9 +9,9 @@ import type { Metric } from '../metric.ts'
 import type { EventStore, FindOptions, FindQuery, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { piecesOf } from './answer.ts'
-import { parseLiteral } from './literal.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
+import { selectorIn } from './selector.ts'
 import { createStreamSeats } from './stream-seat.ts'
 
 export interface StreamDoorOptions {
@@ -56,11 +56,10 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     const endTime = bound(parameters.time('end_time'))
     const minLevel = parameters.level('level', 0)
     const archived = parameters.boolean('include_archived', false)
-    const selectorText = parameters.text('selector')
+    const wanted = selectorIn(parameters)
     const header = request.headers['last-event-id']
     const since = (Array.isArray(header) ? header.at(-1) : header) ?? parameters.text('last_event_id')
     parameters.check()
-    const wanted = selectorText === undefined ? undefined : parseLiteral(selectorText)
     // Read for its errors: once the answer has begun there is no other way to tell them.
     if (wanted !== undefined) parseSelector(wanted)
     let cursor = since ?? (await store.commitCursor())

@@ -48,7 +48,7 @@ export function toOtelRecord(event: Event): LogRecord {
   if (!otel) return record
 
   record.severityNumber = integerIn(otel.severity_number, 255) ?? record.severityNumber
-  record.severityText = textIn(otel.severity_text) ?? record.severityText
+  record.severityText = textIn(otel.severity_text) ?? (isForeign ? '' : record.severityText)
   record.eventName = textIn(otel.event_name) ?? (isForeign ? '' : record.eventName)
   record.flags = integerIn(otel.flags, 255) ?? 0
   record.droppedAttributesCount = integerIn(otel.dropped_attributes_count, 0xffff_ffff) ?? 0

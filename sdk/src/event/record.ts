@@ -160,6 +160,8 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     if (body !== undefined) members.message = body
     if (!isNamed || typeText !== type || extra || typeof body !== 'string') {
       otel.form = 'record'
+      delete otel.severity_text
+      if (record.severityText !== '') otel.severity_text = record.severityText
       if (record.eventName !== '') otel.event_name = record.eventName
     }
     if (extra) {
