@@ -22,11 +22,12 @@ import { openSqliteSource } from './store/sqlite/source.ts'
  */
 export async function openSource(
   from: string,
-  { databaseName, collectionName }: Pick<Config, 'databaseName' | 'collectionName'>,
+  { databaseName, collectionName, given }: Pick<Config, 'databaseName' | 'collectionName' | 'given'>,
   workingDirectory: string,
 ): Promise<EventSource> {
   if (/^mongodb(\+srv)?:/.test(from)) {
-    const source = { url: from, databaseName, collectionName }
+    const named = given.has('database_name') ? undefined : databaseIn(from)
+    const source = { url: from, databaseName: named ?? databaseName, collectionName }
     return { ...createFinder(source), eventCount: await estimateCount(source) }
   }
   if (from.startsWith('sqlite:')) return openSqliteSource(resolve(workingDirectory, from.slice(7)))
@@ -37,6 +38,12 @@ export async function openSource(
   const path = join(folder, data)
   if (data.endsWith('.db')) return openSqliteSource(path)
   return { find: () => readBsonFile(path), close: async () => {}, eventCount: events }
+}
+
+/** `other` of `mongodb://host/other?…`: of a source, that is the one that is meant. */
+function databaseIn(url: string): string | undefined {
+  const name = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(url)?.[1]
+  return name === undefined ? undefined : decodeURIComponent(name)
 }
 
 export interface OpenStoreOptions {

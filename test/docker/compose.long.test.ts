@@ -13,13 +13,18 @@ const mongoImage = process.env.MONGO_IMAGE ?? 'mongo:8.0.15'
 
 async function startStack(file: string) {
   const RECEIVER_IMAGE = await buildReceiverImage()
-  const [RECEIVER_PORT, OTLP_PORT] = [await findFreePort(), await findFreePort()]
+  const [RECEIVER_PORT, OTLP_PORT, OTLP_GRPC_PORT] = [
+    await findFreePort(),
+    await findFreePort(),
+    await findFreePort(),
+  ]
   const project = `madsci-events-test-${process.pid}-${RECEIVER_PORT}`
   const env = {
     RECEIVER_IMAGE,
     MONGO_IMAGE: mongoImage,
     RECEIVER_PORT: String(RECEIVER_PORT),
     OTLP_PORT: String(OTLP_PORT),
+    OTLP_GRPC_PORT: String(OTLP_GRPC_PORT),
   }
   const compose = createCompose(file, project, env)
   cleanups.push(() => compose.down())

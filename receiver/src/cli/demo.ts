@@ -1,4 +1,6 @@
 import { resolve } from 'node:path'
+import { settings } from '../config/config.ts'
+import { variablesOf } from '../config/source.ts'
 import { startLab } from '../demo/lab.ts'
 import { aborted, closeReceiver, createLog, openReceiver } from './serve.ts'
 import { readSettings } from './setting.ts'
@@ -20,9 +22,14 @@ export const demoFlags: { [name: string]: string } = {
   backup_enabled: 'false',
 }
 
+const storeVariables = variablesOf('document_db_url', settings.document_db_url)
+
 /** The receiver and a simulated laboratory, until a signal comes; its figures move on one line. */
 export async function demo(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
-  const config = readSettings(terminal, { ...demoFlags, ...flags })
+  const own = { ...demoFlags }
+  // A store that the environment names is meant for what is started here; one of a settings file is the laboratory's.
+  if (storeVariables.some((name) => terminal.environment[name])) delete own.document_db_url
+  const config = readSettings(terminal, { ...own, ...flags })
   const log = createLog(config)
   const receiver = await openReceiver(config, log, terminal)
   const spoolDir = resolve(terminal.workingDirectory, '.madsci/demo-spool')

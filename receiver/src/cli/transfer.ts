@@ -54,7 +54,8 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
   const from = text(call.options.from) ?? config.documentDbUrl
   const source = await openSource(from, config, terminal.workingDirectory)
   const [file] = call.arguments
-  const output = file === undefined ? undefined : openOutput(resolve(terminal.workingDirectory, file))
+  const output =
+    file === undefined || file === '-' ? undefined : openOutput(resolve(terminal.workingDirectory, file))
   // With a filter nobody knows how many there will be.
   const isFiltered = ['level', 'start_time', 'end_time'].some((name) => call.options[name] !== undefined)
   const progress = createProgress(terminal, isFiltered ? undefined : source.eventCount)
@@ -110,7 +111,9 @@ export async function importFrom(call: CommandCall, terminal: Terminal): Promise
       }),
     )
     progress.end()
-    terminal.stdout.write(call.options.json ? `${JSON.stringify(report)}\n` : toReport(report))
+    terminal.stdout.write(call.options.json ? `${JSON.stringify(toFigures(report))}\n` : toReport(report))
+    if (report.refused > 0 && input.isText && !call.options.json)
+      terminal.stderr.line('lines of the log of the Python client are imported with --text')
     return report.isWhole && report.refused === 0 ? 0 : 1
   } finally {
     notes?.end()
@@ -138,14 +141,17 @@ async function openInput(
         : fromLines(path, { text: options.text === true, onRead }),
       total: file.size,
       done: () => bytesRead,
+      isText: options.text !== true && !/\.(csv|ndjson|jsonl?)$/i.test(path),
       close: async () => {},
     }
   }
+  if (!isDatabase && !file) throw wrong(`there is no file or folder ${path}`)
   const source = await openSource(from, config, workingDirectory)
   return {
     chunks: fromStored(source.find(everything)),
     total: source.eventCount,
     done: () => undefined,
+    isText: false,
     close: () => source.close(),
   }
 }
@@ -156,6 +162,8 @@ interface Input {
   total: number | undefined
   /** Bytes of a file that were read; undefined where events count. */
   done(): number | undefined
+  /** A file that may be the text of a log. */
+  isText: boolean
   close(): Promise<void>
 }
 
@@ -175,11 +183,18 @@ async function withStore<T>(
   }
 }
 
+/** For programs; --report has each refusal. */
+function toFigures({ reasons: _, ...figures }: ImportReport): object {
+  return figures
+}
+
 function toReport(report: ImportReport): string {
   const lines = [
     `${report.read} read: ${report.stored} stored, ${report.duplicate} there already, ${report.refused} refused`,
     ...Object.entries(report.repairs).map(([name, count]) => `  ${count} × ${repairs[name as Repair]}`),
   ]
+  for (const { reason, count, where } of report.reasons)
+    lines.push(`  ${count} refused: ${reason}; the first at ${where}`)
   if (!report.isWhole) lines.push('stopped before the end; run it again to go on')
   return `${lines.join('\n')}\n`
 }
@@ -213,7 +228,7 @@ export async function restore(call: CommandCall, terminal: Terminal): Promise<nu
   const isGood = result.isWhole && result.missing === 0 && result.refused === 0 && isComplete
   terminal.stdout.write(
     call.options.json
-      ? `${JSON.stringify({ ...result, expected: metadata.events ?? null })}\n`
+      ? `${JSON.stringify({ ...toFigures(result), missing: result.missing, expected: metadata.events ?? null })}\n`
       : `${toReport(result)}${isGood ? 'every id of the backup is in the database' : `${result.missing} ids of the backup are missing; ${metadata.events ?? '?'} events were expected`}\n`,
   )
   return isGood ? 0 : 1

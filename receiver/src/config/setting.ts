@@ -116,7 +116,9 @@ export function group<Members extends { [name: string]: Setting<unknown> }>(abou
     parse(given) {
       if (given === '') return undefined
       const object = toJsonObject(given)
-      const problems: string[] = []
+      const problems = Object.keys(object)
+        .filter((name) => !Object.hasOwn(members, name))
+        .map((name) => `${name.slice(0, 100)} is unknown`)
       const entries = Object.entries(members).map(([name, { parse, fallback }]) => {
         try {
           return [toCamel(name), parse(Object.hasOwn(object, name) ? toText(object[name]) : fallback)]

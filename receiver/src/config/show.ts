@@ -35,12 +35,28 @@ export interface Origin {
   origin: string | undefined
 }
 
+const isUnset = (value: unknown) => value === undefined || value === null || value === ''
+
+/** A secret that nobody set is none; REST hides that, too. */
+function tellUnset({ secret, members }: Setting<unknown>, given: unknown, shown: unknown): unknown {
+  if (secret) return isUnset(given) ? null : shown
+  if (!members || isUnset(given)) return shown
+  const values = given as { [name: string]: unknown }
+  return Object.fromEntries(
+    Object.entries(shown as Json).map(([name, value]) => [
+      name,
+      tellUnset(members[name]!, values[toCamel(name)], value),
+    ]),
+  )
+}
+
 /** Every setting with where it came from, for the operator: of a secret, what may be told of it. */
 export function toOrigins(config: Config): Origin[] {
   const values: { [name: string]: unknown } = { ...config }
   return Object.entries(showConfig(config)).map(([name, shown]) => {
-    const { hint, secret } = settings[name as keyof typeof settings] as Setting<unknown>
-    const value = secret && hint ? hint(values[toCamel(name)]) : shown
+    const one = settings[name as keyof typeof settings] as Setting<unknown>
+    const given = values[toCamel(name)]
+    const value = one.secret && one.hint ? one.hint(given) : tellUnset(one, given, shown)
     return { name, value, origin: config.given.get(name as keyof typeof settings) }
   })
 }

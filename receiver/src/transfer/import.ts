@@ -24,9 +24,12 @@ export interface ImportReport {
   duplicate: number
   refused: number
   repairs: { [repair in Repair]?: number }
+  /** Why events were refused, with the place of the first: at most ten reasons. */
+  reasons: { reason: string; count: number; where: string }[]
   isWhole: boolean
 }
 
+const maxReasons = 10
 const retryMs = 1000
 const retries = 60
 
@@ -39,10 +42,21 @@ export async function importEvents(
   options: ImportOptions,
 ): Promise<ImportReport> {
   const { store, signal, onProgress = () => {}, onNote = () => {} } = options
-  const report: ImportReport = { read: 0, stored: 0, duplicate: 0, refused: 0, repairs: {}, isWhole: false }
+  const report: ImportReport = {
+    read: 0,
+    stored: 0,
+    duplicate: 0,
+    refused: 0,
+    repairs: {},
+    reasons: [],
+    isWhole: false,
+  }
   let batch: { event: Event; where: string }[] = []
   const refuse = (where: string, refused: string, id?: string) => {
     report.refused++
+    const same = report.reasons.find(({ reason }) => reason === refused)
+    if (same) same.count++
+    else if (report.reasons.length < maxReasons) report.reasons.push({ reason: refused, count: 1, where })
     onNote({ where, refused, ...(id !== undefined && { id }) })
   }
 

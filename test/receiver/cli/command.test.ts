@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
@@ -27,12 +27,16 @@ async function makeFolder(): Promise<string> {
 async function run(
   folder: string,
   args: string[],
-  { stopping = new AbortController(), isTTY = false }: { stopping?: AbortController; isTTY?: boolean } = {},
+  {
+    stopping = new AbortController(),
+    isTTY = false,
+    environment = {},
+  }: { stopping?: AbortController; isTTY?: boolean; environment?: { [name: string]: string } } = {},
 ) {
   let stdout = ''
   let stderr = ''
   const code = await runCommand(args, {
-    environment: {},
+    environment,
     workingDirectory: folder,
     stdout: {
       write: (text) => {
@@ -148,6 +152,54 @@ describe('the command line', () => {
     const exact = (await (await fetch(`${receiver.url}event/exact`)).json()) as { event_data: { n: unknown } }
     expect(exact.event_data.n).toBeDefined()
     expect((await run(folder, ['export', '--format=xml', '--document_db_url=sqlite:a.db'])).code).toBe(1)
+  })
+
+  it('says why lines are refused and what helps, what is not there, and writes to standard output as -', async () => {
+    const folder = await makeFolder()
+    await writeFile(
+      join(folder, 'run.log'),
+      '2026-11-24T13:46:09.460594Z [info     ] one line               event_type=log_info\n2026-11-24T13:46:10.460594Z [info     ] another line           event_type=log_info\n',
+    )
+    const refused = await run(folder, ['import', 'run.log', '--document_db_url=sqlite:said.db'])
+    expect(refused.code).toBe(1)
+    expect(refused.stdout).toMatch(/2 refused\n {2}2 refused: .+; the first at .*1/)
+    expect(refused.stderr).toContain('--text')
+    const taken = await run(folder, ['import', 'run.log', '--text', '--document_db_url=sqlite:said.db'])
+    expect(taken.stdout).toContain('2 stored')
+    const missing = await run(folder, ['import', 'nosuchfile', '--document_db_url=sqlite:said.db'])
+    expect([missing.code, missing.stderr]).toEqual([1, expect.stringContaining('there is no file or folder')])
+    const exported = await run(folder, ['export', '-', '--document_db_url=sqlite:said.db'])
+    expect(exported.stdout.trim().split('\n')).toHaveLength(2)
+    expect(await readdir(folder)).not.toContain('-')
+  })
+
+  it('config tells a secret that is not set from one that is', async () => {
+    const folder = await makeFolder()
+    const of = async (...flags: string[]) => {
+      const { stdout } = await run(folder, ['config', '--json', ...flags])
+      const all = JSON.parse(stdout) as { [name: string]: { value: unknown } }
+      return Object.fromEntries(Object.entries(all).map(([name, { value }]) => [name, value]))
+    }
+    const email = (more: object) => `--email_alerts=${JSON.stringify({ smtp_server: 'mail', ...more })}`
+    expect(await of()).toMatchObject({ otlp_forward_url: null })
+    expect(await of(email({ smtp_username: 'me' }), '--otlp_forward_url=http://me:hunter2@x')).toMatchObject({
+      otlp_forward_url: expect.not.stringContaining('hunter2'),
+      email_alerts: { smtp_username: '***REDACTED***', smtp_password: null },
+    })
+    const typo = await run(folder, ['config', email({ smtp_prt: 25, sendr: 'x' })])
+    expect(typo.code).toBe(1)
+    expect(typo.stderr).toMatch(/--email_alerts .*smtp_prt is unknown; sendr is unknown/)
+  })
+
+  it('the demo uses the store that the environment names', async () => {
+    const folder = await makeFolder()
+    const stopping = new AbortController()
+    setTimeout(() => stopping.abort(), 1500)
+    const flags = ['--server_url=http://127.0.0.1:0/', '--otlp_port=none', '--grpc_port=none']
+    const environment = { EVENT_DB_URL: `sqlite:${join(folder, 'mine.db')}` }
+    const { stdout } = await run(folder, ['demo', ...flags], { stopping, environment })
+    expect(stdout).toContain('mine.db')
+    expect(await readdir(folder)).toContain('mine.db')
   })
 
   it('imports the log of the Python client, heals, and reports', async () => {
