@@ -47,7 +47,7 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
 
   const answerer = await askAddress(config.serverUrl)
   for (const wanted of portsOf(config)) {
-    const isAsked = wanted.name === 'server_url' || answerer?.isOurs
+    const isAsked = wanted.name === 'server_url' || answerer?.ports[wanted.name] === wanted.port
     yield await inspectPort(wanted, isAsked ? answerer : undefined)
   }
 

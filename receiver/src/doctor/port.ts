@@ -16,6 +16,8 @@ export interface WantedPort {
 export interface Answerer {
   text: string
   isOurs: boolean
+  /** What a receiver says of its further listeners, by setting. */
+  ports: { readonly [name: string]: unknown }
   /** Its clock minus ours, to the second. */
   offsetMs: number | undefined
 }
@@ -75,12 +77,21 @@ export async function askAddress(address: URL): Promise<Answerer | undefined> {
     | { version?: string; total_events?: number }
     | undefined
   if (body === undefined || !('total_events' in body)) {
-    return { text: 'a program that is no event manager', isOurs: false, offsetMs }
+    return { text: 'a program that is no event manager', isOurs: false, ports: {}, offsetMs }
   }
   const ready = await ask('health/ready').catch(() => undefined)
   const isOurs = ready !== undefined && ready.status !== 404
   const text = isOurs
     ? `a madsci-events receiver, version ${body.version}`
     : `MADSci's own event manager ${body.version}`
-  return { text, isOurs, offsetMs }
+  return { text, isOurs, ports: isOurs ? await askPorts(ask) : {}, offsetMs }
+}
+
+async function askPorts(ask: (path: string) => Promise<Response>): Promise<Answerer['ports']> {
+  try {
+    const { settings } = (await (await ask('settings')).json()) as { settings: Answerer['ports'] }
+    return settings
+  } catch {
+    return {}
+  }
 }

@@ -132,6 +132,19 @@ describe('doctor', () => {
     ])
     const otlp = await look(folder, { otlp_port: String(port) })
     expect(otlp.problems).toEqual([`problem port otlp_port: 127.0.0.1:${port} is taken by another program`])
+    // Beside a receiver that runs, a stranger on another of its ports stays a stranger.
+    const receiver = await startTestReceiver({ flags: { otlp_port: String(await findFreePort()) } })
+    cleanups.push(() => receiver.close())
+    const otlpPort = new URL(receiver.otlpUrl).port
+    const beside = await look(folder, {
+      server_url: receiver.url,
+      grpc_port: String(port),
+      otlp_port: otlpPort,
+    })
+    expect(beside.problems).toEqual([`problem port grpc_port: 127.0.0.1:${port} is taken by another program`])
+    expect(beside.lines.join('\n')).toContain(
+      `otlp_port: 127.0.0.1:${otlpPort} is taken by a madsci-events receiver`,
+    )
     const foreign = await look(folder, { server_url: 'http://192.0.2.1:8001' })
     expect(foreign.problems).toEqual([expect.stringContaining('nobody can listen on 192.0.2.1:8001')])
   })
