@@ -189,7 +189,16 @@ const keepAliveMs = 75_000
 const maxQuickBytes = 64 * 1024
 
 // Exporters take a redirect for success, or for an error.
-const slashedIntake = /^(\/v1\/(?:logs|traces|metrics))\/+(?=\?|$)/
+const intakePaths = new Set(['/v1/logs', '/v1/traces', '/v1/metrics'])
+
+/** Of OTLP's paths, slashes behind them count as none. */
+function withoutSlashes(url: string): string {
+  const pathEnd = url.indexOf('?') < 0 ? url.length : url.indexOf('?')
+  let end = pathEnd
+  while (url[end - 1] === '/') end--
+  const path = url.slice(0, end)
+  return end < pathEnd && intakePaths.has(path) ? path + url.slice(pathEnd) : url
+}
 
 function createApp(
   { requestTimeoutMs, clients }: Pick<HttpOptions, 'requestTimeoutMs' | 'clients'>,
@@ -205,7 +214,7 @@ function createApp(
     return503OnClosing: false,
     forceCloseConnections: 'idle',
     routerOptions: { maxParamLength: 2048 },
-    rewriteUrl: ({ url = '/' }) => url.replace(slashedIntake, '$1'),
+    rewriteUrl: ({ url = '/' }) => withoutSlashes(url),
     // Of a URL that cannot be decoded.
     frameworkErrors(error, request, reply) {
       sendError(reply as FastifyReply, note(error, request.url))
