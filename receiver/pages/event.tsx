@@ -33,7 +33,7 @@ export function EventPage({ id }: { id: string }) {
   return <Whole id={id} {...found.value} />
 }
 
-const messageOf = (event: Json) => {
+export const messageOf = (event: Json): string => {
   const message = textOf(memberOf(event, 'event_data', 'message')) || textOf(memberOf(event, 'event_type'))
   return message.length > maxMessage ? `${message.slice(0, maxMessage)} …` : message
 }
@@ -53,6 +53,23 @@ const sources = [
 ]
 
 function Whole({ id, text, event }: { id: string } & Found) {
+  return (
+    <article>
+      <h1 class="message">
+        <Level level={Number(textOf(memberOf(event, 'log_level')))} /> <bdi>{messageOf(event)}</bdi>
+      </h1>
+      <EventDetail id={id} event={event} />
+      <p class="actions">
+        <Copy label="Copy JSON" text={text} />
+        <Copy label="Copy link" text={location.href} />
+        <Copy label="Copy id" text={id} />
+      </p>
+    </article>
+  )
+}
+
+/** What it is of, and all of it. */
+export function EventDetail({ id, event }: { id: string; event: Json }) {
   const rows: [label: string, value: string][] = [
     ['time', showTime(textOf(memberOf(event, 'event_timestamp')))],
     ['type', textOf(memberOf(event, 'event_type'))],
@@ -65,10 +82,7 @@ function Whole({ id, text, event }: { id: string } & Found) {
   ]
   if (memberOf(event, 'archived') === true) rows.push(['archived', 'yes'])
   return (
-    <article>
-      <h1 class="message">
-        <Level level={Number(textOf(memberOf(event, 'log_level')))} /> <bdi>{messageOf(event)}</bdi>
-      </h1>
+    <>
       <dl>
         {rows.map(([label, value]) => (
           <div key={label}>
@@ -79,16 +93,11 @@ function Whole({ id, text, event }: { id: string } & Found) {
           </div>
         ))}
       </dl>
-      <p class="actions">
-        <Copy label="Copy JSON" text={text} />
-        <Copy label="Copy link" text={location.href} />
-        <Copy label="Copy id" text={id} />
-      </p>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: a box that scrolls must be reached by keyboard */}
       <section tabIndex={0} aria-label="The event as JSON">
         <pre>{indentJson(event)}</pre>
       </section>
-    </article>
+    </>
   )
 }
 

@@ -1,5 +1,6 @@
 import { render } from 'preact'
 import { EventPage } from './event.tsx'
+import { ExplorePage } from './explore.tsx'
 import { LabPage } from './lab.tsx'
 import { Shell } from './shell.tsx'
 import { path } from './state.ts'
@@ -7,6 +8,12 @@ import { path } from './state.ts'
 /** The page of the address. Unknown addresses are the server's, which answers 404. */
 function App() {
   const event = /^\/e\/([^/]+)$/.exec(path.value)
+  if (path.value === '/explore')
+    return (
+      <Shell>
+        <ExplorePage />
+      </Shell>
+    )
   return <Shell>{event ? <EventPage key={event[1]} id={toId(event[1]!)} /> : <LabPage />}</Shell>
 }
 

@@ -14,6 +14,13 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <a href="/" onClick={follow} {...(path.value === '/' && { 'aria-current': 'page' as const })}>
             Lab
           </a>
+          <a
+            href="/explore"
+            onClick={follow}
+            {...(path.value === '/explore' && { 'aria-current': 'page' as const })}
+          >
+            Explore
+          </a>
           <a href="/docs">API</a>
         </nav>
         <button type="button" onClick={switchZone} title="Switch the clock of every time on the pages">

@@ -1,9 +1,21 @@
 import { signal } from '@preact/signals'
 
 export const path = signal(location.pathname)
-addEventListener('popstate', () => {
+/** With its question mark; '' when there is none. */
+export const query = signal(location.search)
+
+const readAddress = () => {
   path.value = location.pathname
-})
+  query.value = location.search
+}
+addEventListener('popstate', readAddress)
+
+/** Goes to another address of the pages. */
+export function go(address: string, { isReplacing = false } = {}): void {
+  if (isReplacing) history.replaceState(null, '', address)
+  else history.pushState(null, '', address)
+  readAddress()
+}
 
 /** Follows a link within the pages without loading them again. */
 export function follow(event: MouseEvent): void {
@@ -11,8 +23,9 @@ export function follow(event: MouseEvent): void {
   if (!(anchor instanceof HTMLAnchorElement) || anchor.origin !== location.origin) return
   if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return
   event.preventDefault()
-  history.pushState(null, '', anchor.href)
-  path.value = location.pathname
+  const before = location.pathname
+  go(anchor.href)
+  if (location.pathname === before) return
   scrollTo(0, 0)
   document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true })
 }
@@ -53,7 +66,10 @@ setInterval(() => {
 const patienceMs = 15_000
 
 /** JSON of the receiver itself. Throws what it answers instead, in its own words. */
-export async function ask(url: string): Promise<string> {
+export const ask = async (url: string): Promise<string> => (await askPage(url)).text
+
+/** The same with where the next page begins; undefined for the last one. */
+export async function askPage(url: string): Promise<{ text: string; next: string | undefined }> {
   try {
     const answer = await fetch(url, {
       headers: { accept: 'application/json' },
@@ -62,7 +78,7 @@ export async function ask(url: string): Promise<string> {
     const text = await answer.text()
     contact.value = { atMs: Date.now(), error: undefined }
     if (!answer.ok) throw new AnswerError(answer.status, detailOf(text))
-    return text
+    return { text, next: answer.headers.get('x-next-cursor') ?? undefined }
   } catch (error) {
     if (!(error instanceof AnswerError))
       contact.value = { ...contact.value, error: 'The receiver does not answer' }

@@ -29,8 +29,8 @@ const policy = [
 ].join('; ')
 
 /**
- * The laboratory in a browser: /e/{event_id} and the files of all pages. `/` belongs to programs too, and asks what it
- * gets here (settings.ts). Where the pages are not built, /e/{event_id} leads to the event itself.
+ * The laboratory in a browser: /explore, /e/{event_id} and the files of all pages. `/` belongs to programs too, and asks what it
+ * gets here (settings.ts). Where the pages are not built, they lead to the events themselves.
  */
 export async function registerPages(
   app: FastifyInstance,
@@ -46,6 +46,9 @@ export async function registerPages(
       .header('cross-origin-opener-policy', 'same-origin')
       .header('cache-control', 'no-cache')
       .send(html)
+  app.get('/explore', { schema: { hide: true } }, async (_request, reply) =>
+    isBuilt ? send(reply) : reply.redirect('/events', 302),
+  )
   app.get('/e/:event_id', { schema: { hide: true } }, async (request, reply) => {
     if (isBuilt) return send(reply)
     const { event_id } = request.params as { event_id: string }

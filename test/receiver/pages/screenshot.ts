@@ -55,6 +55,8 @@ const { _id: eventId } = await post({
   event_data: { message: 'Tip rack 3 is empty: no tip at A7 after three attempts', retries: 3 },
 })
 await shoot('trouble', '', '.sentence-bad')
+await shoot('explore', 'explore', '.events td')
+await shoot('detail', `explore?id=${eventId}`, 'aside pre')
 await shoot('event', `e/${eventId}`, 'pre')
 await browser.close()
 await lab.close()
