@@ -4,7 +4,7 @@ import { EventDetail, messageOf } from './event.tsx'
 import { parseLine, toToken } from './filter.ts'
 import { type Json, memberOf, parseExact, textOf } from './json.ts'
 import { Level, shortId } from './shell.tsx'
-import { askPage, follow, go, query } from './state.ts'
+import { ask, askPage, follow, go, query } from './state.ts'
 import { showTime } from './time.ts'
 
 const spans: { [name: string]: { label: string; ms: number } } = {
@@ -20,12 +20,11 @@ const maxRows = 1000
 
 interface Row {
   id: string
-  text: string
   event: Json
 }
 
 const toRows = (events: { [id: string]: Json }): Row[] =>
-  Object.entries(events).map(([id, event]) => ({ id, text: '', event }))
+  Object.entries(events).map(([id, event]) => ({ id, event }))
 
 /** What the address says is looked for. */
 function wanted() {
@@ -129,7 +128,7 @@ export function ExplorePage() {
       if (state.id !== '') select('')
     },
   })
-  const open = rows.value.find(({ id }) => id === state.id)
+  const open = useOpen(state.id)
   return (
     <>
       <h1 class="hidden">Explore events</h1>
@@ -330,9 +329,31 @@ function Detail({ row: { id, event }, state }: { row: Row; state: ReturnType<typ
           </a>
         ))}
       </p>
+      <p class="message-small">
+        <Level level={Number(textOf(memberOf(event, 'log_level')))} /> <bdi>{messageOf(event)}</bdi>
+      </p>
       <EventDetail key={id} id={id} event={event} />
     </aside>
   )
+}
+
+/** The event that the address names: of the list, or asked for where the list does not reach it. */
+function useOpen(id: string): Row | undefined {
+  const other = useSignal<Row | undefined>(undefined)
+  const listed = rows.value.find((row) => row.id === id)
+  const isMissing = id !== '' && listed === undefined
+  useEffect(() => {
+    if (!isMissing) return
+    ask(`/event/${encodeURIComponent(id)}`).then(
+      (text) => {
+        other.value = { id, event: parseExact(text) }
+      },
+      () => {
+        other.value = undefined
+      },
+    )
+  }, [id, isMissing])
+  return listed ?? (other.value?.id === id ? other.value : undefined)
 }
 
 /** New events that match, one by one, while `isOn`. */
@@ -346,7 +367,7 @@ function useLive(isOn: boolean, key: string, take: (row: Row) => void): void {
     const source = new EventSource(`/events/stream?${parameters}`)
     source.onmessage = ({ data }: MessageEvent<string>) => {
       const event = parseExact(data)
-      latest.current({ id: textOf(memberOf(event, '_id')), text: data, event })
+      latest.current({ id: textOf(memberOf(event, '_id')), event })
     }
     return () => source.close()
   }, [isOn, key])

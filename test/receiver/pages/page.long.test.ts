@@ -232,6 +232,9 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     await page.waitForURL((url) => url.searchParams.get('q')?.startsWith('node:') === true)
     await page.keyboard.press('Escape')
     expect(troubles).toEqual([])
+    // One that the list does not reach.
+    await page.goto(`${receiver.url}explore?q=gripper&id=${eventId}`)
+    await page.waitForSelector(`aside pre:has-text("${eventId}")`)
     await page.close()
   })
 
