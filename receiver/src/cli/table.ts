@@ -179,6 +179,7 @@ export const commands: { [name: string]: Command } = {
       user: { about: 'of this user alone' },
       experiment_id: { about: 'of this experiment alone' },
       limit: { about: 'timeline, waits: at most so many' },
+      least_ms: { about: 'waits: of at least so many milliseconds (1000)' },
       ...json,
     },
     examples: [

@@ -60,7 +60,7 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
     if (format === 'json') terminal.stdout.write('\n')
     return 0
   }
-  const lines = await (report === 'timeline' ? drawTimeline(url) : draw(report, url))
+  const lines = await (report === 'timeline' ? drawTimeline(url) : draw(report, url, toLeastMs(options)))
   for (const line of lines) terminal.stdout.line(line)
   return 0
 }
@@ -134,7 +134,7 @@ async function drawTimeline(url: URL): Promise<string[]> {
 
 const toMicros = (text: Value | undefined) => Date.parse(String(text)) * 1000
 
-async function draw(report: string, url: URL): Promise<string[]> {
+async function draw(report: string, url: URL, leastMs: number): Promise<string[]> {
   const answer = await askJson(url)
   switch (report) {
     case 'summary':
@@ -144,7 +144,7 @@ async function draw(report: string, url: URL): Promise<string[]> {
         legend,
       ]
     case 'waits':
-      return [`${answer.total_waits} waits`, ...listOf(answer.waits).map(waitLine)]
+      return waitLines(answer, leastMs)
     case 'compare':
       return listOf(answer.subjects).flatMap(compareLines)
     case 'sessions':
@@ -208,12 +208,36 @@ function summaryLines(item: Tree, hasFailures: boolean): string[] {
   ]
 }
 
+function toLeastMs({ least_ms: given = '1000' }: CommandCall['options']): number {
+  const leastMs = Number(given)
+  if (given === true || given === '' || !(leastMs >= 0))
+    throw new EventError('EVT_CONFIG', `--least_ms must be a number of milliseconds: '${given}'`)
+  return leastMs
+}
+
+/** The longest first; those that nobody would notice as a number. */
+function waitLines(answer: Tree, leastMs: number): string[] {
+  const waits = listOf(answer.waits)
+  const long = waits.filter(({ wait_us }) => (numberOf(wait_us) ?? 0) >= leastMs * 1000)
+  const lines = [`${answer.total_waits} waits`, ...long.map(waitLine)]
+  const count = waits.length - long.length
+  if (count > 0) lines.push(`${count} shorter than ${leastMs} ms; --least_ms=0 shows them, too`)
+  return lines
+}
+
 function waitLine(wait: Tree): string {
   const { reason, waiter_kind, waiter_id, waiter_name, start_time, wait_us, node_id, node_name, held_by } =
     wait
-  const held = held_by === null ? '' : `, held by ${held_by}`
+  const held = typeof held_by === 'string' ? `, held by ${holdersOf(held_by)}` : ''
   const what = node_id === null ? 'nothing known' : `${node_name ?? node_id}${held}`
   return `${String(start_time).slice(0, 19)}  ${toDuration(numberOf(wait_us)).padEnd(9)} ${String(reason).padEnd(20)} ${waiter_kind} ${waiter_name ?? waiter_id} for ${what}`
+}
+
+/** Ids of actions, which have no name: the first by its end. */
+function holdersOf(ids: string): string {
+  const [first = '', ...others] = ids.split(' ')
+  const id = first.length > 8 ? `…${first.slice(-6)}` : first
+  return others.length === 0 ? `action ${id}` : `action ${id} and ${others.length} more`
 }
 
 function compareLines(subject: Tree): string[] {

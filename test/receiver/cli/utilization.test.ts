@@ -126,6 +126,9 @@ describe('reports of utilization by the SDK and the command line', () => {
     expect((await run('waits', ...window)).stdout).toMatch(
       /1 waits\n.* 50m 00s +queued +workflow assay for sealer/,
     )
+    const short = await run('waits', '--least_ms=3000001', ...window)
+    expect(short.stdout).toBe('1 waits\n1 shorter than 3000001 ms; --least_ms=0 shows them, too\n')
+    expect((await run('waits', '--least_ms=x', ...window)).code).toBe(1)
     expect((await run('compare', ...window)).stdout).toMatch(
       /node sealer: busy 1h 00m by the original, 1h 00m exactly\n/,
     )
