@@ -130,6 +130,10 @@ function clean(text: string): string {
     .slice(0, 300)
 }
 
+/** Where more is told; of a test nothing is kept. */
+const pageOf = ({ kind, alertId }: Notice, publicUrl: string) =>
+  kind === 'test' ? publicUrl : `${publicUrl}alerts/${alertId}`
+
 /** MADSci's text part, the event as indented JSON; what else there is to tell follows it. */
 function toText(notice: Notice, events: readonly ToldEvent[], publicUrl: string): string {
   const first = events[0]
@@ -143,7 +147,7 @@ function toText(notice: Notice, events: readonly ToldEvent[], publicUrl: string)
   const others = events.slice(1).map(({ document, link }) => `${lineOf(document)}\n  ${link}`)
   if (others.length > 0) parts.push(others.join('\n'))
   for (const item of notice.items ?? []) parts.push(`${item.key} ${item.why}: ${item.count}`)
-  parts.push(`${publicUrl}alerts/${notice.alertId}`)
+  parts.push(pageOf(notice, publicUrl))
   return parts.join('\n\n')
 }
 
@@ -198,9 +202,8 @@ function toHtml({ notice, subject, events, neighbours, link, publicUrl }: Page):
   }
   for (const item of notice.items ?? [])
     parts.push(`<p>${escapeHtml(`${item.key} ${item.why}`)}: ${item.count}</p>`)
-  parts.push(
-    `<p><a href="${escapeHtml(`${publicUrl}alerts/${notice.alertId}`)}">Alert ${notice.alertId}</a></p>`,
-  )
+  const name = notice.kind === 'test' ? 'The laboratory' : `Alert ${notice.alertId}`
+  parts.push(`<p><a href="${escapeHtml(pageOf(notice, publicUrl))}">${name}</a></p>`)
   return `<!doctype html><html><body>${parts.join('\n')}</body></html>`
 }
 
