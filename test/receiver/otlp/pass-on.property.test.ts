@@ -15,93 +15,9 @@ import { openMongoStore } from '../../../receiver/src/store/mongo/event-store.ts
 import { parseSelector } from '../../../receiver/src/store/selector.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { collect, readDocument } from '../../contract/event-store.contract.ts'
-import { valueArbitrary } from '../../support/arbitrary.ts'
+import { buildForeign, foreignRecord } from '../../support/foreign-record.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../support/mongod.ts'
-import { requestType, toAny, toKeyValues, toLong } from '../../support/otlp-reference.ts'
-
-// As foreign SDKs write records: names with dots, bodies of any kind, times of both kinds or one, ids or none.
-const attributeKey = fc.constantFrom(
-  'http.response.status_code',
-  'exception.type',
-  'message',
-  'event.name',
-  'a',
-  'code.file.path',
-  '__proto__',
-)
-const attributes = fc
-  .uniqueArray(fc.tuple(attributeKey, valueArbitrary), { maxLength: 4, selector: ([key]) => key })
-  .map((entries) => entries as [string, Value][])
-const text = fc.constantFrom('', 'a text', 'é💡', 'x.y')
-const nanos = fc.oneof(
-  fc.constant(0n),
-  fc.bigInt({ min: 1n, max: 2n ** 64n - 1n }),
-  fc.bigInt({ min: 1_790_000_000_000_000n, max: 1_790_000_000_001_000n }).map((micros) => micros * 1000n),
-)
-const hexId = (bytes: number) =>
-  fc.oneof(
-    fc.constant(''),
-    fc
-      .uint8Array({ minLength: bytes, maxLength: bytes, min: 1 } as never)
-      .map((b) => Buffer.from(b).toString('hex')),
-  )
-const record = fc.record({
-  timeUnixNano: nanos,
-  observedTimeUnixNano: nanos,
-  severityNumber: fc.integer({ min: 0, max: 24 }),
-  severityText: fc.constantFrom('', 'INFO', 'ERROR', 'WARN', 'Fatal', 'odd'),
-  eventName: fc.constantFrom('', 'device.up', 'madsci.node_error', 'madsci.log_info', 'log_error'),
-  body: fc.option(valueArbitrary, { nil: undefined }),
-  attributes,
-  droppedAttributesCount: fc.nat(5),
-  flags: fc.nat(0xff),
-  traceId: hexId(16),
-  spanId: hexId(8),
-})
-const resource = fc.record({
-  attributes,
-  droppedAttributesCount: fc.nat(3),
-  schemaUrl: text,
-  scope: fc.record({ name: text, version: text, attributes, droppedAttributesCount: fc.nat(2) }),
-  scopeSchemaUrl: text,
-  record,
-})
-type Input = typeof resource extends fc.Arbitrary<infer T> ? T : never
-
-const uidOf = (number: number) => `uid-${String(number).padStart(6, '0')}`
-
-/** A request of the reference encoder, each record in a resource of its own, with an id by its number. */
-function build(inputs: readonly Input[], firstNumber: number): object {
-  const time = (value: bigint) => ({ ...toLong(value), unsigned: true })
-  return {
-    resourceLogs: inputs.map(
-      ({ attributes, droppedAttributesCount, schemaUrl, scope, scopeSchemaUrl, record }, i) => ({
-        resource: { attributes: toKeyValues(attributes, false), droppedAttributesCount },
-        schemaUrl,
-        scopeLogs: [
-          {
-            scope: { ...scope, attributes: toKeyValues(scope.attributes, false) },
-            schemaUrl: scopeSchemaUrl,
-            logRecords: [
-              {
-                ...record,
-                timeUnixNano: time(record.timeUnixNano),
-                observedTimeUnixNano: time(record.observedTimeUnixNano),
-                body: record.body === undefined ? undefined : toAny(record.body, false),
-                attributes: [
-                  { key: 'log.record.uid', value: { stringValue: uidOf(firstNumber + i) } },
-                  ...toKeyValues(record.attributes, false),
-                ],
-                traceId: Buffer.from(record.traceId, 'hex'),
-                spanId: Buffer.from(record.spanId, 'hex'),
-              },
-            ],
-          },
-        ],
-      }),
-    ),
-  }
-}
+import { requestType } from '../../support/otlp-reference.ts'
 
 /** What a standard decoder reads, one entry a record; attributes by their keys, for they have no order. */
 function read(bytes: Uint8Array): object[] {
@@ -168,10 +84,10 @@ describe('what came by OTLP leaves as it came', () => {
     let number = 0
     let compared = 0
     await fc.assert(
-      fc.asyncProperty(fc.array(resource, { minLength: 1, maxLength: 20 }), async (inputs) => {
+      fc.asyncProperty(fc.array(foreignRecord, { minLength: 1, maxLength: 20 }), async (inputs) => {
         const first = number
         number += inputs.length
-        const sent = Buffer.from(requestType.encode(build(inputs, first)).finish())
+        const sent = Buffer.from(requestType.encode(buildForeign(inputs, first)).finish())
         const { events } = decodeProtobuf(sent, options)
         const kept = events.filter((event) => findDefect(event) === undefined)
         const keptIds = new Set(kept.map(({ event_id }) => event_id))

@@ -1,0 +1,110 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterEach, expect, it } from 'vitest'
+import { buildForeign, foreignRecord } from '../support/foreign-record.ts'
+import { requestType } from '../support/otlp-reference.ts'
+import { findPeer, spawnPeer, waitForPort } from '../support/peer.ts'
+import { findFreePort } from '../support/process.ts'
+import { startTestReceiver } from '../support/receiver.ts'
+import { prepareStore } from '../support/store-flag.ts'
+import { waitUntil } from '../support/wait.ts'
+
+const cleanups: (() => unknown)[] = []
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
+})
+
+/** A Collector that writes what it gets to a file. */
+async function startCollector(path: string) {
+  const folder = await mkdtemp(join(tmpdir(), 'madsci-pass-on-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  const port = await findFreePort()
+  const file = join(folder, 'logs.ndjson')
+  const config = {
+    receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}` } } } },
+    exporters: { file: { path: file, flush_interval: '100ms' } },
+    service: {
+      telemetry: { metrics: { level: 'none' } },
+      pipelines: { logs: { receivers: ['otlp'], exporters: ['file'] } },
+    },
+  }
+  await writeFile(join(folder, 'config.yaml'), JSON.stringify(config))
+  const peer = spawnPeer(path, ['--config', join(folder, 'config.yaml')])
+  cleanups.push(() => peer.stop())
+  await waitForPort(port, peer)
+  return { url: `http://127.0.0.1:${port}`, read: () => readRecords(file) }
+}
+
+interface Envelope {
+  resourceLogs: { scopeLogs: { logRecords?: Record[] }[] }[]
+}
+type Record = { attributes: { key: string; value: { stringValue?: string } }[] }
+
+/** By id: the record with its resource and scope, attributes by their keys. */
+async function readRecords(file: string): Promise<Map<string, unknown>> {
+  const records = new Map<string, unknown>()
+  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n').filter(Boolean)
+  for (const { resourceLogs } of lines.map((line) => JSON.parse(line) as Envelope))
+    for (const { scopeLogs, ...resource } of resourceLogs)
+      for (const { logRecords = [], ...scope } of scopeLogs)
+        for (const record of logRecords) {
+          const uid = record.attributes.find(({ key }) => key === 'log.record.uid')!.value.stringValue!
+          records.set(uid, sorted({ resource, scope, record }))
+        }
+  return records
+}
+
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted)
+  if (typeof value !== 'object' || value === null) return value
+  const entries = Object.entries(value).map(([key, member]) => {
+    const inner = sorted(member)
+    if (key !== 'attributes' || !Array.isArray(inner)) return [key, inner]
+    return [key, inner.toSorted((a, b) => (a.key < b.key ? -1 : 1))]
+  })
+  // An empty resource or scope is as good as none.
+  return Object.fromEntries(
+    entries.filter(
+      ([key, member]) => !['resource', 'scope'].includes(key as string) || JSON.stringify(member) !== '{}',
+    ),
+  )
+}
+
+it.for(['sqlite', 'mongodb'] as const)(
+  'foreign records through the receiver into a Collector are as those that went there straight, on %s',
+  { timeout: 60_000 },
+  async (store, context) => {
+    const otelcol = findPeer('OTELCOL_BINARY')
+    if ('skip' in otelcol) return context.skip(otelcol.skip)
+    const prepared = await prepareStore(store)
+    if ('skip' in prepared) return context.skip(prepared.skip)
+    cleanups.push(prepared.stop)
+    const [straight, through] = [await startCollector(otelcol.path), await startCollector(otelcol.path)]
+    const receiver = await startTestReceiver({
+      flags: {
+        ...prepared.flags,
+        fanout: JSON.stringify([{ name: 'collector', url: through.url, include: 'all' }]),
+      },
+    })
+    cleanups.push(() => receiver.close())
+    // Who receives a record that nobody observed has observed it; keys and texts with NUL no store keeps.
+    const inputs = fc
+      .sample(foreignRecord, { numRuns: 400, seed: 20_261_127 })
+      .filter(({ record }) => record.timeUnixNano !== 0n || record.observedTimeUnixNano !== 0n)
+    for (let i = 0; i < inputs.length; i += 50) {
+      const body = Buffer.from(requestType.encode(buildForeign(inputs.slice(i, i + 50), i)).finish())
+      for (const url of [receiver.otlpUrl, `${straight.url}/v1/logs`]) {
+        const headers = { 'content-type': 'application/x-protobuf' }
+        expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(200)
+      }
+    }
+    const stored = () => receiver.metric.total('events_stored')
+    expect(stored()).toBeGreaterThan(200)
+    await waitUntil(async () => (await through.read()).size >= stored(), 'all records to arrive', 20_000)
+    const [expected, actual] = [await straight.read(), await through.read()]
+    expect(actual.size).toBe(stored())
+    for (const [uid, record] of actual) expect({ uid, record }).toEqual({ uid, record: expected.get(uid) })
+  },
+)
