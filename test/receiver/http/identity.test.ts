@@ -3,6 +3,8 @@ import { connect as connectHttp2, constants } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
+import { BatchLogRecordProcessor, LoggerProvider, SimpleLogRecordProcessor } from '@opentelemetry/sdk-logs'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createGrpcClient, logsMethod } from '../../support/grpc.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../../support/mongod.ts'
@@ -168,6 +170,33 @@ describe('equal records without log.record.uid', () => {
     await post(other, undated)
     await post(one, undated)
     expect(await total(one)).toBe(3)
+  })
+
+  it('of the plain JS SDK, whose clock counts milliseconds: each line of the simple and of the batch processor', async () => {
+    const receiver = await start()
+    const exporter = () => new OTLPLogExporter({ url: receiver.otlpUrl })
+    const simple = new LoggerProvider({
+      processors: [new SimpleLogRecordProcessor({ exporter: exporter() } as never)],
+    })
+    const logger = simple.getLogger('valves')
+    for (let i = 0; i < 25; i++) logger.emit({ severityNumber: 17, body: 'valve stuck' })
+    await simple.forceFlush()
+    await simple.shutdown()
+    expect(await total(receiver)).toBe(25)
+    const batch = new LoggerProvider({
+      processors: [
+        new BatchLogRecordProcessor({
+          exporter: exporter(),
+          maxQueueSize: 5000,
+          maxExportBatchSize: 100,
+        } as never),
+      ],
+    })
+    const other = batch.getLogger('valves')
+    for (let i = 0; i < 2000; i++) other.emit({ severityNumber: 17, body: 'valve stuck' })
+    await batch.forceFlush()
+    await batch.shutdown()
+    expect(await total(receiver)).toBe(2025)
   })
 
   it('gRPC: equal calls are all stored; one that was cancelled is stored once', async () => {
