@@ -183,6 +183,28 @@ describe('the READMEs say what the source says', () => {
     expect(tableUnder('receiver/README.md', 'Gauges and histograms')).toEqual(rows)
   })
 
+  it('receiver: every field of otel, as the source and the API description have them', async () => {
+    const text = readFileSync(join(root, 'receiver/README.md'), 'utf8')
+    const table = /\*\*The member `otel`\*\*[\s\S]*?\n\n(\| field[\s\S]*?)\n\n/.exec(text)![1]!
+    const told = table
+      .split('\n')
+      .slice(2)
+      .flatMap((row) => [...row.split('|')[1]!.matchAll(/`(\w+)`/g)].map(([, name]) => name!))
+    const source = readFileSync(join(root, 'sdk/src/event/event.ts'), 'utf8')
+    const type = /export interface Otel \{([\s\S]*?)\n\}/.exec(source)![1]!
+    const fields = [...type.matchAll(/^ {2}(\w+)\?:/gm)].map(([, name]) => name!)
+    expect(told.sort()).toEqual(fields.toSorted())
+    const receiver = await startTestReceiver()
+    try {
+      const { components } = (await (await fetch(`${receiver.url}openapi.json`)).json()) as {
+        components: { schemas: { Otel: { properties: object } } }
+      }
+      expect(Object.keys(components.schemas.Otel.properties).sort()).toEqual(fields.toSorted())
+    } finally {
+      await receiver.close()
+    }
+  })
+
   it('receiver: every route', async () => {
     const receiver = await startTestReceiver()
     try {

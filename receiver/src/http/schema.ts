@@ -33,6 +33,32 @@ export const eventInput = z
   })
   .meta({ id: 'NewEvent' })
 
+const field = (about: string) => anyJson.optional().describe(about)
+// An event that came by REST may have an `otel` of any shape.
+const otel = z
+  .looseObject({
+    form: field("'record': event_data is the body, as `message`, and the attributes beside it"),
+    severity_number: field('when it is not the one of log_level'),
+    severity_text: field('with form: when there is one; else when it is not the word of log_level'),
+    event_name: field("with form: when there is one; else when it is not 'madsci.' and event_type"),
+    no_body: field('true where `message` in event_data is an attribute, and there is no body'),
+    body: field('when event_data does not say it'),
+    attributes: field(
+      "beside madsci.event.data: those that are not MADSci's; an attribute `message` beside a body",
+    ),
+    time_unix_nano: field('as text: when event_timestamp has too few digits; 0 when it was not given'),
+    observed_time_unix_nano: field('as text: when it is another than the time'),
+    flags: field('the low byte, when it is not 0'),
+    dropped_attributes_count: field('when it is not 0'),
+    source: field('madsci.source.* that are no ULIDs'),
+    resource: field('attributes of the resource, by name'),
+    resource_dropped_attributes_count: field('when it is not 0'),
+    resource_schema_url: field('when there is one'),
+    scope: field('name, version, attributes, dropped_attributes_count, schema_url'),
+  })
+  .meta({ id: 'Otel' })
+  .describe('what the OTel log record said beyond the other fields')
+
 export const eventOutput = z
   .object({
     _id: z.string(),
@@ -46,10 +72,7 @@ export const eventOutput = z
     span_id: z.string().nullable(),
     archived: z.boolean(),
     archived_at: z.string().nullable(),
-    otel: z
-      .record(z.string(), anyJson)
-      .optional()
-      .describe('what the OTel log record said beyond the other fields'),
+    otel: otel.optional(),
   })
   .meta({ id: 'Event' })
 
