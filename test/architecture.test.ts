@@ -45,10 +45,13 @@ const rooms: { [room: string]: string[] } = {
     'private',
     'inert',
     'url',
+    'version',
   ],
   demo: [],
+  version: [],
   alert: ['thread', 'store', 'metric', 'log', 'inert', 'url'],
   receiver: [
+    'version',
     'client',
     'telemetry',
     'database',

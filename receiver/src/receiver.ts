@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs'
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
@@ -29,11 +28,7 @@ import { isHttpEndpoint, startTelemetry } from './telemetry.ts'
 import { showUrl, splitLogin } from './url.ts'
 import { tightenReports } from './utilization/report-file.ts'
 import { createUtilization } from './utilization/thread.ts'
-
-/** The version of this package. */
-export const version: string = JSON.parse(
-  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
-).version
+import { version } from './version.ts'
 
 export interface StartOptions {
   log: Log

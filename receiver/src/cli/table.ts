@@ -1,16 +1,7 @@
-import { alertActions, alerts } from './alert.ts'
+import { alertActions } from './alert.ts'
 import type { CommandCall } from './call.ts'
-import { showEffective } from './config.ts'
-import { demo } from './demo.ts'
-import { doctor } from './doctor.ts'
-import { query, tail } from './query.ts'
-import { backup } from './remote.ts'
-import { salvage } from './salvage.ts'
-import { serve } from './serve.ts'
-import { spool } from './spool.ts'
 import type { Terminal } from './terminal.ts'
-import { exportEvents, importFrom, restore } from './transfer.ts'
-import { exactReports, originalReports, utilization } from './utilization.ts'
+import { exactReports, originalReports } from './utilization.ts'
 
 export interface Command {
   about: string
@@ -48,7 +39,7 @@ const conditions = {
   text: { about: 'with these words in the message, in any case' },
 } as const
 
-/** Every command, in the order of the help. */
+/** Every command, in the order of the help. What one needs is loaded when it runs: for many that is the whole receiver. */
 export const commands: { [name: string]: Command } = {
   serve: {
     about: 'start the receiver',
@@ -58,26 +49,26 @@ export const commands: { [name: string]: Command } = {
       'serve --retention_enabled=yes --backup_enabled=yes --backup_schedule="30 2 * * *"',
     ],
     codes: { 1: 'it could not start, or requests were cut off when it ended' },
-    run: ({ flags }, terminal) => serve(flags, terminal),
+    run: async ({ flags }, terminal) => (await import('./serve.ts')).serve(flags, terminal),
   },
   demo: {
     about: 'start the receiver with a simulated laboratory, on a store of its own',
     examples: ['demo', 'demo --server_url=http://localhost:9001'],
-    run: ({ flags }, terminal) => demo(flags, terminal),
+    run: async ({ flags }, terminal) => (await import('./demo.ts')).demo(flags, terminal),
   },
   config: {
     about: 'the settings that count, each with where it came from, secrets hidden',
     options: { given: { about: 'only those that somebody set', kind: 'flag' }, ...json },
     examples: ['config', 'config --given', 'config --json'],
     codes: { 1: 'a setting is wrong; all problems are listed' },
-    run: showEffective,
+    run: async (call, terminal) => (await import('./config.ts')).showEffective(call, terminal),
   },
   doctor: {
     about: 'checks settings, database, ports, clocks, disk and backups, and says what to do',
     options: json,
     examples: ['doctor', 'doctor --document_db_url=mongodb://localhost:27017 --json'],
     codes: { 1: 'there is a problem; warnings alone are 0' },
-    run: doctor,
+    run: async (call, terminal) => (await import('./doctor.ts')).doctor(call, terminal),
   },
   query: {
     about: 'events of a running receiver (server_url), newest first, of those that match a selector',
@@ -89,7 +80,7 @@ export const commands: { [name: string]: Command } = {
       'query --start_time=2026-11-23T18:00:00Z --json',
       `query '{"event_type": "workflow_start"}'`,
     ],
-    run: query,
+    run: async (call, terminal) => (await import('./query.ts')).query(call, terminal),
   },
   tail: {
     about: 'new events of a running receiver (server_url) as they are stored',
@@ -100,7 +91,7 @@ export const commands: { [name: string]: Command } = {
       'tail --node=robot_arm',
       `tail '{"source.node_id": "01JJ4S0WNGEF5FQAZG5KDGJRBV"}'`,
     ],
-    run: tail,
+    run: async (call, terminal) => (await import('./query.ts')).tail(call, terminal),
   },
   export: {
     about: 'all events of the database, or of a backup, to a file or standard output, without a cap',
@@ -117,7 +108,7 @@ export const commands: { [name: string]: Command } = {
       'export night.ndjson --start_time=2026-11-23T18:00:00Z',
       'export --format=csv --from=mongodb://localhost:27017 > events.csv',
     ],
-    run: exportEvents,
+    run: async (call, terminal) => (await import('./transfer.ts')).exportEvents(call, terminal),
   },
   import: {
     about: 'events from elsewhere into the database, mended; it may be stopped and run again',
@@ -134,7 +125,7 @@ export const commands: { [name: string]: Command } = {
       'import ~/.madsci/logs/my_node.log --text --report=repairs.ndjson',
     ],
     codes: { 1: 'it failed, was stopped before the end, or events were refused' },
-    run: importFrom,
+    run: async (call, terminal) => (await import('./transfer.ts')).importFrom(call, terminal),
   },
   alerts: {
     about: `alerts of a running receiver (server_url); ${alertActions.join(', ')}: an id, a channel, or a rule (its name or JSON)`,
@@ -156,7 +147,7 @@ export const commands: { [name: string]: Command } = {
       `alerts preview '{"selector": {"event_type": "node_error"}, "group_by": ["source.node_id"]}'`,
     ],
     codes: { 1: 'it failed, or a test was not delivered' },
-    run: alerts,
+    run: async (call, terminal) => (await import('./alert.ts')).alerts(call, terminal),
   },
   utilization: {
     about: `reports of a running receiver (server_url) as bars: ${[...exactReports, ...originalReports].join(', ')} (summary)`,
@@ -189,13 +180,13 @@ export const commands: { [name: string]: Command } = {
       'utilization compare --start_time=2026-11-23',
       'utilization timeline --format=csv > intervals.csv',
     ],
-    run: utilization,
+    run: async (call, terminal) => (await import('./utilization.ts')).utilization(call, terminal),
   },
   backup: {
     about: 'have a running receiver (server_url) make a backup',
     options: { description: { about: 'becomes part of its name' }, ...json },
     examples: ['backup', 'backup --description=before-update --json'],
-    run: backup,
+    run: async (call, terminal) => (await import('./remote.ts')).backup(call, terminal),
   },
   restore: {
     about: 'a backup into the database; verifies checksum, number and every id',
@@ -203,7 +194,7 @@ export const commands: { [name: string]: Command } = {
     options: json,
     examples: ['restore .madsci/backups/events/madsci_events_backup_20261123_193805_732000_manual_backup'],
     codes: { 1: 'it failed, or something of the backup is missing' },
-    run: restore,
+    run: async (call, terminal) => (await import('./transfer.ts')).restore(call, terminal),
   },
   salvage: {
     about: 'what is readable of a damaged SQLite file, copied into a new one; says what is not',
@@ -214,7 +205,7 @@ export const commands: { [name: string]: Command } = {
     },
     examples: ['salvage .madsci/events.db saved.db --report=missing.ndjson'],
     codes: { 1: 'it failed, or something of the file cannot be read' },
-    run: salvage,
+    run: async (call, terminal) => (await import('./salvage.ts')).salvage(call, terminal),
   },
   spool: {
     about:
@@ -222,6 +213,6 @@ export const commands: { [name: string]: Command } = {
     arguments: ['DIR?'],
     options: { count: { about: 'how many events wait, of whom, and no more', kind: 'flag' }, ...json },
     examples: ['spool --count', 'spool ~/.local/state/madsci-events/spool > waiting.jsonl'],
-    run: spool,
+    run: async (call, terminal) => (await import('./spool.ts')).spool(call, terminal),
   },
 }
