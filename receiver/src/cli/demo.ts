@@ -30,7 +30,7 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   // A store that the environment names is meant for what is started here; one of a settings file is the laboratory's.
   if (storeVariables.some((name) => terminal.environment[name])) delete own.document_db_url
   const config = readSettings(terminal, { ...own, ...flags })
-  const log = createLog(config)
+  const log = createLog(config, terminal)
   const receiver = await openReceiver(config, log, terminal)
   const spoolDir = resolve(terminal.workingDirectory, '.madsci/demo-spool')
   const lab = startLab({ url: receiver.url, spoolDir, speed: 5 })

@@ -27,7 +27,7 @@ export async function salvage(call: CommandCall, terminal: Terminal): Promise<nu
   const report = call.options.report
     ? openOutput(resolve(terminal.workingDirectory, String(call.options.report)))
     : undefined
-  const log = createLog({ ...readConfig({ ...terminal, flags: call.flags }), logLevel: 'warn' })
+  const log = createLog({ ...readConfig({ ...terminal, flags: call.flags }), logLevel: 'warn' }, terminal)
   const store = await openSqliteStore({ path: to, log })
   try {
     const progress = createProgress(terminal, undefined)

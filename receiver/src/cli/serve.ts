@@ -6,24 +6,36 @@ import { isExporting, type Receiver, startReceiver } from '../receiver.ts'
 import { showUrlsInJson } from '../url.ts'
 import { version } from '../version.ts'
 import { findExposure } from './exposure.ts'
+import { toLogLine } from './log-line.ts'
 import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Runs the receiver until a signal comes. 0 after a clean end, 1 when requests had to be cut off. */
 export async function serve(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
   const config = readSettings(terminal, flags)
-  const log = createLog(config)
+  const log = createLog(config, terminal)
   const receiver = await openReceiver(config, log, terminal)
   await aborted(terminal.stopping)
   return closeReceiver(receiver, log, terminal)
 }
 
-/** JSON lines on standard error, written before the call returns, so that a crash keeps the last of them. */
-export function createLog(config: Pick<Config, 'logLevel'>): Log {
-  const stderr = pino.destination({ fd: 2, sync: true })
+/**
+ * JSON lines on standard error, on a terminal sentences; written before the call returns, so that a crash keeps the last of
+ * them.
+ */
+export function createLog(
+  config: Pick<Config, 'logLevel'>,
+  { stderr, environment }: Pick<Terminal, 'stderr' | 'environment'>,
+): Log {
+  const destination = pino.destination({ fd: 2, sync: true })
+  const hasColour = !environment.NO_COLOR && environment.TERM !== 'dumb'
+  const toLine = (json: string) => {
+    const shown = showUrlsInJson(json.trimEnd())
+    return stderr.isTTY ? toLogLine(shown, hasColour) : toInertText(shown)
+  }
   return pino(
     { level: config.logLevel, base: { pid: process.pid } },
-    { write: (line: string) => void stderr.write(`${toInertText(showUrlsInJson(line.trimEnd()))}\n`) },
+    { write: (line: string) => void destination.write(`${toLine(line)}\n`) },
   )
 }
 

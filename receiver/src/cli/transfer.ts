@@ -174,7 +174,10 @@ async function withStore<T>(
   terminal: Terminal,
   use: (store: EventStore) => Promise<T>,
 ): Promise<T> {
-  const log = createLog({ ...config, logLevel: config.given.has('log_level') ? config.logLevel : 'warn' })
+  const log = createLog(
+    { ...config, logLevel: config.given.has('log_level') ? config.logLevel : 'warn' },
+    terminal,
+  )
   const { store } = await openStore(config, { log, workingDirectory: terminal.workingDirectory })
   try {
     return await use(store)

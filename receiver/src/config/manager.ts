@@ -105,7 +105,7 @@ export const managerSettings = {
   log_level: setting({
     fallback: 'info',
     unit: logLevels.map((level) => `\`${level}\``).join(', '),
-    about: "the receiver's own log, JSON lines on standard error",
+    about: "the receiver's own log on standard error: JSON lines, on a terminal sentences",
     clashes: true,
     parse: (given) => parseWord(logLevelAliases[given.toLowerCase()] ?? given.toLowerCase(), logLevels),
     schema: { type: 'string', enum: logLevels },
