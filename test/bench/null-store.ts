@@ -39,11 +39,11 @@ export const nullStoreBench: Bench = {
         prepareRequest(body, { path: '/v1/logs', contentType: 'application/x-protobuf' })
       const kinds = [
         {
-          name: 'own',
+          name: '',
           bodies: toBatches(makeEvents(count), 1000).map((batch) => encodeLogs(batch)),
           bound: 1,
         },
-        { name: 'foreign', bodies: makeForeignRequests(count, 1000), bound: 1.3 },
+        { name: ', foreign records', bodies: makeForeignRequests(count, 1000), bound: 1.3 },
       ]
       const port = Number(new URL(receiver.url).port)
       for (const { name, bodies, bound } of kinds) {
@@ -66,13 +66,13 @@ export const nullStoreBench: Bench = {
           ours.push(await measure(receiver.pid, port))
           if (collector) theirs.push(await measure(collector.pid, collectorPort))
         }
-        report.note(`receiver, ${name} records`, median(ours.map(({ rate }) => rate)), 'events/s')
-        report.note(`receiver, ${name} records`, median(ours.map(({ cpu }) => cpu)), 'µs CPU an event')
+        report.note(`receiver, null store${name}`, median(ours.map(({ rate }) => rate)), 'events/s')
+        report.note(`receiver, null store${name}`, median(ours.map(({ cpu }) => cpu)), 'µs CPU an event')
         if (theirs.length === 0) continue
-        report.note(`Collector, ${name} records`, median(theirs.map(({ rate }) => rate)), 'events/s')
-        report.note(`Collector, ${name} records`, median(theirs.map(({ cpu }) => cpu)), 'µs CPU an event')
+        report.note(`Collector, nop exporter${name}`, median(theirs.map(({ rate }) => rate)), 'events/s')
+        report.note(`Collector, nop exporter${name}`, median(theirs.map(({ cpu }) => cpu)), 'µs CPU an event')
         report.judge({
-          what: `CPU an event of ${name} records, receiver / Collector`,
+          what: `CPU an event${name}, receiver / Collector`,
           ratio: median(ours.map(({ cpu }, round) => cpu / theirs[round]!.cpu)),
           kind: 'most',
           bound,
