@@ -1,6 +1,12 @@
 import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
-import { constants, createServer, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import {
+  constants,
+  createServer,
+  type Http2Session,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+} from 'node:http2'
 import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { Clients } from '../client.ts'
@@ -263,9 +269,23 @@ function watchReply(stream: ServerHttp2Stream, attempt: Attempt): void {
   stream.once('close', () => {
     if (!isReplied || stream.rstCode !== constants.NGHTTP2_NO_ERROR || !session || session.destroyed)
       return lose()
-    session.once('error', lose)
-    session.once('stream', () => session.off('error', lose))
+    lastOf(session).add(attempt)
   })
+}
+
+const lastReplied = new WeakMap<Http2Session, Set<Attempt>>()
+
+/** Those of a connection that were replied to since its last call began. */
+function lastOf(session: Http2Session): Set<Attempt> {
+  const known = lastReplied.get(session)
+  if (known) return known
+  const last = new Set<Attempt>()
+  lastReplied.set(session, last)
+  session.on('stream', () => last.clear())
+  session.on('error', () => {
+    for (const attempt of last) attempt.lose()
+  })
+  return last
 }
 
 const typeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''
