@@ -62,6 +62,14 @@ describe.each(['docker/compose.yaml', 'docker/compose.mongo.yaml'])('%s', (file)
       await events.flush()
       await events.close()
     }
+    // Backups have a volume of their own, and come out of it, and into the database again, as the README says.
+    const { backup_path: path } = (await (await fetch(`${url}backup`, { method: 'POST' })).json()) as {
+      backup_path: string
+    }
+    expect(path).toMatch(/^\/backups\//)
+    await compose.run('stop', 'receiver')
+    const { stdout: restored } = await compose.run('run', '--rm', '-T', 'receiver', 'restore', path)
+    expect(restored).toContain('every id of the backup is in the database')
     await compose.run('down', '--timeout', '20')
     await compose.run('up', '-d', '--wait', '--wait-timeout', '90')
     for (const id of ids) expect((await fetch(`${url}event/${id}`)).status).toBe(200)
