@@ -1,4 +1,11 @@
-import { EventError, isObject, parseTimestamp, setKey, type Value } from '@madsci-events/sdk/event'
+import {
+  EventError,
+  fromMarked,
+  isObject,
+  parseTimestamp,
+  setKey,
+  type Value,
+} from '@madsci-events/sdk/event'
 import { type Expression, parseExpression } from './expression.ts'
 import { typeNumbers } from './order.ts'
 import { maxPathNames } from './path.ts'
@@ -82,7 +89,7 @@ export function parseSelector(input: Value, options: ParseSelectorOptions = {}):
   if (!isObject(input)) throw refuse('', 'a selector is an object')
   checkValue(input, limits.depth, { values: limits.values, characters: limits.characters })
   const parser = createParser(options)
-  const { source, conditions } = parser.members(input, '', 'top')
+  const { source, conditions } = parser.members(fromMarked(input) as Members, '', 'top')
   return { source, conditions }
 }
 

@@ -93,7 +93,7 @@ export function toExactJson(value: Value): string {
 }
 
 export function fromExactJson(text: string): Value {
-  return unmark(parseJson(text))
+  return fromMarked(parseJson(text))
 }
 
 /** True when REST's JSON gives the value back exactly, so that nothing needs marking. */
@@ -136,8 +136,9 @@ function isMark(value: object): boolean {
   return keys.length === 1 && (keys[0] === bytesMark || keys[0] === numberMark || keys[0] === objectMark)
 }
 
-function unmark(value: Value): Value {
-  if (Array.isArray(value)) return value.map(unmark)
+/** A value in which objects like `{"$madsci.number": "NaN"}` stand for what JSON has no word for. */
+export function fromMarked(value: Value): Value {
+  if (Array.isArray(value)) return value.map(fromMarked)
   if (!isObject(value)) return value
   if (isMark(value)) {
     const key = Object.keys(value)[0]!
@@ -150,5 +151,5 @@ function unmark(value: Value): Value {
 }
 
 function unmarkMembers(value: { [key: string]: Value }): Value {
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, unmark(member)]))
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, fromMarked(member)]))
 }

@@ -87,6 +87,31 @@ describe('finding records of other senders', () => {
     expect(await ids(query)).toEqual(expected)
   })
 
+  it('numbers and bytes that JSON has no word for are selected in the form of an exact export', async () => {
+    const value = (key: string, any: object) => ({
+      timeUnixNano: '1700000000000000000',
+      attributes: [attribute('log.record.uid', key), { key: 'v', value: any }],
+    })
+    const logRecords = [
+      value('nan', { doubleValue: 'NaN' }),
+      value('infinite', { doubleValue: '-Infinity' }),
+      value('bytes', { bytesValue: 'AQL/' }),
+      value('null', {}),
+    ]
+    const body = JSON.stringify({ resourceLogs: [{ scopeLogs: [{ logRecords }] }] })
+    expect((await fetch(receiver.otlpUrl, { method: 'POST', headers: json, body })).status).toBe(200)
+    const select = (operand: unknown) =>
+      ids(`selector=${encodeURIComponent(JSON.stringify({ 'event_data.v': operand }))}`)
+    expect(await select({ '$madsci.number': 'NaN' })).toEqual(['nan'])
+    expect(await select({ '$madsci.number': '-Infinity' })).toEqual(['infinite'])
+    expect(await select({ $lt: 0 })).toEqual(['infinite'])
+    expect(await select({ '$madsci.bytes': 'AQL/' })).toEqual(['bytes'])
+    expect(await select({ $in: [{ '$madsci.bytes': 'AQL/' }, { '$madsci.number': 'NaN' }] })).toHaveLength(2)
+    // REST shows what JSON can.
+    const shown = (await (await fetch(`${receiver.url}event/bytes`)).json()) as { event_data: object }
+    expect(shown.event_data).toEqual({ v: 'AQL/' })
+  })
+
   it('the stream takes the same', async () => {
     const stop = new AbortController()
     const stream = await fetch(`${receiver.url}events/stream?service=pump&search=later`, {
