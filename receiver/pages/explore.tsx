@@ -1,6 +1,7 @@
 import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { EventDetail, messageOf } from './event.tsx'
+import { Facets } from './facet.tsx'
 import { parseLine, toToken } from './filter.ts'
 import { type Json, memberOf, parseExact, textOf } from './json.ts'
 import { Level, shortId } from './shell.tsx'
@@ -162,6 +163,11 @@ export function ExplorePage() {
         <Export state={state} />
       </p>
       <div class={open ? 'panes with-detail' : 'panes'}>
+        <Facets
+          events={rows.value.map(({ event }) => event)}
+          line={state.line}
+          addressOf={(line) => toAddress({ line, span: state.span, end: state.end })}
+        />
         <EventTable rows={rows.value} state={state} />
         {open && <Detail row={open} state={state} />}
       </div>

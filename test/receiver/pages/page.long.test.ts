@@ -217,6 +217,24 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     await page.close()
   })
 
+  it('explore: says what the shown events are of, narrows by it, and leaves it out with Alt', async () => {
+    const { page, troubles } = await open('explore?q=gripper')
+    await ready(page, 'explore')
+    const facet = (name: string) => page.locator(`.facets section[aria-label=${name}] li`).allTextContents()
+    await expect.poll(() => facet('Node')).toEqual(['arm one 2', 'arm two 1'])
+    expect(await facet('Level')).toHaveLength(3)
+    await page.click('.facets a:has-text("arm one")')
+    await page.waitForURL((url) => url.searchParams.get('q') === 'gripper node:"arm one"')
+    await expect.poll(() => page.locator('.events tbody tr').count()).toBe(2)
+    await page.goBack()
+    await expect.poll(() => page.locator('.events tbody tr').count()).toBe(3)
+    await page.click('.facets a:has-text("arm one")', { modifiers: ['Alt'] })
+    await page.waitForURL((url) => url.searchParams.get('q') === 'gripper -node:"arm one"')
+    await expect.poll(() => messages(page)).toEqual(['gripper is fine'])
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
   it('explore: by keyboard through events, with the whole of each beside the list', async () => {
     const { page, troubles } = await open('explore?q=gripper')
     await ready(page, 'explore')
