@@ -1,9 +1,8 @@
-import { toToken } from './filter.ts'
+import { levels, toToken } from './filter.ts'
 import { type Json, memberOf, textOf } from './json.ts'
 import { follow, go } from './state.ts'
 
 const maxValues = 8
-const levelNames = ['debug', 'info', 'warning', 'error', 'critical']
 
 interface Facet {
   name: string
@@ -27,7 +26,7 @@ const facets: Facet[] = [
   },
 ]
 
-const levelOf = (level: string) => levelNames[Number(level) / 10 - 1] ?? ''
+const levelOf = (level: string) => levels[Number(level) / 10 - 1] ?? ''
 
 /** MADSci's own programs store events as `log_*`, and say the type within. */
 function typeOf(event: Json): string {

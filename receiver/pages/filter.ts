@@ -9,7 +9,8 @@ export interface Filter {
 
 type Condition = { [path: string]: unknown }
 
-const levels = ['debug', 'info', 'warning', 'error', 'critical']
+/** From level 10 on, in steps of ten. */
+export const levels = ['debug', 'info', 'warning', 'error', 'critical']
 const token = /(-?)(\w+)(:|>=)("[^"]*"|\S+)|"([^"]*)"|(\S+)/g
 
 export function parseLine(line: string): Filter {

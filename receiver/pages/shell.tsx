@@ -1,4 +1,5 @@
 import type { ComponentChildren } from 'preact'
+import { levels } from './filter.ts'
 import { contact, follow, nowMs, path, switchZone, zone } from './state.ts'
 import { showSpan } from './time.ts'
 
@@ -50,7 +51,7 @@ function Contact() {
 }
 
 const letters = ['', 'D', 'I', 'W', 'E', 'C']
-const words = ['not set', 'debug', 'info', 'warning', 'error', 'critical']
+const words = ['not set', ...levels]
 
 /** A level by letter and colour. */
 export function Level({ level }: { level: number }) {

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
+import { startFileCollector } from '../support/collector.ts'
 import { startLoki } from '../support/loki.ts'
 import { findPeer, spawnPeer, waitForPort } from '../support/peer.ts'
 import { findFreePort } from '../support/process.ts'
@@ -33,23 +34,10 @@ const peers: { [name: string]: { variable: string; start: (path: string) => Prom
   Collector: {
     variable: 'OTELCOL_BINARY',
     async start(path) {
-      const folder = await makeFolder()
-      const [http, grpc] = [await findFreePort(), await findFreePort()]
-      const file = join(folder, 'logs.ndjson')
-      const protocols = { http: { endpoint: `127.0.0.1:${http}` }, grpc: { endpoint: `127.0.0.1:${grpc}` } }
-      const config = {
-        receivers: { otlp: { protocols } },
-        exporters: { file: { path: file, flush_interval: '100ms' } },
-        service: {
-          telemetry: { metrics: { level: 'none' } },
-          pipelines: { logs: { receivers: ['otlp'], exporters: ['file'] } },
-        },
-      }
-      await writeFile(join(folder, 'config.yaml'), JSON.stringify(config))
-      const peer = spawnPeer(path, ['--config', join(folder, 'config.yaml')])
-      cleanups.push(() => peer.stop())
-      await waitForPort(http, peer)
-      return { url: `${at(http)}/v1/logs`, grpcUrl: at(grpc), find: toFind(`file:${file}`) }
+      const collector = await startFileCollector(path)
+      cleanups.push(collector.stop)
+      const { url, grpcUrl, file } = collector
+      return { url: `${url}/v1/logs`, grpcUrl, find: toFind(`file:${file}`) }
     },
   },
   Loki: {

@@ -1,12 +1,10 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { afterEach, expect, it } from 'vitest'
+import { startFileCollector } from '../support/collector.ts'
 import { buildForeign, foreignRecord } from '../support/foreign-record.ts'
 import { requestType } from '../support/otlp-reference.ts'
-import { findPeer, spawnPeer, waitForPort } from '../support/peer.ts'
-import { findFreePort } from '../support/process.ts'
+import { findPeer } from '../support/peer.ts'
 import { startTestReceiver } from '../support/receiver.ts'
 import { prepareStore } from '../support/store-flag.ts'
 import { waitUntil } from '../support/wait.ts'
@@ -16,25 +14,10 @@ afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
 
-/** A Collector that writes what it gets to a file. */
-async function startCollector(path: string) {
-  const folder = await mkdtemp(join(tmpdir(), 'madsci-pass-on-'))
-  cleanups.push(() => rm(folder, { recursive: true, force: true }))
-  const port = await findFreePort()
-  const file = join(folder, 'logs.ndjson')
-  const config = {
-    receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${port}` } } } },
-    exporters: { file: { path: file, flush_interval: '100ms' } },
-    service: {
-      telemetry: { metrics: { level: 'none' } },
-      pipelines: { logs: { receivers: ['otlp'], exporters: ['file'] } },
-    },
-  }
-  await writeFile(join(folder, 'config.yaml'), JSON.stringify(config))
-  const peer = spawnPeer(path, ['--config', join(folder, 'config.yaml')])
-  cleanups.push(() => peer.stop())
-  await waitForPort(port, peer)
-  return { url: `http://127.0.0.1:${port}`, read: () => readRecords(file) }
+async function startCollector(binary: string) {
+  const { url, file, stop } = await startFileCollector(binary)
+  cleanups.push(stop)
+  return { url, read: () => readRecords(file) }
 }
 
 interface Envelope {

@@ -3,7 +3,7 @@ import type { CommandCall } from './call.ts'
 import { type EventFilter, namedSelector, namingSelector, toEventFilter } from './event-filter.ts'
 import { type EventDocument, momentOf, nodeOf, toDate, toDay, toEventLine } from './event-line.ts'
 import { ask, baseUrl } from './remote.ts'
-import type { Terminal } from './terminal.ts'
+import { allowsColour, type Terminal } from './terminal.ts'
 
 /** Events of a running receiver: `query` and `tail`. */
 
@@ -159,7 +159,7 @@ function createShow(
   { stdout, environment }: Terminal,
   { names, hasDay }: { names: ReadonlyMap<string, string>; hasDay: boolean },
 ): (event: EventDocument) => void {
-  const hasColour = stdout.isTTY && !environment.NO_COLOR && environment.TERM !== 'dumb'
+  const hasColour = stdout.isTTY && allowsColour(environment)
   const moments = new Map<string, string>()
   return (event) => {
     const moment = momentOf(event)

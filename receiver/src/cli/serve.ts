@@ -8,7 +8,7 @@ import { version } from '../version.ts'
 import { findExposure } from './exposure.ts'
 import { toLogLine } from './log-line.ts'
 import { readSettings } from './setting.ts'
-import type { Terminal } from './terminal.ts'
+import { allowsColour, type Terminal } from './terminal.ts'
 
 /** Runs the receiver until a signal comes. 0 after a clean end, 1 when requests had to be cut off. */
 export async function serve(flags: { [name: string]: string }, terminal: Terminal): Promise<number> {
@@ -28,7 +28,7 @@ export function createLog(
   { stderr, environment }: Pick<Terminal, 'stderr' | 'environment'>,
 ): Log {
   const destination = pino.destination({ fd: 2, sync: true })
-  const hasColour = !environment.NO_COLOR && environment.TERM !== 'dumb'
+  const hasColour = allowsColour(environment)
   const toLine = (json: string) => {
     const shown = showUrlsInJson(json.trimEnd())
     return stderr.isTTY ? toLogLine(shown, hasColour) : toInertText(shown)

@@ -38,6 +38,10 @@ export interface Output {
   drained(): Promise<void>
 }
 
+/** Whether a terminal that is there shows colours, as far as the environment says. */
+export const allowsColour = ({ NO_COLOR, TERM }: Process['environment']): boolean =>
+  !NO_COLOR && TERM !== 'dumb'
+
 export function createTerminal(process: Process): Terminal {
   return { ...process, stdout: createOutput(process.stdout), stderr: createOutput(process.stderr) }
 }

@@ -24,25 +24,23 @@ export interface LabEvent {
 
 export type LabState = 'busy' | 'idle' | 'error' | 'down' | 'unknown'
 
-export interface LabNode {
+/** A node or a workflow as it stands. */
+interface LabEntity {
   id: string
   name: string | null
   state: LabState
   cause: string
   since: string
-  /** The state began before the hour that is shown. */
+  /** It began before the hour that is shown. */
   is_longer: boolean
+}
+
+export interface LabNode extends LabEntity {
   /** The last hour: state and where it begins and ends, from 0 to 1. */
   strip: [state: LabState, from: number, to: number][]
 }
 
-export interface LabWorkflow {
-  id: string
-  name: string | null
-  state: LabState
-  cause: string
-  since: string
-  is_longer: boolean
+export interface LabWorkflow extends LabEntity {
   /** The step under way. */
   step: string | null
 }

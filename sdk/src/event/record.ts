@@ -140,7 +140,6 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
   const level: EventLevel = notset && record.severityNumber === 0 ? 0 : levelOf(record)
   const severity = toSeverity(level)
   if (record.severityNumber !== severity.number) otel.severity_number = record.severityNumber
-  if (record.severityText !== severity.text) otel.severity_text = record.severityText
 
   const type = typeOf(typeText) ?? typeOf(record.eventName) ?? typeOf(legacyName) ?? logType(level)
   if (typeText !== '' && typeText !== type) {
@@ -160,8 +159,6 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     if (body !== undefined) members.message = body
     if (!isNamed || typeText !== type || extra || typeof body !== 'string') {
       otel.form = 'record'
-      delete otel.severity_text
-      if (record.severityText !== '') otel.severity_text = record.severityText
       if (record.eventName !== '') otel.event_name = record.eventName
     }
     if (extra) {
@@ -173,6 +170,9 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     }
     eventData = members
   }
+
+  const impliedText = otel.form === 'record' ? '' : severity.text
+  if (record.severityText !== impliedText) otel.severity_text = record.severityText
 
   const time = record.timeUnixNano || record.observedTimeUnixNano || options.receivedUnixNano
   const event_timestamp = toTimestamp(time)
