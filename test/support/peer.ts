@@ -67,6 +67,11 @@ export function spawnPeer(path: string, args: string[], { env, cwd }: SpawnPeerO
 /** Settles when something listens on this port of 127.0.0.1. */
 export async function waitForPort(port: number, peer: Peer, timeoutMs = 60_000): Promise<void> {
   const deadline = Date.now() + timeoutMs
+  let hasEnded = false
+  const end = () => {
+    hasEnded = true
+  }
+  peer.exited.then(end, end)
   for (;;) {
     const socket = connect(port, '127.0.0.1')
     const open = await Promise.race([
@@ -75,6 +80,7 @@ export async function waitForPort(port: number, peer: Peer, timeoutMs = 60_000):
     ]).catch(() => false)
     socket.destroy()
     if (open) return
+    if (hasEnded) throw new Error(`it ended before it listened on ${port}:\n${peer.output.slice(-3000)}`)
     if (Date.now() > deadline) throw new Error(`nothing listens on ${port}:\n${peer.output.slice(-3000)}`)
     await sleep(50)
   }
