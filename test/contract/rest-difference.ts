@@ -36,9 +36,9 @@ export const differences: { [step: string]: Difference } = {
     body: /"event_type":"node_create".*"trace_id":"trace"/,
   },
   'event_type "experiment_stop"': {
-    why: 'the word of 0.5 and 0.6 for experiment_cancelled is still taken',
+    why: 'what 0.5 and 0.6 call experiment_cancelled is still taken',
     status: 200,
-    body: /"event_type":"experiment_cancelled"/,
+    body: /"event_type":"experiment_stop"/,
   },
   'event_data {"x":1.0,"y":1e300,"z":0.1,"t":true}': { why: '1.0 and 1 are the same number', body: /"x":1,/ },
   'event_data 1 comes back as stored': { why: '1.0 and 1 are the same number', body: /"x":1,/ },

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
 import {
+  allEventTypes,
   type Event,
   EventError,
-  eventTypes,
   fromTimestamp,
   isObject,
   sourceKeys,
@@ -23,7 +23,7 @@ type Note = (sighting: Sighting) => void
 /** Looks at one event. */
 type Look = (event: Event, note: Note) => void
 
-const knownTypes = new Set<string>(eventTypes)
+const knownTypes = new Set<string>(allEventTypes)
 const workflowEnds = new Set(['workflow_complete', 'workflow_abort'])
 const stepEnds = new Set(['workflow_step_complete', 'workflow_step_failed'])
 /** A node that speaks is noted so often at most, by each receiver. */

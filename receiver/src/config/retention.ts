@@ -1,4 +1,4 @@
-import { parseEventType, parseLevel } from '@madsci-events/sdk/event'
+import { namesOfType, parseEventType, parseLevel } from '@madsci-events/sdk/event'
 import { count, flag, structured } from './setting.ts'
 
 /** How long events rest. */
@@ -58,7 +58,7 @@ function parseRetentionRules(rules: unknown): RetentionRuleSetting[] {
       Number.isInteger(days) && days >= 1 && !known.includes(undefined) && Object.keys(others).length === 0
     if (!isSound || (level !== undefined && maxLevel === undefined)) throw wrong()
     return {
-      ...(known.length > 0 && { types: known as string[] }),
+      ...(known.length > 0 && { types: known.flatMap((type) => namesOfType(type!)) }),
       ...(maxLevel !== undefined && { maxLevel }),
       softDeleteAfterDays: days as number,
     }

@@ -21,6 +21,7 @@ import { maxPageEvents } from './page.ts'
 import { readPage } from './page-answer.ts'
 import { createParameters } from './parameter.ts'
 import type { EventTaker } from './post-event.ts'
+import { inNamesOf } from './release.ts'
 import { schemas } from './schema.ts'
 import { selectorIn } from './selector.ts'
 
@@ -53,7 +54,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const { event_id } = request.params as { event_id: string }
     const event = await store.get(event_id)
     if (!event) throw new EventError('EVT_NOT_FOUND', `Event with ID ${event_id} not found`)
-    return reply.header('content-type', 'application/json').send(event.json)
+    return reply.header('content-type', 'application/json').send(inNamesOf(request)(event))
   })
 
   app.get('/events', { schema: schemas.getEvents }, async (request, reply) => {
@@ -79,7 +80,9 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
       offset,
       timeoutMs: queryTimeoutMs,
     } as const
-    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), { toText: toWholeJson })
+    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), {
+      toText: inNamesOf(request, toWholeJson),
+    })
   })
 
   /** A page that begins behind the last event of the one before, at the same cost at any depth. */
@@ -112,7 +115,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
       url.searchParams.set('cursor', next)
       reply.header('x-next-cursor', next).header('link', `<${url.pathname}${url.search}>; rel="next"`)
     }
-    return sendEvents(reply, events, { toText: toWholeJson })
+    return sendEvents(reply, events, { toText: inNamesOf(request, toWholeJson) })
   }
 
   app.post('/events/query', { schema: schemas.queryEvents }, async (request, reply) => {
@@ -131,6 +134,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
           },
           findOptionsOf(request, reply),
         ),
+        { toText: inNamesOf(request) },
       )
     // The Python client sends the selector so, as Python writes a dict.
     if (text !== undefined && !Number(request.headers['content-length'])) return find(parseLiteral(text))

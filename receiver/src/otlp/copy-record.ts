@@ -1,7 +1,7 @@
 import {
+  allEventTypes,
   type EventType,
   eventLevels,
-  eventTypes,
   fromSeverity,
   microsToTimestamp,
   type RecordContext,
@@ -46,8 +46,8 @@ const key = {
 const sourceWords = sourceKeys.map((name) => new Word(name))
 
 // Few and always the same, so that a look is cheaper than reading them again.
-const typeOfText = new Map<string, EventType>(eventTypes.map((type) => [type, type]))
-const typeOfName = new Map<string, EventType>(eventTypes.map((type) => [`madsci.${type}`, type]))
+const typeOfText = new Map<string, EventType>(allEventTypes.map((type) => [type, type]))
+const typeOfName = new Map<string, EventType>(allEventTypes.map((type) => [`madsci.${type}`, type]))
 const typeOf = (word: Word) => typeOfText.get(word.text)
 const nameOf = (word: Word) => typeOfName.get(word.text)
 

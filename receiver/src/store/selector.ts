@@ -2,6 +2,7 @@ import {
   EventError,
   fromMarked,
   isObject,
+  namesOfType,
   parseTimestamp,
   setKey,
   type Value,
@@ -127,6 +128,11 @@ function checkValue(value: Value, depth: number, budget: { values: number; chara
 interface Parsed<Part> {
   source: Members
   conditions: Part[]
+}
+
+/** Where a type stands; one type may have a name of older releases. */
+function isTypePath(path: string): boolean {
+  return path === 'event_type' || path === 'event_data.event_type'
 }
 
 /** True when an object stands for operators, not for itself. */
@@ -280,6 +286,10 @@ function createParser({ fromNaive, regexTimeoutMs }: ParseSelectorOptions) {
   type Comparison = Extract<FieldTest, { kind: '$eq' | '$gt' | '$gte' | '$lt' | '$lte' | '$in' }>
 
   function comparison(kind: '$eq' | '$gt' | '$gte' | '$lt' | '$lte', value: Value, path: string): Comparison {
+    if (kind === '$eq' && isTypePath(path) && typeof value === 'string') {
+      const values = namesOfType(value)
+      return values.length === 1 ? { kind, value } : { kind: '$in', values }
+    }
     const time = path === 'event_timestamp' ? instant(value) : undefined
     if (time === undefined) return { kind, value }
     if (kind === '$eq') return { kind: '$in', values: toAllTexts(time) }
@@ -298,6 +308,8 @@ function createParser({ fromNaive, regexTimeoutMs }: ParseSelectorOptions) {
     if (!Array.isArray(value)) throw refuse(path, `${key} takes a list`)
     if (value.length > limits.inValues) throw refuse(path, `${key} takes at most ${limits.inValues} values`)
     if (value.some(isOperators)) throw refuse(path, `${key} takes values, no operators`)
+    if (isTypePath(path))
+      return value.flatMap((one): Value[] => (typeof one === 'string' ? namesOfType(one) : [one]))
     if (path !== 'event_timestamp') return value
     return value.flatMap((one) => {
       const time = instant(one)
@@ -310,8 +322,9 @@ function createParser({ fromNaive, regexTimeoutMs }: ParseSelectorOptions) {
     if (value.length > limits.inValues) throw refuse(path, `$all takes at most ${limits.inValues} values`)
     if (!value.some(isOperators)) {
       const each = value.map((one) => comparison('$eq', one, path))
-      // A time has several texts, and $all cannot say so.
-      if (each.some(({ kind }) => kind === '$in')) throw refuse(path, '$all does not take times')
+      // A time has several texts, a renamed type several names, and $all cannot say so.
+      if (each.some(({ kind }) => kind === '$in'))
+        throw refuse(path, `$all does not take ${isTypePath(path) ? 'types that have two names' : 'times'}`)
       return { source: value, tests: each }
     }
     const elements = value.map((one) => {

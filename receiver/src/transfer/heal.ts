@@ -1,7 +1,7 @@
 import {
+  allEventTypes,
   type Event,
   eventLevels,
-  eventTypes,
   isObject,
   isUlid,
   parseEventType,
@@ -41,7 +41,7 @@ export function heal(event: Event, options: HealOptions): { done: Repair[] } | {
     event.event_timestamp = options.fromNaive(parsed.text)
     done.push('timestamp_zone')
   }
-  if (!(eventTypes as readonly string[]).includes(event.event_type)) {
+  if (!(allEventTypes as readonly string[]).includes(event.event_type)) {
     const type = parseEventType(event.event_type)
     if (type === undefined)
       return { refused: `event_type '${String(event.event_type).slice(0, 60)}' is unknown` }

@@ -64,13 +64,33 @@ export const eventTypes = [
   'backup_create',
   'backup_restore',
 ] as const
-export type EventType = (typeof eventTypes)[number]
+/** What 0.5 and 0.6 wrote for a type that was renamed: it is stored as it came, for their clients read no other word. */
+export const oldEventTypes = { experiment_stop: 'experiment_cancelled' } as const
+export type EventType = (typeof eventTypes)[number] | keyof typeof oldEventTypes
 
-const known = new Map<string, EventType>(eventTypes.map((type) => [type, type]))
-// 0.5 and 0.6 wrote `experiment_stop`; a client of those versions would resend it for ever if it were refused.
-known.set('experiment_stop', 'experiment_cancelled')
+const known = new Map<string, EventType>(
+  [...eventTypes, ...(Object.keys(oldEventTypes) as (keyof typeof oldEventTypes)[])].map((type) => [
+    type,
+    type,
+  ]),
+)
 
 /** The event type that a word names, in any case; undefined when it names none. */
 export function parseEventType(text: string): EventType | undefined {
   return known.get(text) ?? known.get(text.toLowerCase())
 }
+
+/** The type by the name that MADSci gives it today. */
+export function currentType<T extends string>(type: T): T | EventType {
+  return Object.hasOwn(oldEventTypes, type) ? oldEventTypes[type as keyof typeof oldEventTypes] : type
+}
+
+/** The type itself, and what older or newer releases call it. */
+export function namesOfType(type: string): string[] {
+  const current = currentType(type)
+  const old = Object.entries(oldEventTypes).flatMap(([name, today]) => (today === current ? [name] : []))
+  return old.length === 0 ? [type] : [current, ...old]
+}
+
+/** Every word that is a type, of all releases. */
+export const allEventTypes: readonly EventType[] = [...known.values()]

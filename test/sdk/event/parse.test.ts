@@ -60,8 +60,8 @@ describe('parseEvent', () => {
     expect(parseEvent({ event_id: null }).event_id).toHaveLength(26)
   })
 
-  it('takes experiment_stop of old clients as experiment_cancelled', () => {
-    expect(parseEvent({ event_type: 'experiment_stop' }).event_type).toBe('experiment_cancelled')
+  it('takes experiment_stop of old clients, who know no other name, as it is', () => {
+    expect(parseEvent({ event_type: 'EXPERIMENT_STOP' }).event_type).toBe('experiment_stop')
   })
 
   it.each<[string, Value, string, unknown[]]>([

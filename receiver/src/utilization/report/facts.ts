@@ -89,6 +89,7 @@ const types = new Set([
   'experiment_complete',
   'experiment_failed',
   'experiment_cancelled',
+  'experiment_stop',
 ])
 
 const beginning = new Set(['running', 'started', 'in_progress'])

@@ -1,4 +1,5 @@
 import {
+  currentType,
   type EventType,
   isObject,
   isUlid,
@@ -31,13 +32,13 @@ type Data = { [key: string]: Value }
 
 /** What an event says; undefined when it speaks of nothing here. `intern` gives one text for equal ids. */
 export function toSignal(event: TimelineEvent, intern: (id: string) => string): Signal | undefined {
-  let type: string = event.type
+  let type: string = currentType(event.type)
   const isLog = type === 'log' || type.startsWith('log_')
   if (!isLog && kindOf(type) === undefined) return undefined
   if (isLog) {
     // Most logs say nothing more, and are not parsed.
     const inner = event.field('event_type')
-    type = (typeof inner === 'string' && parseEventType(inner)) || ''
+    type = currentType((typeof inner === 'string' && parseEventType(inner)) || '')
   }
   const typed = kindOf(type)
   if (typed === undefined) return undefined

@@ -1,4 +1,4 @@
-import { EventError, eventTypes, nowMicros } from '@madsci-events/sdk/event'
+import { allEventTypes, EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { EventScan } from '../../store/event-scan.ts'
 import type { Engine, ReportAnswer } from '../engine.ts'
 import { createHistory } from '../history.ts'
@@ -18,7 +18,7 @@ import { findWaits, waitColumns, waitRows } from './wait.ts'
 import { type Bucket, buckets } from './zone.ts'
 
 const wantedTypes = new Set<string>(
-  eventTypes.filter((type) => kindOf(type) !== undefined || type === 'log' || type.startsWith('log_')),
+  allEventTypes.filter((type) => kindOf(type) !== undefined || type === 'log' || type.startsWith('log_')),
 )
 
 const defaultIntervals = 1000
