@@ -1,7 +1,21 @@
 import { readFileSync } from 'node:fs'
 import { diag } from '@opentelemetry/api'
 import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
-import { isScalar, parseDocument, Scalar, visit } from 'yaml'
+import {
+  boolCoreTag,
+  CORE_SCHEMA,
+  defineMappingTag,
+  defineScalarTag,
+  defineSequenceTag,
+  floatCoreTag,
+  intCoreTag,
+  load,
+  mapTag,
+  NOT_RESOLVED,
+  nullCoreTag,
+  seqTag,
+  strTag,
+} from 'js-yaml'
 
 export type Attributes = { [key: string]: string | number | boolean | (string | number | boolean)[] }
 
@@ -202,23 +216,50 @@ const isAttribute = (value: unknown): value is Attributes[string] =>
 const isMap = (value: unknown): value is Node =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** Of the core schema, with its references to variables replaced. */
+/** Of the core schema, with its references to variables replaced in values, not in keys. */
 export function parseYaml(text: string): unknown {
-  const document = parseDocument(text)
-  const [error] = document.errors
-  if (error) throw error
-  visit(document, {
-    Scalar(key, node) {
-      if (key !== 'key' && typeof node.value === 'string' && node.value.includes('$'))
-        node.value = substitute(node.value, node.type === Scalar.PLAIN)
-    },
-  })
-  const root = document.toJS() as unknown
+  const root = load(text, { schema })
   const version = isMap(root) ? root.file_format : undefined
   if (!/^1(\.\d+)?(-|$)/.test(String(version)))
     throw new Error(`file_format must be 1.0 or 1.1, not '${version}'`)
   return root
 }
+
+/** A scalar that may refer to variables: whether it is a key or a value is known when its collection takes it. */
+class Reference {
+  readonly source: string
+  readonly isPlain: boolean
+
+  constructor(source: string, isPlain: boolean) {
+    this.source = source
+    this.isPlain = isPlain
+  }
+}
+
+const toKey = (key: unknown) => (key instanceof Reference ? key.source : key)
+const toContent = (value: unknown) =>
+  value instanceof Reference ? substitute(value.source, value.isPlain) : value
+
+const schema = CORE_SCHEMA.withTags(
+  defineScalarTag<unknown>(strTag.tagName, {
+    resolve: (source) => (source.includes('$') ? new Reference(source, false) : source),
+    identify: () => false,
+  }),
+  defineScalarTag<unknown>('tag:madsci-events,2026:reference', {
+    implicit: true,
+    resolve: (source) => (source.includes('$') ? new Reference(source, true) : NOT_RESOLVED),
+    identify: () => false,
+  }),
+  defineSequenceTag(seqTag.tagName, {
+    ...seqTag,
+    addItem: (list: unknown[], item, index) => seqTag.addItem(list, toContent(item), index),
+  }),
+  defineMappingTag(mapTag.tagName, {
+    ...mapTag,
+    addPair: (map: Node, key, value) => mapTag.addPair(map, toKey(key), toContent(value)),
+    has: (map, key) => mapTag.has(map, toKey(key)),
+  }),
+)
 
 /** `${NAME}`, `${env:NAME}`, `${NAME:-default}`; `$$` is `$`. What stood there without quotes gets its type then. */
 function substitute(text: string, isPlain: boolean): unknown {
@@ -230,9 +271,10 @@ function substitute(text: string, isPlain: boolean): unknown {
     return process.env[name!] || fallback
   })
   if (!isPlain) return replaced
-  if (replaced === '') return null
   // It is one value, whatever the variable holds.
-  const { contents, errors } = parseDocument(replaced)
-  const isWhole = isScalar(contents) && contents.type === Scalar.PLAIN && contents.source === replaced
-  return errors.length === 0 && isWhole ? contents.value : replaced
+  for (const { resolve, tagName } of [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]) {
+    const value = resolve(replaced, false, tagName)
+    if (value !== NOT_RESOLVED) return value
+  }
+  return replaced
 }

@@ -204,7 +204,7 @@ describe('OTEL_CONFIG_FILE', () => {
   })
 
   it.each([
-    ['no YAML', 'a: [', 'Flow sequence'],
+    ['no YAML', 'a: [', 'flow collection'],
     ['another version', 'file_format: "2.0"', "file_format must be 1.0 or 1.1, not '2.0'"],
     ['no version', 'disabled: true', 'file_format must be'],
     ['no map', '- 1', 'file_format must be'],
@@ -278,6 +278,16 @@ $NUMBER
     const text = `file_format: "1.1"\ninstrumentation/development:\n  js:\n    probe:\n${members}\n`
     const { file_format: _, ...ours } = parseYaml(text) as { file_format: string }
     expect(ours).toEqual(parseByOpenTelemetry(write(text)))
+  })
+
+  it('are none in keys, and each alias has its own', () => {
+    const text = `file_format: "1.0"\n\${TEXT}: &a \${NUMBER}\n"\${FLAG}": *a\nlist:\n  - *a\n  - - \${FLAG}`
+    const { list, file_format: _, ...rest } = parseYaml(text) as { [key: string]: unknown }
+    expect(list).toEqual([12, [true]])
+    expect(Object.entries(rest)).toEqual([
+      [`$\{TEXT}`, 12],
+      [`$\{FLAG}`, 12],
+    ])
   })
 
   it('never make more of a file than one value', () => {

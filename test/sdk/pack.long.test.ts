@@ -1,57 +1,22 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import {
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { startTestReceiver } from '@madsci-events/sdk/testing'
 import { publint } from 'publint'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createPackedProject, type PackedProject, unpackSdk } from '../support/packed-sdk.ts'
 
 const root = join(import.meta.dirname, '../..')
 
 describe('the packed SDK, in a project of its own', () => {
+  let packed: PackedProject
   let project: string
-  let archive: string
-  const run = (command: string, args: string[], cwd = project, env: NodeJS.ProcessEnv = process.env) => {
-    const { status, stdout, stderr } = spawnSync(command, args, { cwd, env, encoding: 'utf8' })
-    return { status, text: stdout + stderr }
-  }
-  /** The same, while this process goes on: it is the receiver. */
-  const start = async (args: string[], env: NodeJS.ProcessEnv) => {
-    const child = spawn(process.execPath, args, { cwd: project, env, stdio: ['ignore', 'pipe', 'pipe'] })
-    let text = ''
-    for (const stream of [child.stdout, child.stderr])
-      stream.on('data', (chunk) => {
-        text += chunk
-      })
-    const [code] = (await once(child, 'close')) as [number | null]
-    return { code, text }
-  }
   beforeAll(() => {
-    project = mkdtempSync(join(tmpdir(), 'madsci-pack-'))
-    const packed = run('npm', ['pack', '-w', 'sdk', '--pack-destination', project], root)
-    expect(packed.status, packed.text).toBe(0)
-    archive = readdirSync(project).find((name) => name.endsWith('.tgz'))!
-    expect(run('tar', ['-xzf', archive]).status).toBe(0)
-    const modules = join(project, 'node_modules')
-    mkdirSync(join(modules, '@madsci-events'), { recursive: true })
-    renameSync(join(project, 'package'), join(modules, '@madsci-events/sdk'))
-    // Its dependencies, as npm would install them; they are those of this checkout.
-    for (const name of ['@opentelemetry', 'ulid', 'yaml', '@types', 'undici-types', 'pino', 'pino-9'])
-      symlinkSync(join(root, 'node_modules', name), join(modules, name))
-    writeFileSync(join(project, 'package.json'), '{"name":"lab"}')
+    packed = createPackedProject()
+    unpackSdk(packed, ['@types', 'undici-types', 'pino', 'pino-9'])
+    project = packed.path
   })
-  afterAll(() => rmSync(project, { recursive: true, force: true }))
+  afterAll(() => packed.remove())
 
   const use = `
     const events = new EventClient({ url: 'http://127.0.0.1:1', name: 'arm', spool: false })
@@ -86,7 +51,6 @@ describe('the packed SDK, in a project of its own', () => {
   const requires = Object.entries(names).map(
     ([path, name]) => `const { ${name.replace(' as ', ': ')} } = require('@madsci-events/sdk${path}')\n`,
   )
-  const env = () => ({ ...process.env, MADSCI_SPOOL_DIR: join(project, 'spool') })
 
   it('every sub-path is in the test below', () => {
     const { exports } = JSON.parse(readFileSync(join(root, 'sdk/package.json'), 'utf8')) as {
@@ -109,7 +73,7 @@ describe('the packed SDK, in a project of its own', () => {
       `${requires.join('')}const { default: createTransport } = require('@madsci-events/sdk/pino')\n${plain}`,
     )
     for (const file of ['use.mjs', 'use.cjs']) {
-      const { status, text } = run(process.execPath, [file], project, env())
+      const { status, text } = packed.run(process.execPath, [file])
       expect(text, file).toContain('EVT_UNREACHABLE')
       expect(status, text).toBe(0)
     }
@@ -119,7 +83,7 @@ describe('the packed SDK, in a project of its own', () => {
     const sources = join(project, 'node_modules/@madsci-events/sdk/src')
     renameSync(sources, join(project, 'away'))
     for (const file of ['use.mjs', 'use.cjs']) {
-      const { status, text } = run(process.execPath, ['--conditions=source', file], project, env())
+      const { status, text } = packed.run(process.execPath, ['--conditions=source', file])
       expect(text, file).toContain('EVT_UNREACHABLE')
       expect(status, text).toBe(0)
     }
@@ -127,7 +91,7 @@ describe('the packed SDK, in a project of its own', () => {
   })
 
   it('publint and arethetypeswrong have nothing to say, but that node10 knows no sub-paths', async () => {
-    const tarball = readFileSync(join(project, archive))
+    const tarball = readFileSync(packed.archive)
     const pkgDir = join(project, 'node_modules/@madsci-events/sdk')
     const { messages } = await publint({ pkgDir, level: 'suggestion', strict: true, pack: false })
     expect(messages).toEqual([])
@@ -163,17 +127,14 @@ describe('the packed SDK, in a project of its own', () => {
     for (const [flag, source] of Object.entries(flags)) {
       writeFileSync(join(project, 'app.cjs'), source)
       const more = { MADSCI_REGISTER: 'console', MADSCI_URL: receiver.url }
-      const { code, text } = await start([flag, '@madsci-events/sdk/register', 'app.cjs'], {
-        ...env(),
-        ...more,
-      })
+      const { code, text } = await packed.start([flag, '@madsci-events/sdk/register', 'app.cjs'], more)
       expect(code, text).toBe(0)
     }
     for (const name of ['pino', 'pino-9']) {
       const options = JSON.stringify({ url: receiver.url, name })
       const logger = `require('${name}')({ transport: { target: '@madsci-events/sdk/pino', options: ${options} } })`
       writeFileSync(join(project, 'app.cjs'), `${logger}.info('by ${name}')`)
-      const { code, text } = await start(['app.cjs'], env())
+      const { code, text } = await packed.start(['app.cjs'])
       expect(code, text).toBe(0)
     }
     const messages = receiver.events().map((event) => (event.event_data as { message: string }).message)
@@ -189,11 +150,11 @@ describe('the packed SDK, in a project of its own', () => {
     for (const file of ['use.mts', 'use.cts']) writeFileSync(join(project, file), source)
     const tsc = join(root, 'node_modules/typescript/bin/tsc')
     const flags = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
-    const { status, text } = run(process.execPath, [tsc, ...flags, 'use.mts', 'use.cts'])
+    const { status, text } = packed.run(process.execPath, [tsc, ...flags, 'use.mts', 'use.cts'])
     expect(text).toBe('')
     expect(status).toBe(0)
     const wrong = source.replace("'Aspirated'", '7')
     writeFileSync(join(project, 'use.cts'), wrong)
-    expect(run(process.execPath, [tsc, ...flags, 'use.cts']).text).toContain('error TS')
+    expect(packed.run(process.execPath, [tsc, ...flags, 'use.cts']).text).toContain('error TS')
   })
 })
