@@ -61,8 +61,8 @@ describe('the Python client of 0.6 beside that of 0.8', () => {
         await client.exited
         expect(client.output).toMatch(/RESULT \["EXPERIMENT_CANCELLED"(, "EXPERIMENT_CANCELLED")+\]/)
       }
-      const summary = await (await fetch(`${receiver.url}utilization/summary?by=experiment`)).json()
-      expect(summary).toMatchObject({ items: [{ runs: { cancelled: 1 } }] })
+      const timeline = await (await fetch(`${receiver.url}utilization/timeline?kind=experiment`)).json()
+      expect(timeline).toMatchObject({ entities: [{ kind: 'experiment', outcome: 'cancelled' }] })
     })
   }
 })
