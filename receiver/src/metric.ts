@@ -9,7 +9,10 @@ export const counters = {
   events_conflicting:
     'Events of POST /event whose id was stored already with other content; the stored one is kept',
   events_rejected: 'Events refused for good, by reason',
-  events_unavailable: 'Events answered with 503 because nothing could be told of their commit',
+  events_unavailable: 'Events answered with 503 because nothing could be told of their commit, by error code',
+  commits_checked: 'Own commits that were found again, once, in the order of commit',
+  conservation_violations:
+    'Events that were lost, late, doubled or unexpected in the store, or whose outcomes do not add up, by kind',
   requests_refused: 'Requests that ended with an error, by error code',
   connections_refused: 'Connections closed at once, by reason',
   connections_ended: 'Connections of OTLP/gRPC that were ended, by reason',
@@ -42,6 +45,9 @@ export const gauges = {
   bytes_in_flight: 'Bytes of request bodies under way',
   events_waiting: 'Events that wait for the next commit',
   commits_running: 'Commits under way',
+  events_unaccounted:
+    'received - (stored + duplicate + rejected + unavailable + those under way); other than 0, counts or events are missing',
+  events_late: 'Events that are stored and still not in the order of commit',
   connections_open: 'Connections, by listener',
   streams_open: 'Readers of /events/stream',
   alerts_pending: 'Messages that are not delivered yet',
@@ -61,6 +67,8 @@ export type HistogramName = keyof typeof histograms
 /** The one label of those that have one. */
 export const labels: { [name in CounterName | GaugeName | HistogramName]?: string } = {
   events_rejected: 'reason',
+  events_unavailable: 'code',
+  conservation_violations: 'kind',
   requests_refused: 'code',
   connections_refused: 'reason',
   connections_ended: 'reason',

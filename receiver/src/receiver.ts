@@ -9,6 +9,7 @@ import { startSchedule } from './backup/schedule.ts'
 import { createClients } from './client.ts'
 import type { Config, ConfigCheck } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
+import { type Conservation, startConservation } from './conservation/conservation.ts'
 import { openStore } from './database.ts'
 import type { Destination } from './fanout/destination.ts'
 import { type Fanout, startFanout } from './fanout/fanout.ts'
@@ -19,10 +20,12 @@ import { createHttpServer, createOtlpServer, type HttpServer } from './http/serv
 import { createAttempts } from './ingest/attempt.ts'
 import { createIngest } from './ingest/ingest.ts'
 import { createUnpacker } from './ingest/unpack.ts'
+import { listen, listenIfFree } from './listen.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
 import { resolveManagerId } from './registry.ts'
 import { type RetentionOptions, startRetention } from './retention/retention.ts'
+import type { EventStore } from './store/event-store.ts'
 import { parseSelector } from './store/selector.ts'
 import { isHttpEndpoint, startTelemetry } from './telemetry.ts'
 import { showUrl, splitLogin } from './url.ts'
@@ -36,6 +39,8 @@ export interface StartOptions {
   workingDirectory: string
   /** Where secrets of channels may lie (`secret_env`). */
   environment?: { readonly [name: string]: string | undefined }
+  /** Between two checks of conservation; 50 s if not given. */
+  conservationIntervalMs?: number
 }
 
 export interface Receiver {
@@ -64,7 +69,10 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
   const { log } = options
   const metric = createMetric()
   const telling = readAlertSettings(toAlertSettings(config, options.environment))
-  const { store, storeText } = await openStore(config, { ...options, ownsDeletion: config.retentionEnabled })
+  const opened = await openStore(config, { ...options, ownsDeletion: config.retentionEnabled })
+  const { storeText } = opened
+  let conservation: Conservation | undefined
+  const store = tellPurges(opened.store, () => conservation?.notePurge())
   const servers: HttpServer[] = []
   // What works beside the requests.
   const ending: { close(): Promise<void> }[] = []
@@ -80,9 +88,18 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       },
       match: isTelling ? createMatchOf(telling.ruleSet, { log, metric }) : undefined,
       onMatch: () => alerts?.wake(),
+      watch: (events) => conservation?.begin(events),
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,
     })
+    conservation = startConservation({
+      store,
+      metric,
+      log,
+      unsettledEvents: () => ingest.unsettledEvents,
+      intervalMs: options.conservationIntervalMs,
+    })
+    ending.push(conservation)
     const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs, writeTimeoutMs } = config
     const parse = {
       managerId: await toManagerId(config, options),
@@ -195,6 +212,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
         report_dir: reportDir,
       }),
       rateLimit: toRateLimit(config),
+      conservationHealth: conservation.health,
       otel: toOtel(config, telemetry !== undefined),
       explorerUrl: config.explorerUrl ?? (config.pages === 'off' ? undefined : '/e/{event_id}'),
       pages: config.pages,
@@ -274,6 +292,20 @@ async function toManagerId(config: Config, { log, workingDirectory }: StartOptio
   return resolveManagerId({ name: toName(config), start: config.settingsFolder ?? workingDirectory, log })
 }
 
+/** The store itself, which calls `onPurge` before and after it deletes events. */
+function tellPurges(store: EventStore, onPurge: () => void): EventStore {
+  return {
+    ...store,
+    async *purge(beforeMs, options) {
+      onPurge()
+      for await (const count of store.purge(beforeMs, options)) {
+        onPurge()
+        yield count
+      }
+    },
+  }
+}
+
 /** A folder that a setting names, absolute. */
 function toFolder(path: string, { settingsFolder }: Config, { workingDirectory }: StartOptions): string {
   return resolveDataPath(path, settingsFolder ?? workingDirectory, workingDirectory)
@@ -342,39 +374,6 @@ function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {
     maxBatchesPerRun: config.maxBatchesPerRun,
     rules: config.retentionRules,
     failOnError: config.failOnRetentionError,
-  }
-}
-
-async function listen(server: HttpServer, host: string, port: number, setting: string): Promise<number> {
-  try {
-    return await server.listen({ host, port })
-  } catch (cause) {
-    const reason =
-      (cause as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'the port is taken' : (cause as Error).message
-    throw new EventError('EVT_CONFIG', `cannot listen on ${host}:${port} (${setting}): ${reason}`, { cause })
-  }
-}
-
-interface OptionalListener {
-  host: string
-  config: Config
-  log: Log
-}
-
-/** The standard ports often belong to a Collector on the same machine: only an operator who asked for one must get it. */
-async function listenIfFree(
-  server: HttpServer,
-  setting: 'otlp_port' | 'grpc_port',
-  port: number | undefined,
-  { host, config, log }: OptionalListener,
-): Promise<number | undefined> {
-  if (port === undefined) return undefined
-  try {
-    return await listen(server, host, port, setting)
-  } catch (error) {
-    if (config.given.has(setting)) throw error
-    log.warn({ port }, `${(error as Error).message}; the receiver goes on without this listener`)
-    return undefined
   }
 }
 

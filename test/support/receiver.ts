@@ -9,16 +9,22 @@ export interface TestReceiverOptions {
   /** Settings by name; by default free ports, and SQLite in a folder that goes with the receiver. */
   flags?: { [name: string]: string }
   log?: Log
+  /** Between two checks of conservation. */
+  conservationIntervalMs?: number
 }
 
 /** A receiver inside the test's process, on free ports of 127.0.0.1. */
-export async function startTestReceiver({ flags = {}, log = silentLog }: TestReceiverOptions = {}) {
+export async function startTestReceiver({
+  flags = {},
+  log = silentLog,
+  ...options
+}: TestReceiverOptions = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'madsci-events-'))
   const config = readConfig({
     environment: {},
     flags: { server_url: 'http://127.0.0.1:0/', otlp_port: '0', grpc_port: 'none', ...flags },
   })
-  const receiver = await startReceiver(config, { log, workingDirectory: folder })
+  const receiver = await startReceiver(config, { ...options, log, workingDirectory: folder })
   return {
     ...receiver,
     url: receiver.url,

@@ -13,6 +13,8 @@ export interface HealthDoorOptions {
   version: string
   /** How each destination of the fan-out does; undefined without fan-out. */
   fanoutHealth: (() => object[]) | undefined
+  /** What is not accounted for of the events that were received; undefined when nothing is missing. */
+  conservationHealth: () => object | undefined
   /** MADSci's OpenTelemetry settings; undefined while otel_enabled is false. */
   otel: { isRunning: boolean; exporter: string; endpoint: string | undefined } | undefined
 }
@@ -22,9 +24,10 @@ export interface HealthDoorOptions {
  * balance receivers: /health/live (200 while the process runs) and /health/ready (200 while it takes events, else 503).
  */
 export function registerHealth(app: FastifyInstance, options: HealthDoorOptions): void {
-  const { ingest, store, alerts, version, fanoutHealth, otel } = options
+  const { ingest, store, alerts, version, fanoutHealth, conservationHealth, otel } = options
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
     const { connected, totalEvents, reason, damage } = await store.health()
+    const conservation = conservationHealth()
     const health = {
       healthy: connected && damage === undefined,
       description: connected
@@ -36,6 +39,7 @@ export function registerHealth(app: FastifyInstance, options: HealthDoorOptions)
       otel_enabled: otel?.isRunning ?? null,
       otel_exporter_type: otel?.exporter ?? null,
       otel_endpoint: otel?.endpoint ?? null,
+      ...(conservation && { conservation }),
       ...(fanoutHealth && { fanout: fanoutHealth() }),
       ...(alerts && connected && { alerts: await alerts.health().catch(() => null) }),
     }

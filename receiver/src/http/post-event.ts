@@ -1,11 +1,12 @@
 import {
+  type Event,
   EventError,
   isObject,
   keptEventJson,
   type ParseEventOptions,
   parseEvent,
 } from '@madsci-events/sdk/event'
-import { type Ingest, toRefusal } from '../ingest/ingest.ts'
+import { codeOf, type Ingest, toRefusal } from '../ingest/ingest.ts'
 import { parseBytes } from '../ingest/json-body.ts'
 import { isSameContent } from '../ingest/same-content.ts'
 import { isLarge, type SentEvent, type Unpacker } from '../ingest/unpack.ts'
@@ -36,7 +37,7 @@ export function createEventTaker(options: EventTakerOptions): EventTaker {
   function countLoss(error: unknown): void {
     const { code, retry, message } = error instanceof EventError ? error : new EventError('EVT_INTERNAL')
     if (retry) {
-      metric.add('events_unavailable', 1)
+      metric.add('events_unavailable', 1, codeOf(error))
       return
     }
     metric.add('events_rejected', 1, code)
@@ -65,46 +66,45 @@ export function createEventTaker(options: EventTakerOptions): EventTaker {
     return stored.json
   }
 
-  /** Gives whether it was new. */
-  async function accept(event: SentEvent['event']): Promise<boolean> {
-    const receipt = await ingest.accept([event], { isRest: true })
-    metric.add('events_stored', receipt.stored)
-    metric.add('events_duplicate', receipt.duplicate)
-    const [first] = receipt.rejected
-    if (first) throw toRefusal(first.reason)
-    return receipt.duplicate === 0
+  /** Gives whether it was new. Counts what became of it. */
+  async function accept(toEvent: () => SentEvent['event']): Promise<{ event: Event; isNew: boolean }> {
+    const settle = ingest.receive(1)
+    try {
+      const event = toEvent()
+      const receipt = await ingest.accept([event], { isRest: true })
+      const [first] = receipt.rejected
+      if (first) throw toRefusal(first.reason)
+      metric.add('events_stored', receipt.stored)
+      metric.add('events_duplicate', receipt.duplicate)
+      return { event, isNew: receipt.duplicate === 0 }
+    } catch (error) {
+      countLoss(error)
+      throw error
+    } finally {
+      settle()
+    }
   }
 
   async function takeSmall(bytes: Uint8Array, contentType: string | undefined): Promise<string | Uint8Array> {
     const body = parseBytes(bytes, contentType)
-    return counted(async () => {
-      const event = parseEvent(body, parse)
-      const isNew = await accept(event)
-      const json = keptEventJson(event)
-      if (isNew) return json
-      const isTimed = isObject(body) && typeof body.event_timestamp === 'string'
-      return findStored(event.event_id, json, (stored) => isSameContent(stored, json, isTimed))
-    })
+    const { event, isNew } = await accept(() => parseEvent(body, parse))
+    const json = keptEventJson(event)
+    if (isNew) return json
+    const isTimed = isObject(body) && typeof body.event_timestamp === 'string'
+    return findStored(event.event_id, json, (stored) => isSameContent(stored, json, isTimed))
   }
 
   async function takeLarge(bytes: Uint8Array, contentType: string | undefined): Promise<string | Uint8Array> {
     const sent = await unpacker.event(bytes, contentType)
-    return counted(async () => {
-      if ('refused' in sent) throw sent.refused
-      const { event, json } = sent
-      if (await accept(event)) return json
-      return findStored(event.event_id, json, (stored) => unpacker.isSame(stored, sent))
-    })
-  }
-
-  async function counted<T>(take: () => Promise<T>): Promise<T> {
-    metric.add('events_received', 1)
-    try {
-      return await take()
-    } catch (error) {
-      countLoss(error)
-      throw error
+    if ('refused' in sent) {
+      const refused = () => {
+        throw sent.refused
+      }
+      return accept(refused).then(refused)
     }
+    const { event, isNew } = await accept(() => sent.event)
+    if (isNew) return sent.json
+    return findStored(event.event_id, sent.json, (stored) => unpacker.isSame(stored, sent))
   }
 
   return (bytes, contentType) =>

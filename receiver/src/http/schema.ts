@@ -316,6 +316,17 @@ export const schemas = {
         otel_enabled: z.boolean().nullable(),
         otel_exporter_type: z.string().nullable(),
         otel_endpoint: z.string().nullable(),
+        conservation: z
+          .object({
+            checked: z.int().describe('own commits found again in the order of commit, once'),
+            lost: z.int(),
+            doubled: z.int(),
+            unexpected: z.int(),
+            late: z.int(),
+            unaccounted: z.int().describe('received, and no outcome was counted'),
+          })
+          .optional()
+          .describe('only when an event that was received is not accounted for: how many, since the start'),
         fanout: z
           .array(
             z.object({

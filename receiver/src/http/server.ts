@@ -70,6 +70,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   passOn: PassOn
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
+  conservationHealth: HealthDoorOptions['conservationHealth']
   otel: HealthDoorOptions['otel']
   explorerUrl: string | undefined
   pages: PagesOptions['pages']

@@ -32,6 +32,10 @@ export interface IngestOptions {
   match?: ((events: readonly Event[]) => Match[]) | undefined
   /** After a write in which they saw something. */
   onMatch?: (() => void) | undefined
+  /** Asked before each write; called with its outcomes, without any when it failed. */
+  watch?:
+    | ((events: readonly Event[]) => ((outcomes?: readonly WriteOutcome[]) => void) | undefined)
+    | undefined
   /** Called after each commit with the events of a call, for counters and followers. */
   onReceipt?: (receipt: Receipt, isRest: boolean) => void
 }
@@ -54,6 +58,10 @@ export interface Ingest {
   accept(events: readonly Event[], options?: AcceptOptions): Promise<Receipt>
   /** The same for events that raise no alert: those that tell of alerts. */
   acceptQuietly(events: readonly Event[]): Promise<Receipt>
+  /** Counts events that came by a door. It calls what this returns once their outcome is counted, whatever that is. */
+  receive(count: number): () => void
+  /** Events that were received, and whose outcome is not counted yet. */
+  readonly unsettledEvents: number
   /** For doors that can make the store's documents at once. */
   readonly documents: DocumentWriter
   readonly inFlightBytes: number
@@ -66,30 +74,47 @@ export interface Ingest {
 
 const none: readonly Match[] = []
 
+/** What is known of a write that is under way. */
+interface Write {
+  matches: readonly Match[]
+  startedMs: number
+  runs: ReturnType<typeof runsOf>
+  noted: ((outcomes?: readonly WriteOutcome[]) => void) | undefined
+}
+
 export function createIngest(options: IngestOptions): Ingest {
-  const { store, metric, match, onMatch } = options
+  const { store, metric, match, onMatch, watch } = options
   const quiet = new WeakSet<Event>()
   let hasQuiet = false
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
   let isClosing = false
+  let unsettledEvents = 0
+
+  function receive(count: number): () => void {
+    metric.add('events_received', count)
+    unsettledEvents += count
+    return () => {
+      unsettledEvents -= count
+    }
+  }
 
   function write(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
     const matches = match ? see(events, match) : none
     const startedMs = performance.now()
-    return observe(store.write(events, matches, rest), { matches, startedMs, runs: runsOf(events) })
+    const noted = watch?.(events)
+    return observe(store.write(events, matches, rest), { matches, startedMs, runs: runsOf(events), noted })
   }
 
   async function observe(
     writing: Promise<WriteOutcome[]>,
-    {
-      matches,
-      startedMs,
-      runs,
-    }: { matches: readonly Match[]; startedMs: number; runs: ReturnType<typeof runsOf> },
+    { matches, startedMs, runs, noted }: Write,
   ): Promise<WriteOutcome[]> {
+    let outcomes: WriteOutcome[] | undefined
     try {
-      return await writing
+      outcomes = await writing
+      return outcomes
     } finally {
+      noted?.(outcomes)
       for (const { run, count } of runs) run.release(count)
       metric.observe('commit_duration_seconds', (performance.now() - startedMs) / 1000)
       if (matches.length > 0) onMatch?.()
@@ -161,10 +186,26 @@ export function createIngest(options: IngestOptions): Ingest {
   return {
     enter: gate.enter,
     accept,
-    acceptQuietly(events) {
+    async acceptQuietly(events) {
       hasQuiet = true
       for (const event of events) quiet.add(event)
-      return accept(events)
+      const settle = receive(events.length)
+      try {
+        const receipt = await accept(events)
+        metric.add('events_stored', receipt.stored)
+        metric.add('events_duplicate', receipt.duplicate)
+        for (const { reason } of receipt.rejected) metric.add('events_rejected', 1, reason)
+        return receipt
+      } catch (error) {
+        metric.add('events_unavailable', events.length, codeOf(error))
+        throw error
+      } finally {
+        settle()
+      }
+    },
+    receive,
+    get unsettledEvents() {
+      return unsettledEvents
     },
     documents: store.documents,
     get inFlightBytes() {
@@ -189,6 +230,9 @@ function note(receipt: Receipt, outcome: WriteOutcome, index: number): void {
   else if (outcome === 'duplicate') receipt.duplicate++
   else receipt.rejected.push({ index, reason: outcome.refused })
 }
+
+/** By which `events_unavailable` is counted. */
+export const codeOf = (error: unknown) => (error instanceof EventError ? error.code : 'EVT_INTERNAL')
 
 /** The error of a call whose single event was refused for this reason. */
 export function toRefusal(reason: string): EventError {

@@ -2,10 +2,10 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { PartialSuccess } from '../otlp/reply.ts'
-import type { Ingest, Receipt } from './ingest.ts'
+import { codeOf, type Ingest, type Receipt } from './ingest.ts'
 
 export interface LogsIntakeOptions {
-  ingest: Pick<Ingest, 'accept'>
+  ingest: Pick<Ingest, 'accept' | 'receive'>
   metric: Metric
   log: Log
 }
@@ -56,14 +56,23 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
     const reasons = new Map(decoded.refused)
     let rejectedCount = 0
     for (const count of reasons.values()) rejectedCount += count
-    metric.add('events_received', events.length + rejectedCount)
+    const received = events.length + rejectedCount
+    const end = ingest.receive(received)
     metric.add('attributes_duplicate', decoded.duplicateKeyCount)
     metric.add('source_ids_kept_aside', decoded.otherSourceCount)
     metric.add('records_undated', decoded.undatedCount)
     metric.add('ids_unreadable', decoded.unreadableIdCount)
 
-    const totals = { received: events.length + rejectedCount, rejectedCount, notices: noticesOf(decoded) }
-    return settle(ingest.accept(events, { isSound }), reasons, totals)
+    const totals = { received, rejectedCount, notices: noticesOf(decoded) }
+    return settle(start(events, isSound), reasons, totals).finally(end)
+  }
+
+  function start(events: DecodedLogs['events'], isSound: boolean): Promise<Receipt> {
+    try {
+      return ingest.accept(events, { isSound })
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   /** The decoded events are not in sight here: they go as soon as the store has taken them. */
@@ -80,7 +89,7 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
       for (const { reason } of receipt.rejected) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
       rejected += receipt.rejected.length
     } catch (error) {
-      metric.add('events_unavailable', received)
+      metric.add('events_unavailable', received, codeOf(error))
       throw error
     }
 

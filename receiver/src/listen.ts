@@ -1,0 +1,42 @@
+import { EventError } from '@madsci-events/sdk/event'
+import type { Config } from './config/config.ts'
+import type { Log } from './log.ts'
+
+/** What listens. Throws what node:net throws. */
+export interface Listener {
+  listen(address: { host: string; port: number }): Promise<number>
+}
+
+/** Gives the port that was taken. Throws EVT_CONFIG. */
+export async function listen(server: Listener, host: string, port: number, setting: string): Promise<number> {
+  try {
+    return await server.listen({ host, port })
+  } catch (cause) {
+    const reason =
+      (cause as NodeJS.ErrnoException).code === 'EADDRINUSE' ? 'the port is taken' : (cause as Error).message
+    throw new EventError('EVT_CONFIG', `cannot listen on ${host}:${port} (${setting}): ${reason}`, { cause })
+  }
+}
+
+export interface OptionalListener {
+  host: string
+  config: Config
+  log: Log
+}
+
+/** The standard ports often belong to a Collector on the same machine: only an operator who asked for one must get it. */
+export async function listenIfFree(
+  server: Listener,
+  setting: 'otlp_port' | 'grpc_port',
+  port: number | undefined,
+  { host, config, log }: OptionalListener,
+): Promise<number | undefined> {
+  if (port === undefined) return undefined
+  try {
+    return await listen(server, host, port, setting)
+  } catch (error) {
+    if (config.given.has(setting)) throw error
+    log.warn({ port }, `${(error as Error).message}; the receiver goes on without this listener`)
+    return undefined
+  }
+}
