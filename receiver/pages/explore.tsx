@@ -1,8 +1,8 @@
 import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
+import { type SearchProblem, toToken } from '../src/search/line.ts'
 import { EventDetail, messageOf } from './event.tsx'
 import { Facets } from './facet.tsx'
-import { parseLine, toToken } from './filter.ts'
 import { type Json, memberOf, parseExact, textOf } from './json.ts'
 import { Level, shortId } from './shell.tsx'
 import { ask, askPage, follow, go, query } from './state.ts'
@@ -48,7 +48,7 @@ const toAddress = (parts: { line: string; span: string; end?: string; id?: strin
 
 /** The filter of the address as parameters of GET /events. */
 function toParameters({ line, span, end }: ReturnType<typeof wanted>): URLSearchParams {
-  const parameters = new URLSearchParams(parseLine(line).parameters)
+  const parameters = new URLSearchParams(line === '' ? {} : { q: line })
   const { ms } = spans[span]!
   if (end !== '') parameters.set('end_time', end)
   if (ms > 0) {
@@ -56,6 +56,13 @@ function toParameters({ line, span, end }: ReturnType<typeof wanted>): URLSearch
     parameters.set('start_time', new Date(endMs - ms).toISOString())
   }
   return parameters
+}
+
+/** What of a line is not understood. Asked for first: a browser reports each refusal of a list as an error of its own. */
+async function findProblem(line: string): Promise<SearchProblem | undefined> {
+  if (line === '') return undefined
+  const text = await ask(`/data/search?${new URLSearchParams({ q: line })}`)
+  return (JSON.parse(text) as { problem: SearchProblem | null }).problem ?? undefined
 }
 
 // Kept while other pages are looked at.
@@ -68,15 +75,21 @@ const loaded = signal('')
 export function ExplorePage() {
   const state = wanted()
   const problem = useSignal('')
+  const place = useSignal<SearchProblem | undefined>(undefined)
   const isBusy = useSignal(false)
   const isLive = useSignal(false)
   const isPaused = useSignal(false)
   const key = toAddress({ ...state, id: '' })
-  const { problem: misread } = parseLine(state.line)
 
   const load = async (cursor: string) => {
     isBusy.value = true
     try {
+      place.value = await findProblem(wanted().line)
+      if (place.value) {
+        problem.value = `Column ${place.value.column}: ${place.value.message}`
+        isBusy.value = false
+        return
+      }
       const parameters = toParameters(wanted())
       parameters.set('cursor', cursor)
       parameters.set('number', String(pageEvents))
@@ -133,10 +146,10 @@ export function ExplorePage() {
   return (
     <>
       <h1 class="hidden">Explore events</h1>
-      <SearchForm state={state} />
-      {(misread || problem.value) && (
+      <SearchForm state={state} place={place.value} />
+      {problem.value && (
         <p class="note problem" role="alert">
-          {misread || problem.value}
+          {problem.value}
         </p>
       )}
       <p class="bar">
@@ -185,8 +198,17 @@ export function ExplorePage() {
   )
 }
 
-function SearchForm({ state }: { state: ReturnType<typeof wanted> }) {
+function SearchForm({
+  state,
+  place,
+}: {
+  state: ReturnType<typeof wanted>
+  place: SearchProblem | undefined
+}) {
   const input = useRef<HTMLInputElement>(null)
+  useEffect(() => {
+    if (place) input.current?.setSelectionRange(place.column - 1, place.column - 1 + place.length)
+  }, [place])
   return (
     <search>
       <form
@@ -204,7 +226,7 @@ function SearchForm({ state }: { state: ReturnType<typeof wanted> }) {
           aria-label="Search"
           aria-describedby="search-help"
           defaultValue={state.line}
-          placeholder="words  node:arm  type:node_error  -type:log_info  service:pump  level>=error  {selector}"
+          placeholder={'words "a phrase" node:arm -type:log_info level>=error since:2h {selector}'}
         />
         <select
           aria-label="Time"
@@ -224,9 +246,9 @@ function SearchForm({ state }: { state: ReturnType<typeof wanted> }) {
           </button>
         )}
         <span id="search-help" class="hidden">
-          Words of the message, or name:value for node, type, workflow, experiment, service, trace; a minus
-          excludes; level greater or equal error; or a selector in braces. Keys: j and k go on, Escape closes,
-          Space pauses.
+          Words of the message, phrases in quotes, or name:value for node, type, workflow, experiment,
+          service, trace, since; a minus excludes; level greater or equal error; a selector in braces. Keys: j
+          and k go on, Escape closes, Space pauses.
         </span>
       </form>
     </search>

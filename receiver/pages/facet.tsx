@@ -1,4 +1,5 @@
-import { levels, toToken } from './filter.ts'
+import { levelNames } from '../../sdk/src/event/level.ts'
+import { toToken } from '../src/search/line.ts'
 import { type Json, memberOf, textOf } from './json.ts'
 import { follow, go } from './state.ts'
 
@@ -26,7 +27,7 @@ const facets: Facet[] = [
   },
 ]
 
-const levelOf = (level: string) => levels[Number(level) / 10 - 1] ?? ''
+const levelOf = (level: string) => (level === '0' ? '' : (levelNames[Number(level) / 10] ?? ''))
 
 /** MADSci's own programs store events as `log_*`, and say the type within. */
 function typeOf(event: Json): string {
@@ -50,8 +51,6 @@ export function Facets(props: {
 }) {
   const { events, line, addressOf } = props
   const add = (token: string) => addressOf(line === '' ? token : `${line} ${token}`)
-  // A selector in braces stands alone.
-  if (line.startsWith('{')) return null
   const isWide = matchMedia('(min-width: 1000px)').matches
   return (
     <details class="facets" open={isWide}>

@@ -1,5 +1,5 @@
 import type { ComponentChildren } from 'preact'
-import { levels } from './filter.ts'
+import { levelNames } from '../../sdk/src/event/level.ts'
 import { contact, follow, nowMs, path, switchZone, zone } from './state.ts'
 import { showSpan } from './time.ts'
 
@@ -51,7 +51,7 @@ function Contact() {
 }
 
 const letters = ['', 'D', 'I', 'W', 'E', 'C']
-const words = ['not set', ...levels]
+const words = ['not set', ...levelNames.slice(1)]
 
 /** A level by letter and colour. */
 export function Level({ level }: { level: number }) {

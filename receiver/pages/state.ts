@@ -77,7 +77,7 @@ export async function askPage(url: string): Promise<{ text: string; next: string
     })
     const text = await answer.text()
     contact.value = { atMs: Date.now(), error: undefined }
-    if (!answer.ok) throw new AnswerError(answer.status, detailOf(text))
+    if (!answer.ok) throw new AnswerError(answer.status, problemsIn(text))
     return { text, next: answer.headers.get('x-next-cursor') ?? undefined }
   } catch (error) {
     if (!(error instanceof AnswerError))
@@ -94,9 +94,10 @@ export class AnswerError extends Error {
   }
 }
 
-function detailOf(text: string): string {
+function problemsIn(text: string): string {
   try {
     const { detail } = JSON.parse(text) as { detail?: unknown }
+    if (Array.isArray(detail)) return (detail as { msg: string }[]).map(({ msg }) => msg).join('; ')
     return typeof detail === 'string' ? detail : JSON.stringify(detail)
   } catch {
     return 'The receiver answered something else than JSON'

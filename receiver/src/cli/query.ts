@@ -1,6 +1,7 @@
 import { EventError, parseJson, toJson } from '@madsci-events/sdk/event'
+import { namedSelector } from '../search/subject.ts'
 import type { CommandCall } from './call.ts'
-import { type EventFilter, namedSelector, namingSelector, toEventFilter } from './event-filter.ts'
+import { type EventFilter, toEventFilter } from './event-filter.ts'
 import { type EventDocument, momentOf, nodeOf, toDate, toDay, toEventLine } from './event-line.ts'
 import { ask, baseUrl } from './remote.ts'
 import { allowsColour, type Terminal } from './terminal.ts'
@@ -16,7 +17,7 @@ const rememberedMoments = 1000
 export async function query(call: CommandCall, terminal: Terminal): Promise<number> {
   const { options } = call
   const base = baseUrl(call, terminal)
-  const filter = await readFilter(call, base)
+  const filter = readFilter(call)
   const number = Number(filter.parameters.number ?? 100)
   if (options.json) {
     const text = await (await ask(toUrl('events', base, filter))).text()
@@ -44,7 +45,7 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
 export async function tail(call: CommandCall, terminal: Terminal): Promise<number> {
   const { options } = call
   const base = baseUrl(call, terminal)
-  const filter = await readFilter(call, base)
+  const filter = readFilter(call)
   const url = toUrl('events/stream', base, filter)
   const names = createNames(base)
   const show = createShow(terminal, { names: names.known, hasDay: false })
@@ -84,13 +85,8 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
   }
 }
 
-async function readFilter({ arguments: [selector], options }: CommandCall, base: URL): Promise<EventFilter> {
-  const now = new Date()
-  // Read for its errors before anything is asked.
-  toEventFilter(selector, options, { nodeIds: [], now })
-  const nodeIds = typeof options.node === 'string' ? await findNodeIds(options.node, base) : []
-  return toEventFilter(selector, options, { nodeIds, now })
-}
+const readFilter = ({ arguments: [selector], options }: CommandCall): EventFilter =>
+  toEventFilter(selector, options, new Date())
 
 function toUrl(path: string, base: URL, { parameters, selector }: EventFilter): URL {
   const url = new URL(path, base)
@@ -111,15 +107,6 @@ async function* readEvents(base: URL, filter: EventFilter): AsyncGenerator<Event
       yield event
     cursor = answer.headers.get('x-next-cursor')
   }
-}
-
-async function findNodeIds(node: string, base: URL): Promise<string[]> {
-  const ids = new Set<string>()
-  for (const event of await findNaming(base, namingSelector(node))) {
-    const { id, name } = nodeOf(event)
-    if (id !== undefined && name === node) ids.add(id)
-  }
-  return [...ids]
 }
 
 async function findNaming(base: URL, selector: EventFilter['selector']): Promise<EventDocument[]> {
@@ -150,7 +137,7 @@ function createNames(base: URL) {
       const late = new Promise<EventDocument[]>((resolve) => {
         setTimeout(() => resolve([]), namesTimeoutMs).unref()
       })
-      take(await Promise.race([findNaming(base, namedSelector(unknown)).catch(() => []), late]))
+      take(await Promise.race([findNaming(base, namedSelector('node', unknown)).catch(() => []), late]))
     },
   }
 }

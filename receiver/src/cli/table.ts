@@ -30,7 +30,9 @@ const filters = {
   end_time: { about: 'not after, in the same words' },
   include_archived: { about: 'archived ones too', kind: 'flag' },
 } as const
+const q = { about: 'a search line: words node:arm -type:log_info level>=error since:2h' } as const
 const conditions = {
+  q,
   node: { about: 'of the node of this name or id' },
   type: { about: 'of these event types, by commas' },
   workflow: { about: 'of the workflow of this name or id' },
@@ -77,6 +79,7 @@ export const commands: { [name: string]: Command } = {
     examples: [
       'query --level=error --number=20',
       'query --node=robot_arm --since=2h --text=tip',
+      `query '--q="no tip" node:robot_arm -type:log_info level>=warning since:2h'`,
       'query --start_time=2026-11-23T18:00:00Z --json',
       `query '{"event_type": "workflow_start"}'`,
     ],
@@ -99,6 +102,7 @@ export const commands: { [name: string]: Command } = {
     options: {
       format: { about: 'ndjson, csv or otlp (ndjson)' },
       from: { about: 'sqlite:PATH, mongodb://… or the folder of a backup (document_db_url)' },
+      q,
       level: filters.level,
       start_time: { about: 'not before' },
       end_time: { about: 'not after' },
@@ -106,6 +110,7 @@ export const commands: { [name: string]: Command } = {
     },
     examples: [
       'export night.ndjson --start_time=2026-11-23T18:00:00Z',
+      `export arm.csv --format=csv '--q=node:robot_arm level>=error'`,
       'export --format=csv --from=mongodb://localhost:27017 > events.csv',
     ],
     run: async (call, terminal) => (await import('./transfer.ts')).exportEvents(call, terminal),

@@ -2,10 +2,17 @@ import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
-import { createZoneConverter, EventError, parseLevel, parseTimestamp } from '@madsci-events/sdk/event'
+import {
+  createZoneConverter,
+  EventError,
+  parseLevel,
+  parseTimestamp,
+  type Value,
+} from '@madsci-events/sdk/event'
 import { verifyBackup } from '../backup/backup.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { openSource, openStore } from '../database.ts'
+import { findIds, resolveSearch } from '../search/name.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { fromCsv } from '../transfer/csv.ts'
@@ -14,6 +21,7 @@ import { type Repair, repairs } from '../transfer/heal.ts'
 import { type ImportChunk, type ImportReport, importEvents } from '../transfer/import.ts'
 import { fromLines, fromStored } from '../transfer/source.ts'
 import type { CommandCall } from './call.ts'
+import { readLine } from './event-filter.ts'
 import { openOutput } from './output-file.ts'
 import { createProgress } from './progress.ts'
 import { createLog } from './serve.ts'
@@ -24,7 +32,7 @@ import type { Terminal } from './terminal.ts'
 const wrong = (message: string) => new EventError('EVT_CONFIG', message)
 const text = (value: string | true | undefined) => (value === undefined ? undefined : String(value))
 
-function toQuery({ options }: CommandCall): FindQuery {
+function toQuery({ options }: CommandCall, selector: Value | undefined): FindQuery {
   const level = options.level === undefined ? 0 : parseLevel(options.level)
   if (level === undefined) throw wrong(`--level is no level: '${options.level}'`)
   const time = (name: string) => {
@@ -35,6 +43,7 @@ function toQuery({ options }: CommandCall): FindQuery {
   }
   const [startTime, endTime] = [time('start_time'), time('end_time')]
   return {
+    ...(selector !== undefined && { selector: parseSelector(selector) }),
     minLevel: level,
     ...(startTime !== undefined && { startTime }),
     ...(endTime !== undefined && { endTime }),
@@ -50,17 +59,24 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
   const config = readConfig({ ...terminal, flags: call.flags })
   const format = (text(call.options.format) ?? 'ndjson') as ExportFormat
   if (!exportFormats.includes(format)) throw wrong(`--format must be one of ${exportFormats.join(', ')}`)
-  const query = toQuery(call)
+  const search =
+    call.options.q === undefined ? undefined : readLine('--q', String(call.options.q), new Date())
+  // Read for its errors before a database is opened.
+  toQuery(call, undefined)
   const from = text(call.options.from) ?? config.documentDbUrl
   const source = await openSource(from, config, terminal.workingDirectory)
   const [file] = call.arguments
   const output =
     file === undefined || file === '-' ? undefined : openOutput(resolve(terminal.workingDirectory, file))
   // With a filter nobody knows how many there will be.
-  const isFiltered = ['level', 'start_time', 'end_time'].some((name) => call.options[name] !== undefined)
+  const isFiltered = ['q', 'level', 'start_time', 'end_time'].some((name) => call.options[name] !== undefined)
   const progress = createProgress(terminal, isFiltered ? undefined : source.eventCount)
   let count = 0
   try {
+    // Without a time limit: a name that only the oldest events tell counts too.
+    const selector =
+      search && (await resolveSearch(search, (named) => findIds(source, named, { timeoutMs: 0 })))
+    const query = toQuery(call, selector)
     for await (const piece of toExport(source.find(query), format, (more) => {
       count += more
     })) {

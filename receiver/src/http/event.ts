@@ -11,19 +11,19 @@ import {
 } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Ingest } from '../ingest/ingest.ts'
+import { parseLiteral } from '../search/literal.ts'
 import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { sendEvents } from './answer.ts'
 import { withBody, withBytes } from './body.ts'
 import { findOptionsOf } from './find-options.ts'
-import { parseLiteral } from './literal.ts'
 import { maxPageEvents } from './page.ts'
 import { readPage } from './page-answer.ts'
 import { createParameters } from './parameter.ts'
 import type { EventTaker } from './post-event.ts'
 import { inNamesOf } from './release.ts'
 import { schemas } from './schema.ts'
-import { selectorIn } from './selector.ts'
+import { createFilterReader } from './selector.ts'
 
 export interface EventDoorOptions {
   ingest: Ingest
@@ -37,12 +37,8 @@ export interface EventDoorOptions {
 /** MADSci's event routes: POST /event, GET /event/{event_id}, GET /events, POST /events/query. */
 export function registerEvents(app: FastifyInstance, options: EventDoorOptions): void {
   const { store, takeEvent, queryTimeoutMs, parse } = options
-  const bound = (time: string | undefined) =>
-    time !== undefined && parse.fromNaive && !time.endsWith('Z') ? parse.fromNaive(time) : time
-
   const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
-  const selectorOf = (input: Value | undefined) =>
-    input === undefined ? {} : { selector: parseSelector(input, selectorOptions) }
+  const readFilter = createFilterReader(store, selectorOptions)
 
   app.post('/event', { schema: schemas.postEvent }, (request, reply) =>
     withBytes(request, options, async (bytes, contentType) =>
@@ -63,26 +59,15 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     if (cursor !== undefined) return sendPage(request, reply, cursor)
     const number = parameters.integer('number', 100, 0)
     const offset = parameters.integer('offset', 0, 0)
-    const level = parameters.level('level', 0)
-    const startTime = bound(parameters.time('start_time'))
-    const endTime = bound(parameters.time('end_time'))
-    const archived = parameters.boolean('include_archived', false)
-    const selector = selectorIn(parameters)
-    parameters.check()
+    const options = findOptionsOf(request, reply)
     const query = {
-      ...selectorOf(selector),
-      minLevel: level,
-      ...(startTime !== undefined && { startTime }),
-      ...(endTime !== undefined && { endTime }),
-      archived: archived ? 'include' : 'exclude',
+      ...(await readFilter(parameters, options.client)),
       order: 'newest',
       limit: number,
       offset,
       timeoutMs: queryTimeoutMs,
     } as const
-    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), {
-      toText: inNamesOf(request, toWholeJson),
-    })
+    return sendEvents(reply, store.find(query, options), { toText: inNamesOf(request, toWholeJson) })
   })
 
   /** A page that begins behind the last event of the one before, at the same cost at any depth. */
@@ -93,22 +78,10 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
   ): Promise<FastifyReply> {
     const parameters = createParameters(request.query)
     const number = parameters.integer('number', 100, 1, maxPageEvents)
-    const level = parameters.level('level', 0)
-    const startTime = bound(parameters.time('start_time'))
-    const endTime = bound(parameters.time('end_time'))
-    const archived = parameters.boolean('include_archived', false)
-    const selector = selectorIn(parameters)
-    parameters.check()
-    const query = {
-      ...selectorOf(selector),
-      minLevel: level,
-      ...(startTime !== undefined && { startTime }),
-      ...(endTime !== undefined && { endTime }),
-      archived: archived ? 'include' : 'exclude',
-      order: 'newest',
-      timeoutMs: queryTimeoutMs,
-    } as const
-    const find = { store, query, options: findOptionsOf(request, reply) }
+    const options = findOptionsOf(request, reply)
+    const filter = await readFilter(parameters, options.client)
+    const query = { ...filter, order: 'newest', timeoutMs: queryTimeoutMs } as const
+    const find = { store, query, options }
     const { next, events } = await readPage(find, { cursor, number })
     if (next !== undefined) {
       const url = new URL(request.url, 'http://localhost')

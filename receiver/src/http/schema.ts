@@ -99,6 +99,12 @@ const trouble = {
 }
 
 const choices = {
+  q: z
+    .string()
+    .optional()
+    .describe(
+      'a search line, terms that must all hold: words, "a phrase", node:arm (by name or id; also workcell, workflow, experiment, campaign, step, action, user, manager, lab), type:node_error, level>=error, service:pump, event:name, text:word, trace:id, span:id, id:id, alert:true, since:2h, until:12:30, event_data.count>=3, {a MongoDB selector}; a,b is one of both, a minus leaves out; 422 names the column',
+    ),
   service: z
     .string()
     .optional()

@@ -33,6 +33,7 @@ import { createEventTaker } from './post-event.ts'
 import { openQuickDoor, type QuickAnswer, type QuickDoor } from './quick-door.ts'
 import { type RateLimitOptions, registerRateLimit } from './rate-limit.ts'
 import { registerReceipts } from './receipt.ts'
+import { registerSearch } from './search.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
 import { registerTimeline } from './timeline.ts'
@@ -101,6 +102,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   await registerOpenApi(app, options)
   registerLogs(app, options)
   registerEvents(app, { ...options, takeEvent })
+  registerSearch(app, options)
   registerExplorer(app, options)
   registerArchive(app, options)
   registerReceipts(app, options)

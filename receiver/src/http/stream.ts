@@ -11,7 +11,7 @@ import { parseSelector } from '../store/selector.ts'
 import { piecesOf } from './answer.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
-import { selectorIn } from './selector.ts'
+import { createSelectorReader } from './selector.ts'
 import { createStreamSeats } from './stream-seat.ts'
 
 export interface StreamDoorOptions {
@@ -45,6 +45,8 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
   const closing = new AbortController()
   const throttle = createThrottle()
   const seats = createStreamSeats(maxStreams)
+  const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
+  const readSelector = createSelectorReader(store, selectorOptions)
   metric.gauge('streams_open', () => seats.taken)
   app.addHook('preClose', async () => closing.abort())
 
@@ -56,17 +58,17 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     const endTime = bound(parameters.time('end_time'))
     const minLevel = parameters.level('level', 0)
     const archived = parameters.boolean('include_archived', false)
-    const wanted = selectorIn(parameters)
     const header = request.headers['last-event-id']
     const since = (Array.isArray(header) ? header.at(-1) : header) ?? parameters.text('last_event_id')
     parameters.check()
+    const client = toClient(request.ip)
+    const wanted = await readSelector(parameters, client)
     // Read for its errors: once the answer has begun there is no other way to tell them.
-    if (wanted !== undefined) parseSelector(wanted)
+    if (wanted !== undefined) parseSelector(wanted, selectorOptions)
     let cursor = since ?? (await store.commitCursor())
     if (since !== undefined) await store.commitsSince(since, 1)
     if (closing.signal.aborted) throw new EventError('EVT_CLOSING')
     const gone = new AbortController()
-    const client = toClient(request.ip)
     const seat = seats.take(client, () => {
       metric.add('answers_dropped', 1, 'stream_share')
       throttle('share', (suppressed) =>
@@ -85,10 +87,7 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     function find(ids: readonly string[]): AsyncIterable<StoredEvent[]> {
       const ours: Value = { _id: { $in: [...ids] } }
       const query: FindQuery = {
-        selector: parseSelector(
-          wanted === undefined ? ours : { $and: [ours, wanted] },
-          parse.fromNaive ? { fromNaive: parse.fromNaive } : {},
-        ),
+        selector: parseSelector(wanted === undefined ? ours : { $and: [ours, wanted] }, selectorOptions),
         minLevel,
         ...(startTime !== undefined && { startTime }),
         ...(endTime !== undefined && { endTime }),

@@ -132,6 +132,29 @@ describe('the command line', () => {
     expect(JSON.parse((await run(folder, again)).stdout)).toMatchObject({ stored: 0, duplicate: 1504 })
   })
 
+  it('exports what a search line finds, and says the place of what it does not understand', async () => {
+    const folder = await makeFolder()
+    const store = await openSqliteStore({ path: join(folder, 'a.db'), log: silentLog })
+    const node_id = createEventId()
+    await store.write([
+      makeEvent('named', { source: { node_id }, event_data: { node_name: 'arm' } }),
+      makeEvent('of it', { source: { node_id }, event_data: { message: 'tip' } }),
+      makeEvent('other', { event_data: { message: 'tip' } }),
+    ])
+    await store.close()
+    const file = '--document_db_url=sqlite:a.db'
+    const found = await run(folder, ['export', '-', '--q=node:arm tip', file])
+    expect(
+      found.stdout
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)._id),
+    ).toEqual(['of it'])
+    const refused = await run(folder, ['export', '-', '--q=tip "no', file])
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toContain('--q, column 5: the quote is not closed')
+  })
+
   it('exports CSV and OTLP lines that others read', async () => {
     const folder = await makeFolder()
     await fill(folder, 'a.db')

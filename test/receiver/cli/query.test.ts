@@ -147,12 +147,14 @@ describe('query for people', () => {
       expect(await messages(...selector, `--node=${otherNode}`)).toEqual([5])
       expect(await messages(...selector, '--type=workflow_complete,workflow_start')).toEqual([7, 1])
       expect(await messages(...selector, '--workflow=01JJ4S0WNGEF5FQAZG5KDGJRBX')).toEqual([4, 1])
-      expect(await messages(...selector, '--workflow=assay 1')).toEqual([1])
+      expect(await messages(...selector, '--workflow=assay 1')).toEqual([4, 1])
       expect(await messages(...selector, '--service=Workcell')).toEqual([7])
       expect(await messages(...selector, '--text=NO TIP')).toEqual([4])
       expect(await messages(...selector, '--text=[31mof')).toEqual([6])
     }
     expect(await messages('--since=1m')).toEqual([])
+    expect(await messages('--q=node:arm level>=error')).toEqual([4])
+    expect(await messages('--q=transfer_plate -started', '--node=arm')).toEqual([4])
   })
 
   it('says with a sentence what cannot be meant, and that nothing matches', async () => {
@@ -167,6 +169,7 @@ describe('query for people', () => {
     expect(await said('--number=-1')).toContain('--number must be a whole number')
     expect(await said('--type=nope')).toContain("'nope' is no event type")
     expect(await said('no tip')).toContain('--text=')
+    expect(await said('--q=tip nod:arm')).toContain("--q, column 5: 'nod' is no field")
     expect(await said('--since=1h', '--start_time=1h')).toContain('give one of them')
     expect(await said('{"$where": "1"}')).toMatch(/\$where/)
     expect(await run(['query', '--text=nothing at all'])).toEqual({

@@ -207,6 +207,10 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     }
     expect(await problems('level>=loud')).toContain('level is one of')
     expect(await problems('{"a":')).toContain('no JSON')
+    expect(await problems('gripper nod:arm')).toContain("Column 9: 'nod' is no field")
+    const selection =
+      '[...document.querySelectorAll("input[type=search]")].map((one) => [one.selectionStart, one.selectionEnd])'
+    await expect.poll(() => page.evaluate(selection)).toEqual([[8, 11]])
     expect(troubles).toEqual([])
     const [download] = await Promise.all([
       page.waitForEvent('download'),
