@@ -139,6 +139,10 @@ export function plainTimeline(
       for (const step of all())
         if (step.kind === 'step' && step.links.workflow_id === one.id && isOpen(step))
           over(step, 'unknown', true)
+    if (one.kind === 'experiment' && wasOpen)
+      for (const other of all())
+        if (other.kind === 'workflow' && other.links.experiment_id === one.id && other.state === 'idle')
+          over(other, 'unknown', true)
   }
   const workflowState = (one: PlainRun): [string, string] => {
     const running = all().some(

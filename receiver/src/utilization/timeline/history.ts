@@ -230,9 +230,12 @@ export function createHistory({ epochSignals = 1000 }: { epochSignals?: number }
 
 /** Under which parents a run lies while it is open. */
 export function parentsOf(run: Run): string[] {
-  const { node_id, workflow_id, workcell_id } = run.links
+  const { node_id, workflow_id, workcell_id, experiment_id } = run.links
   if (run.kind === 'action' && node_id !== undefined) return [`node:${node_id}`]
   if (run.kind === 'step' && workflow_id !== undefined) return [`workflow:${workflow_id}`]
-  if (run.kind === 'workflow' && workcell_id !== undefined) return [`workcell:${workcell_id}`]
-  return []
+  if (run.kind !== 'workflow') return []
+  const parents: string[] = []
+  if (workcell_id !== undefined) parents.push(`workcell:${workcell_id}`)
+  if (experiment_id !== undefined) parents.push(`experiment:${experiment_id}`)
+  return parents
 }

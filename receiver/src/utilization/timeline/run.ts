@@ -35,7 +35,7 @@ export function learnLinks(history: History, run: Run, signal: Signal): void {
     all[key] = id
   }
   if (all === undefined) return
-  const hadParent = parentsOf(run).length > 0
+  const parents = parentsOf(run)
   run.links = all
   const busy = isBusy(run)
   for (const [kind, id] of placesOf(run)) {
@@ -45,9 +45,10 @@ export function learnLinks(history: History, run: Run, signal: Signal): void {
     hear(history, place)
     if (kind === 'node' && isOver(run)) unlist(history, place, run)
   }
-  if (hadParent || run.last === undefined || isOver(run)) return
-  for (const parent of parentsOf(run)) history.open(parent, run)
-  if (run.kind === 'step' && busy) countStep(history, run, true, signal)
+  if (run.last === undefined || isOver(run)) return
+  const found = parentsOf(run).filter((parent) => !parents.includes(parent))
+  for (const parent of found) history.open(parent, run)
+  if (run.kind === 'step' && busy && found.length > 0) countStep(history, run, true, signal)
 }
 
 /** Moves a run to a state, and tells those that it runs in. */
@@ -76,6 +77,10 @@ export function moveRun(
   if (run.kind === 'step' && busy !== was.busy) countStep(history, run, busy, signal)
   if (run.kind === 'workflow' && was.open && !open)
     for (const step of history.openBelow(`workflow:${run.id}`)) loseRun(history, step, signal)
+  // MADSci tells of no workflow that is cancelled while none of its steps runs.
+  if (run.kind === 'experiment' && was.open && !open)
+    for (const workflow of history.openBelow(`experiment:${run.id}`))
+      if (workflow.last?.state === 'idle') loseRun(history, workflow, signal)
 }
 
 /** Something else that ended, or silence, shows that the run is over. */

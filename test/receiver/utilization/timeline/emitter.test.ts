@@ -179,6 +179,55 @@ describe('what emitters say', () => {
     expect(shape(told)).toMatchObject({ nodes: [{ busy: 0, runs: 0, open: 0 }], outcomes: [] })
   })
 
+  it('a workflow that waits when its experiment is over is over, unless a step of it runs after all', () => {
+    const of = { experiment_id: '01M8AGT5A1XQ4N6T8K1YH0W3C5' }
+    const [wf, run_name] = ['01M8AGT6B2XQ4N6T8K1YH0W3C6', 'run']
+    const given: Told[] = [
+      [0, 'experiment_start', of, { ...of, run_name, message: 'Experiment run started' }],
+      [
+        1,
+        'workflow_start',
+        of,
+        { ...of, workflow_id: wf, workflow_name: 'soak', message: 'Workflow start successful' },
+      ],
+      [
+        9,
+        'experiment_complete',
+        of,
+        { ...of, run_name, status: 'completed', message: 'Experiment run ended' },
+      ],
+    ]
+    const workflowOf = (told: readonly Told[]) => {
+      const fold = foldOf(toLogs(told))
+      const [run] = ofKind(fold, 'workflow') as Run[]
+      const intervals = intervalsOf(run!.last, minute).map(
+        ({ state, cause, isOpen }) => `${state} ${cause}${isOpen ? ' open' : ''}`,
+      )
+      return [run!.outcome, intervals]
+    }
+    expect(workflowOf(given)).toEqual(['unknown', ['idle queued']])
+    const stepOf = { workflow_id: wf, step_id: step, step_node: 'arm', step_action: 'move' }
+    const late: Told[] = [
+      [12, 'workflow_step_start', byWorkcell, stepOf],
+      [13, 'workflow_step_complete', byWorkcell, stepOf],
+      [
+        14,
+        'workflow_complete',
+        byWorkcell,
+        {
+          workflow_id: wf,
+          workflow_name: 'soak',
+          workflow_status: 'completed',
+          message: 'Workflow completed',
+        },
+      ],
+    ]
+    expect(workflowOf([...given, ...late])).toEqual([
+      'completed',
+      ['idle queued', 'busy running', 'idle waiting'],
+    ])
+  })
+
   it('a node that its workcell does not reach is down, and so are not those that it does reach again', () => {
     const lost = 'Node status update failed; marking disconnected'
     const told: Told[] = [
