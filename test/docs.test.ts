@@ -252,8 +252,10 @@ describe('the READMEs say what the source says', () => {
       'OTELCOL_BINARY',
       'TELEMETRYGEN_BINARY',
       'LOKI_BINARY',
+      'CHROMIUM_BINARY',
       'SCHEMATHESIS_BINARY',
       'MADSCI_PEER',
+      'MADSCI_LAB',
     ]) {
       expect(text).toContain(name)
     }

@@ -1,7 +1,7 @@
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PostedEvent } from './lab-day.ts'
 import { spawnPeer } from './peer.ts'
+import { freePort } from './port.ts'
 
 /** MADSci's own event manager. */
 export interface Madsci {
@@ -54,12 +54,4 @@ export async function startMadsci(
     },
     stop: () => peer.stop(),
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

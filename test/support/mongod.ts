@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
 import { MongoClient } from 'mongodb'
 import { whyNoImage } from './docker.ts'
+import { freePort } from './port.ts'
 
 /** Where a real MongoDB comes from, or why there is none. Only a 'binary' can be killed and restarted. */
 export type MongoSource =
@@ -185,17 +185,6 @@ function isGone(pid: number): boolean {
   } catch {
     return true
   }
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer()
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number }
-      server.close(() => resolve(port))
-    })
-  })
 }
 
 function isExecutable(path: string): boolean {

@@ -1,7 +1,9 @@
 """An experiment of a test's laboratory: experiment.py NAME USER WORKFLOWS, where WORKFLOWS is JSON:
-[{"name": …, "cancel_after": seconds or null, "steps": [{"node": …, "action": …, "args": {…}}]}]. All run at once."""
+[{"name": …, "cancel_when": node or nothing, "steps": [{"node": …, "action": …, "args": {…}}]}]. All run at once; what
+names a node is cancelled a second after an action began there."""
 
 import json
+import os
 import sys
 import time
 
@@ -13,6 +15,16 @@ from madsci.experiment_application import ExperimentScript
 
 name, user, workflows = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 sys.argv = sys.argv[:1]  # the settings of MADSci read the command line
+
+
+def wait_for(node: str) -> None:
+    """Until a second after an action began on the node."""
+    while True:
+        with open(os.environ["CLOCK"]) as clock:
+            begun = [line["at"] for line in map(json.loads, clock) if line["node"] == node]
+        if begun and time.time() > begun[0] + 1:
+            return
+        time.sleep(0.05)
 
 
 class TestExperiment(ExperimentScript):
@@ -29,10 +41,9 @@ class TestExperiment(ExperimentScript):
                 WorkflowDefinition(name=workflow["name"], steps=steps), await_completion=False
             )
             started.append((workflow, run))
-        begun = time.time()
-        for workflow, run in sorted(started, key=lambda one: one[0].get("cancel_after") or 1e9):
-            if workflow.get("cancel_after"):
-                time.sleep(max(0, begun + workflow["cancel_after"] - time.time()))
+        for workflow, run in started:
+            if "cancel_when" in workflow:
+                wait_for(workflow["cancel_when"])
                 self.workcell_client.cancel_workflow(run.workflow_id)
         for workflow, run in started:
             ended = self.workcell_client.await_workflow(
