@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import http, { Agent as HttpAgent } from 'node:http'
 import https, { Agent as HttpsAgent } from 'node:https'
-import { diag } from '@opentelemetry/api'
+import { diag } from './diagnostic.ts'
 import type { Environment } from './environment.ts'
 
 /** The files that OTEL_EXPORTER_OTLP_CERTIFICATE, _CLIENT_CERTIFICATE and _CLIENT_KEY name, read. */

@@ -2,13 +2,13 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import {
   type BaggageEntry,
   type Context,
-  context,
   createContextKey,
   propagation,
   ROOT_CONTEXT,
 } from '@opentelemetry/api'
 import { type Source, type SourceKey, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'
+import { isRoot, programApi, programContext, withProgramContext } from './program-api.ts'
 
 /**
  * What surrounds a call: the trace and the ids of the action, step, workflow or experiment that it is part of.
@@ -29,8 +29,6 @@ registry[storageKey] ??= new AsyncLocalStorage<Context>()
 const storage = registry[storageKey]
 
 const idsKey = createContextKey('madsci-events ids')
-const probe = ROOT_CONTEXT.setValue(createContextKey('madsci-events probe'), true)
-const isProbed = () => context.active() === probe
 
 /** The ids that say on whose behalf something happens. The others say who speaks, which the one called knows better. */
 export const travelKeys: readonly SourceKey[] = sourceKeys.filter(
@@ -39,20 +37,19 @@ export const travelKeys: readonly SourceKey[] = sourceKeys.filter(
 
 /** The program's active context, or ours where it has no context manager. */
 export function activeContext(): Context {
-  return resolveContext(context.active())
+  return programContext() ?? storage.getStore() ?? ROOT_CONTEXT
 }
 
 /** `active`, unless it is empty because the program has no context manager. */
 export function resolveContext(active: Context): Context {
   const own = storage.getStore()
-  if (own === undefined || active !== ROOT_CONTEXT) return active
   // Empty on purpose (context.with(ROOT_CONTEXT, …)), or for want of a manager?
-  return context.with(probe, isProbed) ? active : own
+  return own === undefined || !isRoot(active) || programApi().context ? active : own
 }
 
 /** Calls `run` with this around it. */
 export function runWithin<Result>(around: Context, run: () => Result): Result {
-  return storage.run(around, () => context.with(around, run))
+  return storage.run(around, () => withProgramContext(() => around, run))
 }
 
 /** A context with these ids; those that travel go into its baggage, which OpenTelemetry's propagators send along. */

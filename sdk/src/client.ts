@@ -11,7 +11,6 @@ import {
 import { runWithin } from './ambient.ts'
 import { type Auditor, createAuditor } from './audit.ts'
 import type { DestinationStats } from './destination.ts'
-import { startDiagnostics } from './diagnostic.ts'
 import type { Severity } from './emit.ts'
 import { type Emitter, emit } from './emitter.ts'
 import type { Event, Source } from './event/event.ts'
@@ -43,7 +42,6 @@ class Shared implements Emitter {
   readonly delivery: Delivery
 
   constructor(options: ClientOptions) {
-    startDiagnostics()
     const settings = readSettings(options)
     this.losses = createLosses()
     const { losses } = this

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs'
-import { diag } from '@opentelemetry/api'
 import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
 import {
   boolCoreTag,
@@ -16,6 +15,7 @@ import {
   seqTag,
   strTag,
 } from 'js-yaml'
+import { diag } from './diagnostic.ts'
 
 export type Attributes = { [key: string]: string | number | boolean | (string | number | boolean)[] }
 

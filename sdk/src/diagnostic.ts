@@ -1,23 +1,26 @@
-import { DiagConsoleLogger, DiagLogLevel, diag } from '@opentelemetry/api'
+import { DiagConsoleLogger, type DiagLogger, DiagLogLevel } from '@opentelemetry/api'
 import { diagLogLevelFromString } from '@opentelemetry/core'
-import { readEnvironment } from './environment.ts'
+import { programApi } from './program-api.ts'
+
+const own = new DiagConsoleLogger()
+let level = DiagLogLevel.WARN
+
+const loggerAt = (needed: DiagLogLevel): DiagLogger | undefined =>
+  programApi().diag ?? (level >= needed ? own : undefined)
 
 /**
- * Makes the SDK's own warnings visible, unless the program has set a diag logger: at OTEL_LOG_LEVEL, or `warn`, because
- * a lost event that nobody hears of is worse than a line on stderr.
+ * What the SDK tells of itself: to the program's own diag logger, if it has set one, else to stderr at OTEL_LOG_LEVEL, or
+ * `warn`, because a lost event that nobody hears of is worse than a line on stderr.
  */
-export function startDiagnostics(): void {
-  if (hasLogger()) return
-  diag.setLogger(new DiagConsoleLogger(), DiagLogLevel.WARN)
-  const text = readEnvironment().get('OTEL_LOG_LEVEL')?.trim()
-  const logLevel = diagLogLevelFromString(text)
-  if (logLevel !== undefined) {
-    diag.setLogger(new DiagConsoleLogger(), { logLevel, suppressOverrideMessage: true })
-  }
+export const diag: DiagLogger = {
+  error: (message, ...args) => loggerAt(DiagLogLevel.ERROR)?.error(message, ...args),
+  warn: (message, ...args) => loggerAt(DiagLogLevel.WARN)?.warn(message, ...args),
+  info: (message, ...args) => loggerAt(DiagLogLevel.INFO)?.info(message, ...args),
+  debug: (message, ...args) => loggerAt(DiagLogLevel.DEBUG)?.debug(message, ...args),
+  verbose: (message, ...args) => loggerAt(DiagLogLevel.VERBOSE)?.verbose(message, ...args),
 }
 
-// The API offers no getter; this is where its releases with the same major version share their globals.
-function hasLogger(): boolean {
-  const api = (globalThis as { [key: symbol]: unknown })[Symbol.for('opentelemetry.js.api.1')]
-  return (api as { diag?: unknown } | undefined)?.diag !== undefined
+/** By the word of OTEL_LOG_LEVEL. */
+export function setLogLevel(word: string | undefined): void {
+  level = diagLogLevelFromString(word?.trim()) ?? DiagLogLevel.WARN
 }

@@ -1,6 +1,6 @@
-import { diag } from '@opentelemetry/api'
 import { detectResources, resourceAttributesEnvDetector } from '@opentelemetry/resources'
 import { type Attributes, type ConfigFile, type FileValue, readConfigFile } from './config-file.ts'
+import { diag } from './diagnostic.ts'
 import { type Source, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'
 

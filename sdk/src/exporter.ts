@@ -1,7 +1,7 @@
-import { context, diag } from '@opentelemetry/api'
 import { type ExportResult, suppressTracing } from '@opentelemetry/core'
 import { JsonLogsSerializer } from '@opentelemetry/otlp-transformer'
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
+import { diag } from './diagnostic.ts'
 import {
   maxReplyBytes,
   readExportReply,
@@ -11,6 +11,7 @@ import {
 } from './event/export-reply.ts'
 import { decodeRuns } from './otlp/decode.ts'
 import { encodeRequest, type Run } from './otlp/request.ts'
+import { withProgramContext } from './program-api.ts'
 import type { Settings } from './setting.ts'
 import { type Answer, contentTypes, createTransport } from './transport.ts'
 
@@ -47,7 +48,7 @@ export function createOtlpExporter(settings: Settings): Exporter {
       }
       diag.debug(`madsci-events: ${body.length} bytes to be sent to ${settings.logsUrl}`)
       // Our own requests must make no spans, which would make logs, which would make requests.
-      const answer = await context.with(suppressTracing(context.active()), () => transport.send(body))
+      const answer = await withProgramContext(suppressTracing, () => transport.send(body))
       return fromAnswer(answer, contentTypes[settings.protocol])
     },
     async close() {
@@ -111,9 +112,7 @@ export function wrapExporter(exporter: LogRecordExporter, options: WrapExporterO
         resolve(outcome)
       }
       try {
-        context.with(suppressTracing(context.active()), () =>
-          exporter.export(records, (result) => settle(read(result))),
-        )
+        withProgramContext(suppressTracing, () => exporter.export(records, (result) => settle(read(result))))
       } catch (error) {
         settle({ kind: 'refused', error: toError(error) })
       }

@@ -1,4 +1,4 @@
-import { diag } from '@opentelemetry/api'
+import { diag } from './diagnostic.ts'
 import { severityOfWord } from './event/severity-word.ts'
 
 /**

@@ -1,7 +1,6 @@
 import { ExportResultCode } from '@opentelemetry/core'
 import type { LogRecordExporter, ReadableLogRecord } from '@opentelemetry/sdk-logs'
 import type { DestinationStats } from './destination.ts'
-import { startDiagnostics } from './diagnostic.ts'
 import { createContextCache } from './otlp/context.ts'
 import { encodeRecord } from './otlp/encode.ts'
 import { createWriter } from './otlp/writer.ts'
@@ -26,7 +25,6 @@ export interface EventExporter extends LogRecordExporter {
  * the program was killed, never come here. What comes is in the spool before `export` calls back.
  */
 export function createEventExporter(options: ProcessorOptions = {}): EventExporter {
-  startDiagnostics()
   const settings = readSettings(options)
   const delivery = createDelivery(settings)
   const { tally, sender } = delivery

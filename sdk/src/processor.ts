@@ -1,8 +1,7 @@
-import { type AnyValue, type Context, context, trace } from '@opentelemetry/api'
+import { type AnyValue, type Context, trace } from '@opentelemetry/api'
 import type { LogRecordProcessor, ReadableLogRecord } from '@opentelemetry/sdk-logs'
-import { idsOf, resolveContext } from './ambient.ts'
+import { activeContext, idsOf, resolveContext } from './ambient.ts'
 import type { DestinationStats } from './destination.ts'
-import { startDiagnostics } from './diagnostic.ts'
 import { isKept } from './emit.ts'
 import { type Source, sourceKeys, type Value } from './event/event.ts'
 import { createEventId, isUlid } from './event/id.ts'
@@ -45,7 +44,6 @@ export interface EventProcessor extends LogRecordProcessor {
  * | `madsci.event.json` | body and attributes, when OTLP cannot carry them exactly (bigint, NaN) |
  */
 export function createEventProcessor(options: ProcessorOptions = {}): EventProcessor {
-  startDiagnostics()
   const settings = readSettings(options)
   const delivery = createDelivery(settings)
   const { tally, sender } = delivery
@@ -66,7 +64,7 @@ export function createEventProcessor(options: ProcessorOptions = {}): EventProce
     onEmit(record, given) {
       tally.stats.emitted++
       try {
-        const around = resolveContext(given ?? context.active())
+        const around = given === undefined ? activeContext() : resolveContext(given)
         if (sender === undefined) tally.drop('disabled', 1, 'switched off')
         else {
           const read = toEventRecord(record, { around, ids: idsAt(around), tally })

@@ -1,4 +1,5 @@
-import { type Histogram, type MeterProvider, metrics, type ObservableResult } from '@opentelemetry/api'
+import type { Histogram, MeterProvider, ObservableResult } from '@opentelemetry/api'
+import { programApi } from './program-api.ts'
 import type { DropReason, Stats } from './tally.ts'
 import { version } from './version.ts'
 
@@ -18,6 +19,8 @@ export interface SelfMetrics {
   begin(count: number): void
   /** It has ended; `errorType` says how, if not well. */
   end(errorType?: string): void
+  /** Looks for no provider any more: a program that ends may have shut it down, and would be told off by it. */
+  keep(): void
   stop(): void
 }
 
@@ -59,12 +62,17 @@ export function startSelfMetrics({ stats, url, maxQueueEvents, isCopy }: SelfMet
   let inflight = 0
   let startedMs = 0
   let stop = () => {}
+  let isKept = false
 
   /** The API has no stand-in for a provider that comes later, so we look again with each request. */
   function connect(): void {
-    if (provider === metrics.getMeterProvider()) return
+    const { metrics } = programApi()
+    if (isKept || provider === metrics) return
     stop()
-    provider = metrics.getMeterProvider()
+    stop = () => {}
+    provider = metrics
+    duration = undefined
+    if (provider === undefined) return
     const meter = provider.getMeter('@madsci-events/sdk', version)
     const unit = '{log_record}'
     duration = meter.createHistogram(metricNames.duration, { unit: 's' })
@@ -123,6 +131,9 @@ export function startSelfMetrics({ stats, url, maxQueueEvents, isCopy }: SelfMet
       inflight = 0
       const seconds = (performance.now() - startedMs) / 1000
       duration?.record(seconds, errorType === undefined ? exporter : { ...exporter, 'error.type': errorType })
+    },
+    keep() {
+      isKept = true
     },
     stop() {
       stop()

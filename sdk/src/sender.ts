@@ -348,7 +348,11 @@ export function createSender(options: SenderOptions): Sender {
     drained: () => queue.drained(),
     leave,
     flush: (flushOptions) => closing ?? flush(flushOptions),
-    close: (flushOptions) => (closing ??= shutDown(flush(flushOptions))),
+    close(flushOptions) {
+      metrics.keep()
+      closing ??= shutDown(flush(flushOptions))
+      return closing
+    },
   }
 }
 

@@ -1,5 +1,5 @@
-import { diag } from '@opentelemetry/api'
 import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
+import { diag } from './diagnostic.ts'
 import type { Environment } from './environment.ts'
 import { type Source, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'

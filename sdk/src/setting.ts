@@ -1,7 +1,7 @@
 import { homedir } from 'node:os'
 import { join } from 'node:path'
-import { diag } from '@opentelemetry/api'
 import { readTls, type Tls } from './agent.ts'
+import { diag, setLogLevel } from './diagnostic.ts'
 import { type Environment, readEnvironment, readIdsFromEnv, withoutEndpoint } from './environment.ts'
 import { EventError } from './event/error.ts'
 import type { Source } from './event/event.ts'
@@ -134,6 +134,7 @@ const defaultUrl = 'http://localhost:8001'
 export function readSettings(options: ClientOptions): Settings {
   const problems = findUnknown(options, optionNames, '')
   const environment = readEnvironment()
+  setLogLevel(environment.get('OTEL_LOG_LEVEL'))
   const settings = readOne(options, environment, problems)
   // What is wrong with the first is wrong with each: it is told once.
   if (problems.length === 0) settings.others = readOthers(options, settings, problems)

@@ -2,7 +2,6 @@ import { randomBytes } from 'node:crypto'
 import {
   type Attributes,
   type Context,
-  diag,
   type Exception,
   isSpanContextValid,
   type Span,
@@ -11,6 +10,8 @@ import {
   TraceFlags,
   trace,
 } from '@opentelemetry/api'
+import { diag } from './diagnostic.ts'
+import { programApi } from './program-api.ts'
 import { version } from './version.ts'
 
 /**
@@ -20,10 +21,12 @@ import { version } from './version.ts'
 export function startSpan(name: string, attributes: Attributes, around: Context): Span {
   const parent = trace.getSpanContext(around)
   try {
-    const span = trace.getTracer('@madsci-events/sdk', version).startSpan(name, { attributes }, around)
-    const own = span.spanContext()
+    const tracer = programApi().trace?.getTracer('@madsci-events/sdk', version)
+    const span = tracer?.startSpan(name, { attributes }, around)
+    const own = span?.spanContext()
     // Without a tracer, OpenTelemetry hands out the parent's ids again, or ids of nothing but zeros.
-    if (isSpanContextValid(own) && own.spanId !== parent?.spanId) return span
+    if (span !== undefined && own !== undefined && isSpanContextValid(own) && own.spanId !== parent?.spanId)
+      return span
   } catch (error) {
     diag.warn(`madsci-events: the program's tracer threw: ${error}`)
   }

@@ -1,4 +1,4 @@
-import { diag } from '@opentelemetry/api'
+import { diag } from './diagnostic.ts'
 
 /** Why an event did not reach the receiver. */
 export const dropReasons = [
@@ -84,7 +84,7 @@ const maxTold = 200
 
 /** `label` tells warnings of several apart. */
 export function createTally(label = ''): Tally {
-  const logger = diag.createComponentLogger({ namespace: 'madsci-events' })
+  const warn = (message: string) => diag.warn('madsci-events', message)
   const told = new Set<string>()
   const prefix = label === '' ? '' : `${label}: `
   const droppedBy = Object.fromEntries(dropReasons.map((reason) => [reason, 0])) as Stats['droppedBy']
@@ -107,7 +107,7 @@ export function createTally(label = ''): Tally {
   const tell = (topic: string, message: string) => {
     if (told.has(topic)) return
     told.add(topic)
-    logger.warn(prefix + message)
+    warn(prefix + message)
   }
   return {
     stats,
@@ -131,9 +131,9 @@ export function createTally(label = ''): Tally {
         tell(`alter ${why}`, `an event was altered: ${why} (told once, counted in stats.altered)`)
     },
     tell,
-    say: (message) => logger.warn(prefix + message),
+    say: (message) => warn(prefix + message),
     clear(topic, message) {
-      if (told.delete(topic) && message) logger.warn(prefix + message)
+      if (told.delete(topic) && message) warn(prefix + message)
     },
   }
 }

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
@@ -27,6 +28,8 @@ interface RunOptions {
 /** Runs a program that knows nothing of events. */
 async function run(source: string, { name = 'app.mjs', flag = '--import', env = {} }: RunOptions = {}) {
   const file = join(folder, name)
+  const modules = join(folder, 'node_modules')
+  if (!existsSync(modules)) await symlink(join(import.meta.dirname, '../../../node_modules'), modules)
   await writeFile(file, source)
   const flags = flag === 'none' ? [] : [flag, '@madsci-events/sdk/register']
   const child = spawn(process.execPath, ['--conditions=madsci-events-source', ...flags, file], {
@@ -80,6 +83,39 @@ describe('--import @madsci-events/sdk/register', () => {
     const [event] = receiver.events()
     expect(event).toMatchObject({ log_level: 30, event_data: { message: 'moved', well: 'A1' } })
     expect(event!.otel?.resource).toMatchObject({ 'service.name': 'named' })
+  })
+
+  it.each(['--import', '--require'] as const)(
+    'takes them by %s, whichever copy of the API the program has',
+    async (flag) => {
+      const api = import.meta.resolve('@opentelemetry/api')
+      const source = `
+      import { createRequire } from 'node:module'
+      import { logs } from '${api}'
+      const { logs: required } = createRequire('${import.meta.url}')('@opentelemetry/api')
+      logs.getLogger('arm').emit({ body: 'by import' })
+      required.getLogger('arm').emit({ body: 'by require' })`
+      const { code, stderr } = await run(source, { flag, name: 'app.mjs' })
+      expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+      const messages = receiver.events().map((event) => (event.event_data as { message: string }).message)
+      expect(messages.sort()).toEqual(['by import', 'by require'])
+    },
+  )
+
+  it("a program's own provider, which starts later, has its logs from then on, and nobody complains", async () => {
+    const api = import.meta.resolve('@opentelemetry/api')
+    const source = `
+      import { diag, logs } from '${api}'
+      diag.setLogger({ error: console.log, warn: console.log, info() {}, debug() {}, verbose() {} })
+      const early = logs.getLogger('early')
+      early.emit({ body: 'before' })
+      const own = { emit: ({ body }) => console.log('own: ' + body), enabled: () => true }
+      console.log(logs.setGlobalLoggerProvider({ getLogger: () => own }))
+      early.emit({ body: 'after' })
+      logs.getLogger('late').emit({ body: 'late' })`
+    const { code, stdout, stderr } = await run(source)
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: 'true\nown: after\nown: late\n', stderr: '' })
+    expect(receiver.events().map((event) => event.event_data)).toEqual([{ message: 'before' }])
   })
 
   it('a CommonJS program has it by --require, and the client behind it', async () => {
