@@ -13,6 +13,8 @@ export const counters = {
   commits_checked: 'Own commits that were found again, once, in the order of commit',
   conservation_violations:
     'Events that were lost, late, doubled or unexpected in the store, or whose outcomes do not add up, by kind',
+  canaries_sent: 'Canaries that the receiver stored through its own door',
+  canary_lost: 'Canaries that were not found again in time, by stage',
   requests_refused: 'Requests that ended with an error, by error code',
   connections_refused: 'Connections closed at once, by reason',
   connections_ended: 'Connections of OTLP/gRPC that were ended, by reason',
@@ -61,6 +63,7 @@ export type GaugeName = keyof typeof gauges
 export const histograms = {
   request_duration_seconds: 'From a request to the end of its answer, by route',
   commit_duration_seconds: 'One commit of the store',
+  canary_duration_seconds: 'From the sending of a canary until it is acknowledged and found again, by stage',
 } as const
 export type HistogramName = keyof typeof histograms
 
@@ -69,6 +72,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   events_rejected: 'reason',
   events_unavailable: 'code',
   conservation_violations: 'kind',
+  canary_lost: 'stage',
   requests_refused: 'code',
   connections_refused: 'reason',
   connections_ended: 'reason',
@@ -86,6 +90,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   fanout_lag_seconds: 'destination',
   fanout_forwarding: 'destination',
   request_duration_seconds: 'route',
+  canary_duration_seconds: 'stage',
 }
 
 /** Upper bounds of the buckets, seconds. */

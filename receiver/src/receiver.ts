@@ -1,20 +1,19 @@
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createEventId, createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
+import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
 import { type Alerts, createMatchOf, startAlerts, toWatch } from './alert/alerts.ts'
 import { createPreviews } from './alert/preview.ts'
 import { readAlertSettings } from './alert/setting.ts'
 import { createBackups } from './backup/backup.ts'
 import { startSchedule } from './backup/schedule.ts'
+import { type Canary, startCanary } from './canary.ts'
 import { createClients } from './client.ts'
 import type { Config, ConfigCheck } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
 import { type Conservation, startConservation } from './conservation/conservation.ts'
 import { openStore } from './database.ts'
-import type { Destination } from './fanout/destination.ts'
 import { type Fanout, startFanout } from './fanout/fanout.ts'
 import { createDrop, createPassOn } from './fanout/pass-on.ts'
-import { resolveDataPath } from './folder.ts'
 import { createGrpcServer } from './grpc/server.ts'
 import { createHttpServer, createOtlpServer, type HttpServer } from './http/server.ts'
 import { createAttempts } from './ingest/attempt.ts'
@@ -23,10 +22,10 @@ import { createUnpacker } from './ingest/unpack.ts'
 import { listen, listenIfFree } from './listen.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
+import { toDestination, toFolder, toRateLimit, toRetention } from './receiver-options.ts'
 import { resolveManagerId } from './registry.ts'
-import { type RetentionOptions, startRetention } from './retention/retention.ts'
+import { startRetention } from './retention/retention.ts'
 import type { EventStore } from './store/event-store.ts'
-import { parseSelector } from './store/selector.ts'
 import { isHttpEndpoint, startTelemetry } from './telemetry.ts'
 import { showUrl, splitLogin } from './url.ts'
 import { tightenReports } from './utilization/report-file.ts'
@@ -41,6 +40,8 @@ export interface StartOptions {
   environment?: { readonly [name: string]: string | undefined }
   /** Between two checks of conservation; 50 s if not given. */
   conservationIntervalMs?: number
+  /** After which a canary is lost; 30 s if not given. */
+  canaryTimeoutMs?: number
 }
 
 export interface Receiver {
@@ -80,6 +81,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     let alerts: Alerts | undefined
     const isTelling = telling.isWanted && store.alerts !== undefined
     let fanout: Fanout | undefined
+    let canary: Canary | undefined
     const ingest = createIngest({
       store,
       metric,
@@ -162,7 +164,8 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
 
     if (config.fanout.length > 0) {
       const destinations = config.fanout.map(toDestination)
-      fanout = startFanout({ store, destinations, serviceName: toName(config), metric, log })
+      const onCanary = (name: string, id: string) => canary?.acknowledge(name, id)
+      fanout = startFanout({ store, destinations, serviceName: toName(config), onCanary, metric, log })
       ending.push(fanout)
       // A database that is away must not keep us from listening.
       await within(fanout.ready, fanoutStartMs)
@@ -213,6 +216,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       }),
       rateLimit: toRateLimit(config),
       conservationHealth: conservation.health,
+      canaryHealth: () => canary?.health(),
       otel: toOtel(config, telemetry !== undefined),
       explorerUrl: config.explorerUrl ?? (config.pages === 'off' ? undefined : '/e/{event_id}'),
       pages: config.pages,
@@ -234,6 +238,17 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     servers.push(grpc)
     const grpcPort = await listenIfFree(grpc, 'grpc_port', config.grpcPort, optional)
 
+    if (config.canaryIntervalSeconds > 0)
+      canary = startCanary({
+        url: `http://${ownHostOf(config)}:${port}/`,
+        managerId: parse.managerId,
+        intervalMs: config.canaryIntervalSeconds * 1000,
+        timeoutMs: options.canaryTimeoutMs,
+        destinations: () => fanout?.forwarding() ?? [],
+        metric,
+        log,
+      })
+
     const at = (number: number) => `http://${config.serverUrl.hostname}:${number}`
     return {
       url: `${at(port)}/`,
@@ -243,6 +258,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       metric,
       async close() {
         ingest.announceClose()
+        await canary?.close()
         if (config.drainDelayMs > 0) await sleep(config.drainDelayMs)
         const drained = Promise.all([ingest.close(), ...servers.map((server) => server.close())])
         const clean = await within(drained, config.shutdownTimeoutMs)
@@ -284,6 +300,11 @@ export function createAlertCheck(environment: StartOptions['environment']): Conf
   }
 }
 
+/** Under which the receiver reaches itself. */
+function ownHostOf({ serverUrl: { hostname } }: Config): string {
+  return hostname === '0.0.0.0' ? '127.0.0.1' : hostname === '[::]' ? '[::1]' : hostname
+}
+
 const toName = (config: Config) => config.managerName ?? 'EventManager'
 
 async function toManagerId(config: Config, { log, workingDirectory }: StartOptions): Promise<string> {
@@ -304,11 +325,6 @@ function tellPurges(store: EventStore, onPurge: () => void): EventStore {
       }
     },
   }
-}
-
-/** A folder that a setting names, absolute. */
-function toFolder(path: string, { settingsFolder }: Config, { workingDirectory }: StartOptions): string {
-  return resolveDataPath(path, settingsFolder ?? workingDirectory, workingDirectory)
 }
 
 function toSettings(config: Config, known: { manager_id: string; backup_dir: string; report_dir: string }) {
@@ -333,48 +349,6 @@ function toOtel({ otelEnabled, otelExporter, otelEndpoint }: Config, isRunning: 
   return otelEnabled
     ? { isRunning, exporter: otelExporter, endpoint: otelEndpoint && showUrl(otelEndpoint) }
     : undefined
-}
-
-function toRateLimit(config: Config) {
-  if (!config.rateLimitEnabled) return undefined
-  return {
-    requests: config.rateLimitRequests,
-    windowSeconds: config.rateLimitWindow,
-    shortRequests: config.rateLimitShortRequests,
-    shortWindowSeconds: config.rateLimitShortWindow,
-    cleanupIntervalSeconds: config.rateLimitCleanupInterval,
-    exemptAddresses: config.rateLimitExemptIps ?? ['127.0.0.1', '::1'],
-  }
-}
-
-/** Throws EVT_CONFIG for a selector that is not accepted. */
-function toDestination({ url, selector, ...one }: Config['fanout'][number]): Destination {
-  // fetch takes no login in a URL.
-  const { url: logs, headers } = splitLogin(url)
-  if (!/\/v1\/logs\/?$/.test(logs.pathname)) logs.pathname = `${logs.pathname.replace(/\/$/, '')}/v1/logs`
-  try {
-    if (selector !== undefined) parseSelector(selector as Value)
-  } catch (error) {
-    throw new EventError('EVT_CONFIG', `fanout: the selector of ${one.name}: ${(error as Error).message}`)
-  }
-  return {
-    ...one,
-    headers: { ...headers, ...one.headers },
-    url: logs.href,
-    selector: selector as Value | undefined,
-  }
-}
-
-function toRetention(config: Config): Omit<RetentionOptions, 'store' | 'log'> {
-  return {
-    softDeleteAfterDays: config.softDeleteAfterDays,
-    hardDeleteAfterDays: config.hardDeleteAfterDays,
-    checkIntervalHours: config.retentionCheckIntervalHours,
-    batchSize: config.archiveBatchSize,
-    maxBatchesPerRun: config.maxBatchesPerRun,
-    rules: config.retentionRules,
-    failOnError: config.failOnRetentionError,
-  }
 }
 
 async function within(work: Promise<unknown>, timeoutMs: number): Promise<boolean> {

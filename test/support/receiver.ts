@@ -9,6 +9,8 @@ export interface TestReceiverOptions {
   /** Settings by name; by default free ports, and SQLite in a folder that goes with the receiver. */
   flags?: { [name: string]: string }
   log?: Log
+  /** See StartOptions. */
+  canaryTimeoutMs?: number
   /** Between two checks of conservation. */
   conservationIntervalMs?: number
 }

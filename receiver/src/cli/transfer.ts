@@ -48,6 +48,7 @@ function toQuery({ options }: CommandCall, selector: Value | undefined): FindQue
     ...(startTime !== undefined && { startTime }),
     ...(endTime !== undefined && { endTime }),
     archived: 'include',
+    canaries: 'include',
     order: 'none',
     limit: 0,
     offset: 0,
@@ -183,7 +184,14 @@ interface Input {
   close(): Promise<void>
 }
 
-const everything: FindQuery = { archived: 'include', order: 'none', limit: 0, offset: 0, timeoutMs: 0 }
+const everything: FindQuery = {
+  archived: 'include',
+  canaries: 'include',
+  order: 'none',
+  limit: 0,
+  offset: 0,
+  timeoutMs: 0,
+}
 
 async function withStore<T>(
   config: Config,

@@ -1,5 +1,5 @@
 import { showUrl } from '../url.ts'
-import { flag, optionalText, orNull, setting, word } from './setting.ts'
+import { count, flag, optionalText, orNull, setting, word } from './setting.ts'
 
 /** MADSci's OpenTelemetry of the event manager itself. */
 export const telemetrySettings = {
@@ -25,4 +25,10 @@ export const telemetrySettings = {
     schema: orNull('string'),
   }),
   otel_protocol: word('grpc', ['grpc', 'http'], 'must be `http` for the log lines to leave'),
+  canary_interval_seconds: count(0, 0, {
+    unit: 's',
+    about:
+      'between two events that the receiver sends through its own door, to be found again: see Canaries; 0 = none',
+    most: 86_400,
+  }),
 }

@@ -12,6 +12,7 @@ import {
 import { toLogsDataText } from '../otlp/encode-json.ts'
 import { encodeProtobuf } from '../otlp/encode-protobuf.ts'
 import { groupRecords } from '../otlp/group.ts'
+import { isCanaryId } from '../store/canary.ts'
 import { openCommitReader } from '../store/commit-reader.ts'
 import type { CommitReader, StoredEvent } from '../store/event-store.ts'
 import { createMatcher, type MatchDocument, withDate } from '../store/matcher.ts'
@@ -84,6 +85,7 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
     cursor: page.cursor,
     hasMore: page.hasMore,
     expiredCommits: page.expiredCommits,
+    canaries: page.events.map(({ id }) => id).filter(isCanaryId),
   }
 }
 

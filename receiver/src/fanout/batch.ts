@@ -33,6 +33,8 @@ export interface Batch {
   cursor: string
   hasMore: boolean
   expiredCommits: number
+  /** Ids of canaries between the two cursors, selected or not. */
+  canaries: string[]
 }
 
 export type FromBatchThread =

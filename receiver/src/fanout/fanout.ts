@@ -12,6 +12,7 @@ export interface FanoutOptions {
   destinations: readonly Destination[]
   /** `service.name` of events that came without a resource. */
   serviceName: string
+  onCanary?: ((destination: string, id: string) => void) | undefined
   metric: Metric
   log: Log
   /** After that long another receiver takes over from one that is silent. */
@@ -25,11 +26,13 @@ export interface Fanout {
   /** Something was committed. */
   wake(isRest: boolean): void
   health(): ForwarderHealth[]
+  /** Names of the destinations to which this receiver forwards, and not another. */
+  forwarding(): string[]
   close(): Promise<void>
 }
 
 export function startFanout(options: FanoutOptions): Fanout {
-  const { store, destinations, serviceName, metric, log, leaseMs = 15_000 } = options
+  const { store, destinations, serviceName, onCanary, metric, log, leaseMs = 15_000 } = options
   const { isShared, keptMs } = store.following
   const holder = createEventId()
   const thread = createBatchThread({ source: store.scanSource, destinations, serviceName })
@@ -51,7 +54,18 @@ export function startFanout(options: FanoutOptions): Fanout {
         )
       },
     })
-    return startForwarder({ destination, index, thread, place, begin, keptMs, leaseMs, metric, log })
+    return startForwarder({
+      destination,
+      index,
+      thread,
+      place,
+      begin,
+      keptMs,
+      leaseMs,
+      onCanary,
+      metric,
+      log,
+    })
   })
   return {
     ready: Promise.all(forwarders.map(({ ready }) => ready)).then(() => {}),
@@ -59,6 +73,11 @@ export function startFanout(options: FanoutOptions): Fanout {
       for (const forwarder of forwarders) forwarder.wake(isRest)
     },
     health: () => forwarders.map((forwarder) => forwarder.health()),
+    forwarding: () =>
+      forwarders.flatMap((forwarder) => {
+        const { name, state } = forwarder.health()
+        return state === 'elsewhere' ? [] : [name]
+      }),
     async close() {
       await Promise.all(forwarders.map((forwarder) => forwarder.close()))
       await thread.close()

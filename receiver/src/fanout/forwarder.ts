@@ -17,6 +17,8 @@ export interface ForwarderOptions {
   /** The store forgets the order of commits after that long. */
   keptMs: number
   leaseMs: number
+  /** The destination has taken a canary, or its selector has passed it over. */
+  onCanary?: ((destination: string, id: string) => void) | undefined
   metric: Metric
   log: Log
 }
@@ -178,7 +180,8 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
   }
 
   /** Nothing was selected: the place moves on. */
-  async function passOver({ cursor, hasMore }: Batch): Promise<void> {
+  async function passOver({ cursor, hasMore, canaries }: Batch): Promise<void> {
+    tellCanaries(canaries)
     state = 'forwarding'
     backoffMs = 0
     place.move(cursor, hasMore ? undefined : Date.now())
@@ -186,6 +189,10 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     behindSinceMs = undefined
     await pause(pollMs, true)
     if (isWoken) await pause(gatherMs)
+  }
+
+  function tellCanaries(ids: readonly string[]): void {
+    for (const id of ids) options.onCanary?.(name, id)
   }
 
   async function noteDelivered(
@@ -196,6 +203,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     sent += taken
     metric.add('fanout_sent', taken, name)
     if (refusedCount > 0) noteRefused(refusedCount, message, batch)
+    if (taken > 0) tellCanaries(batch.canaries)
     state = 'forwarding'
     backoffMs = 0
     refusedInRow = 0

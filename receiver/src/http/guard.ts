@@ -159,6 +159,9 @@ function isBrowser({ headers }: FastifyRequest): boolean {
   return /^mozilla\//i.test(headers['user-agent'] ?? '') && !isJson
 }
 
-/** Node's own fetch sends this one header of a browser's, and no page runs in it. */
+/**
+ * Node's own fetch sends this one header of a browser's, under whatever name its program gives itself. A browser sends others
+ * beside it, and its name begins with Mozilla.
+ */
 export const isFetchOfNode = (name: string, userAgent: string | undefined) =>
-  name === 'sec-fetch-mode' && (userAgent === 'node' || userAgent === 'undici')
+  name === 'sec-fetch-mode' && userAgent !== undefined && !/^mozilla\//i.test(userAgent)

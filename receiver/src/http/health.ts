@@ -13,6 +13,8 @@ export interface HealthDoorOptions {
   version: string
   /** How each destination of the fan-out does; undefined without fan-out. */
   fanoutHealth: (() => object[]) | undefined
+  /** How the last canary did; undefined where none is sent. */
+  canaryHealth: (() => object | undefined) | undefined
   /** What is not accounted for of the events that were received; undefined when nothing is missing. */
   conservationHealth: () => object | undefined
   /** MADSci's OpenTelemetry settings; undefined while otel_enabled is false. */
@@ -24,10 +26,11 @@ export interface HealthDoorOptions {
  * balance receivers: /health/live (200 while the process runs) and /health/ready (200 while it takes events, else 503).
  */
 export function registerHealth(app: FastifyInstance, options: HealthDoorOptions): void {
-  const { ingest, store, alerts, version, fanoutHealth, conservationHealth, otel } = options
+  const { ingest, store, alerts, version, fanoutHealth, conservationHealth, canaryHealth, otel } = options
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
     const { connected, totalEvents, reason, damage } = await store.health()
     const conservation = conservationHealth()
+    const canary = canaryHealth?.()
     const health = {
       healthy: connected && damage === undefined,
       description: connected
@@ -40,6 +43,7 @@ export function registerHealth(app: FastifyInstance, options: HealthDoorOptions)
       otel_exporter_type: otel?.exporter ?? null,
       otel_endpoint: otel?.endpoint ?? null,
       ...(conservation && { conservation }),
+      ...(canary && { canary }),
       ...(fanoutHealth && { fanout: fanoutHealth() }),
       ...(alerts && connected && { alerts: await alerts.health().catch(() => null) }),
     }

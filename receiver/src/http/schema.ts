@@ -333,6 +333,20 @@ export const schemas = {
           })
           .optional()
           .describe('only when an event that was received is not accounted for: how many, since the start'),
+        canary: z
+          .object({
+            sent: z.int(),
+            lost: z.int().describe('stages that did not see a canary in time'),
+            last: z
+              .object({
+                event_id: z.string(),
+                at: z.string(),
+                seconds: z.record(z.string(), z.number().nullable()).describe('by stage; null: lost'),
+              })
+              .nullable(),
+          })
+          .optional()
+          .describe('with canary_interval_seconds alone, since the start'),
         fanout: z
           .array(
             z.object({

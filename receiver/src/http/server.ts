@@ -72,6 +72,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
   conservationHealth: HealthDoorOptions['conservationHealth']
+  canaryHealth: HealthDoorOptions['canaryHealth']
   otel: HealthDoorOptions['otel']
   explorerUrl: string | undefined
   pages: PagesOptions['pages']

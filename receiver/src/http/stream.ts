@@ -6,6 +6,7 @@ import type { FastifyInstance } from 'fastify'
 import { toClient } from '../client.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
+import { isCanaryId } from '../store/canary.ts'
 import type { EventStore, FindOptions, FindQuery, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { piecesOf } from './answer.ts'
@@ -64,7 +65,7 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     const client = toClient(request.ip)
     const wanted = await readSelector(parameters, client)
     // Read for its errors: once the answer has begun there is no other way to tell them.
-    if (wanted !== undefined) parseSelector(wanted, selectorOptions)
+    const namesCanary = wanted !== undefined && parseSelector(wanted, selectorOptions).namesCanary
     let cursor = since ?? (await store.commitCursor())
     if (since !== undefined) await store.commitsSince(since, 1)
     if (closing.signal.aborted) throw new EventError('EVT_CLOSING')
@@ -85,7 +86,8 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     const options: FindOptions = { client, isReserved: true, signal }
 
     function find(ids: readonly string[]): AsyncIterable<StoredEvent[]> {
-      const ours: Value = { _id: { $in: [...ids] } }
+      // A selector that names a canary asks for it.
+      const ours: Value = { _id: { $in: namesCanary ? [...ids] : ids.filter((id) => !isCanaryId(id)) } }
       const query: FindQuery = {
         selector: parseSelector(wanted === undefined ? ours : { $and: [ours, wanted] }, selectorOptions),
         minLevel,

@@ -3,6 +3,7 @@ import type { DocumentWriter } from '../document/document-writer.ts'
 import { EncodedEvent, runsOf } from '../document/encoded-event.ts'
 import type { Metric } from '../metric.ts'
 import type { Match } from '../store/alert-store.ts'
+import { isCanary } from '../store/canary.ts'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
 import type { Ranges } from '../store/range.ts'
 import { type Batcher, createBatcher } from './batcher.ts'
@@ -121,14 +122,15 @@ export function createIngest(options: IngestOptions): Ingest {
     }
   }
 
+  const isQuiet = (event: Event) =>
+    isCanary(event.event_type, event.event_id) || (hasQuiet && quiet.has(event))
+
   function see(events: readonly Event[], match: (events: readonly Event[]) => Match[]): readonly Match[] {
     const matches = match(events)
     if (matches.length === 0) return none
     const heard: Match[] = []
     for (const one of matches) {
-      const positions = hasQuiet
-        ? one.positions.filter((position) => !quiet.has(events[position]!))
-        : one.positions
+      const positions = one.positions.filter((position) => !isQuiet(events[position]!))
       if (positions.length === 0) continue
       metric.add('alert_events', positions.length, one.rule)
       heard.push({ ...one, positions })

@@ -27,6 +27,8 @@ export interface FindQuery {
   endTime?: string
   /** 'only': archived ones alone, ordered by archived_at when order is 'newest'. */
   archived: 'include' | 'exclude' | 'only'
+  /** Canaries too; else only where the selector names one. */
+  canaries?: 'include'
   /** By event_timestamp; 'none' promises nothing. */
   order: 'newest' | 'oldest' | 'none'
   /** Greatest event_timestamp, as text that is taken as it stands: where a page with a cursor begins. */

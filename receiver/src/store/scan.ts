@@ -1,10 +1,14 @@
+import { canaryType, isCanaryId } from './canary.ts'
 import type { EventScan, ScanSource } from './event-scan.ts'
 
-/** Opens the scan in the thread that calls, with what this store needs and no more. Connects with the first read. */
+/** Opens the scan, which leaves out canaries, in the thread that calls, with what this store needs and no more. Connects with the first read. */
 export function openScan(source: ScanSource): EventScan {
   const opened = load(source)
   return {
-    read: async (...parameters) => (await opened).read(...parameters),
+    read: async (from, types, take) =>
+      (await opened).read(from, types, (event) => {
+        if (event.type !== canaryType || !isCanaryId(event.id)) take(event)
+      }),
     close: async () => (await opened).close(),
   }
 }

@@ -7,6 +7,7 @@ import {
   setKey,
   type Value,
 } from '@madsci-events/sdk/event'
+import { canaryMark } from './canary.ts'
 import { type Expression, parseExpression } from './expression.ts'
 import { typeNumbers } from './order.ts'
 import { maxPathNames } from './path.ts'
@@ -21,6 +22,8 @@ export interface Selector {
   readonly source: { readonly [key: string]: Value }
   /** The same as a tree; all of its members must hold. */
   readonly conditions: readonly Condition[]
+  /** A text in it names a canary: who asks so wants to see it. */
+  readonly namesCanary: boolean
 }
 
 export type Condition =
@@ -86,20 +89,24 @@ const fieldOperators = new Set([
  * (MongoDB manual, "Query and Projection Operators"), and beyond the limits.
  */
 export function parseSelector(input: Value, options: ParseSelectorOptions = {}): Selector {
-  if (Array.isArray(input) && input.length === 0) return { source: {}, conditions: [] }
+  if (Array.isArray(input) && input.length === 0) return { source: {}, conditions: [], namesCanary: false }
   if (!isObject(input)) throw refuse('', 'a selector is an object')
-  checkValue(input, limits.depth, { values: limits.values, characters: limits.characters })
+  const { values, characters, depth } = limits
+  const budget = { values, characters, namesCanary: false }
+  checkValue(input, depth, budget)
   const parser = createParser(options)
   const { source, conditions } = parser.members(fromMarked(input) as Members, '', 'top')
-  return { source, conditions }
+  return { source, conditions, namesCanary: budget.namesCanary }
 }
 
 function refuse(path: string, why: string): EventError {
   return new EventError('EVT_SELECTOR', path === '' ? why : `${why} (at '${path.slice(0, 200)}')`)
 }
 
+type Budget = { values: number; characters: number; namesCanary: boolean }
+
 /** What BSON cannot carry, and what is too much. */
-function checkValue(value: Value, depth: number, budget: { values: number; characters: number }): void {
+function checkValue(value: Value, depth: number, budget: Budget): void {
   if (--budget.values < 0) throw refuse('', `a selector holds at most ${limits.values} values`)
   const spend = (characters: number) => {
     budget.characters -= characters
@@ -107,6 +114,7 @@ function checkValue(value: Value, depth: number, budget: { values: number; chara
   }
   if (typeof value === 'string') {
     spend(value.length)
+    budget.namesCanary ||= value.includes(canaryMark)
     if (!value.isWellFormed()) throw refuse('', 'a text holds a lone surrogate')
   }
   if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value)

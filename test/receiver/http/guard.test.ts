@@ -140,6 +140,18 @@ describe('a page of another site', () => {
   })
 })
 
+describe("Node's own fetch", () => {
+  it('is no browser, whatever name its program gives itself', async () => {
+    for (const agent of ['madsci-events-receiver', 'my-program/1.0', undefined]) {
+      const headers = { ...json, ...(agent !== undefined && { 'user-agent': agent }) }
+      const answer = await fetch(new URL('v1/logs', receiver.url), { method: 'POST', headers, body: '{}' })
+      expect([agent, answer.status]).toEqual([agent, 200])
+    }
+    const headers = { 'user-agent': 'my-program/1.0', 'sec-fetch-mode': 'cors', 'sec-fetch-dest': 'empty' }
+    expect((await send({ path: '/v1/logs', headers: { ...headers, ...json }, body: '{}' })).status).toBe(403)
+  })
+})
+
 describe('a browser', () => {
   const changing = routes.filter(
     ({ method = 'POST', path }) =>

@@ -1,5 +1,6 @@
 import { EventError, isObject, setKey, type Value } from '@madsci-events/sdk/event'
 import { Binary, BSON, type Document, Long } from 'mongodb'
+import { canaryEnd, canaryMark, canaryType, showsCanaries } from '../canary.ts'
 import type { FindQuery } from '../event-store.ts'
 import type { Selector } from '../selector.ts'
 import { toHighestText, toLowestText } from '../time-text.ts'
@@ -51,6 +52,11 @@ export function toFindCommand(query: FindQuery, isFresh = false): FindCommand {
   }
 }
 
+// A type has no index, so that of the ids is not thought of, which would read all documents in their order.
+const noCanary = {
+  $or: [{ event_type: { $ne: canaryType } }, { _id: { $lt: canaryMark } }, { _id: { $gte: canaryEnd } }],
+}
+
 function toFilter(query: FindQuery, selector: { [key: string]: Value } | undefined): Document {
   const parts: Document[] = []
   if (selector) parts.push(toBson(selector) as Document)
@@ -62,5 +68,6 @@ function toFilter(query: FindQuery, selector: { [key: string]: Value } | undefin
   if (Object.keys(range).length > 0) parts.push({ event_timestamp: range })
   if (query.archived === 'exclude') parts.push({ archived: { $ne: true } })
   else if (query.archived === 'only') parts.push({ archived: true })
+  if (!showsCanaries(query)) parts.push(noCanary)
   return parts.length === 0 ? {} : parts.length === 1 ? parts[0]! : { $and: parts }
 }

@@ -1,4 +1,5 @@
 import type { Value } from '@madsci-events/sdk/event'
+import { canaryEnd, canaryMark, canaryType, showsCanaries } from '../canary.ts'
 import type { FindQuery } from '../event-store.ts'
 import type { Condition, FieldTest } from '../selector.ts'
 import { toHighestText, toLowestText } from '../time-text.ts'
@@ -19,6 +20,8 @@ export interface Plan {
   hints: Terms
 }
 
+const noCanary = '(id < ? OR id >= ? OR instr(document, ?) = 0)'
+
 export function toPlan(query: FindQuery): Plan {
   const found: Narrowing = { ids: createTerms(), times: createTerms(), hints: createTerms(), leastLevel: 0 }
   if (query.startTime !== undefined) add(found.times, 'event_timestamp >= ?', toLowestText(query.startTime))
@@ -26,6 +29,7 @@ export function toPlan(query: FindQuery): Plan {
   if (query.upTo !== undefined) add(found.times, 'event_timestamp <= ?', query.upTo)
   if (query.minLevel !== undefined && query.minLevel > 0) addLevel(found, '>=', query.minLevel)
   if (query.selector) narrow(found, query.selector.conditions)
+  if (!showsCanaries(query)) add(found.hints, noCanary, canaryMark, canaryEnd, `"event_type":"${canaryType}"`)
   const { ids, times, hints, leastLevel } = found
 
   const direction = query.order === 'newest' ? 'DESC' : 'ASC'
