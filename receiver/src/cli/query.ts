@@ -1,5 +1,5 @@
 import { EventError, parseJson, toJson } from '@madsci-events/sdk/event'
-import { namedSelector } from '../search/subject.ts'
+import { namedSelector } from '../subject.ts'
 import type { CommandCall } from './call.ts'
 import { type EventFilter, toEventFilter } from './event-filter.ts'
 import { type EventDocument, momentOf, nodeOf, toDate, toDay, toEventLine } from './event-line.ts'

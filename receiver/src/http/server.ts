@@ -36,6 +36,7 @@ import { registerReceipts } from './receipt.ts'
 import { registerSearch } from './search.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
+import { registerSummary } from './summary.ts'
 import { registerTimeline } from './timeline.ts'
 import { closeUnread } from './unread-answer.ts'
 import { registerUtilization } from './utilization.ts'
@@ -104,6 +105,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerLogs(app, options)
   registerEvents(app, { ...options, takeEvent })
   registerSearch(app, options)
+  registerSummary(app, options)
   registerExplorer(app, options)
   registerArchive(app, options)
   registerReceipts(app, options)

@@ -1,5 +1,5 @@
-import { eventTypes, type Value } from '@madsci-events/sdk/event'
-import { anyPath, componentName, typePaths } from './subject.ts'
+import type { Value } from '@madsci-events/sdk/event'
+import { anyPath, componentName, innerTypes, typePaths, wrappingTypes } from '../subject.ts'
 
 /** What the parameters and the names of the search language ask for, as selectors. */
 
@@ -23,10 +23,6 @@ export function textCondition(text: string): Value {
   const pattern = { $regex: text.replace(/[\\^$.*+?()[\]{}|/-]/g, '\\$&'), $options: 'i' }
   return { $or: anyPath(pattern, ['event_data.message', 'event_data']) }
 }
-
-/** Types under which MADSci's programs since 0.7 store events of any type, and say it within. */
-export const wrappingTypes: readonly string[] = eventTypes.filter((type) => /^log(_|$)/.test(type))
-const innerTypes = eventTypes.filter((type) => type !== 'unknown' && !wrappingTypes.includes(type))
 
 /** Events of these types: the type within an event counts where its own only says how it was logged. */
 export function typeCondition(types: readonly string[]): Value {

@@ -1,7 +1,7 @@
 import { levelNames, parseBoolean, parseEventType, parseLevel, type Value } from '@madsci-events/sdk/event'
+import { anyPath, isSubjectKind, type SubjectKind } from '../subject.ts'
 import { eventNameCondition, serviceCondition, textCondition, typeCondition } from './condition.ts'
 import { NotUnderstood, type Operator, type PlacedValue, type Term } from './line.ts'
-import { anyPath, isSubjectKind, type SubjectKind } from './subject.ts'
 import { timeWords, toTime } from './time.ts'
 
 /** The fields of the search language, and what each of them asks of an event. */

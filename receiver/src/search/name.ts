@@ -1,8 +1,10 @@
-import { EventError, isObject, parseJson, type Value } from '@madsci-events/sdk/event'
+import { EventError, parseJson, type Value } from '@madsci-events/sdk/event'
 import type { EventSource, FindOptions } from '../store/event-store.ts'
+import { valueAt } from '../store/expression.ts'
+import { keysOf } from '../store/path.ts'
 import { parseSelector } from '../store/selector.ts'
+import { componentName, namedSelector, namingSelector, type SubjectKind, subjects } from '../subject.ts'
 import type { Named, Search } from './search.ts'
-import { namingSelector, subjects } from './subject.ts'
 
 // A name that so many events do not tell another id for has no more.
 const readEvents = 50
@@ -32,37 +34,68 @@ export async function findIds(
 ): Promise<string[]> {
   const { timeoutMs = findTimeoutMs, ...rest } = options
   const { kind, name } = named
+  const { id, otherIds } = subjects[kind]
+  const ids = new Set<string>()
+  const find = { selector: namingSelector(kind, name), limit: readEvents, timeoutMs }
+  for await (const document of findNaming(source, find, rest)) {
+    const found = textIn(document, [id, ...otherIds])
+    if (found !== undefined && ids.size < maxIds) ids.add(found)
+  }
+  return [...ids]
+}
+
+const readNaming = 200
+
+/** What things of those ids are called, as far as the newest events tell it soon. */
+export async function findNames(
+  source: Pick<EventSource, 'find'>,
+  { kind, ids }: { kind: SubjectKind; ids: readonly string[] },
+  options: FindOptions = {},
+): Promise<Map<string, string>> {
+  const names = new Map<string, string>()
+  const { id, names: paths, namedBy } = subjects[kind]
+  const all = [
+    ...paths,
+    ...(namedBy.length > 0 ? ['event_data.name'] : []),
+    ...(kind === 'node' ? [componentName] : []),
+  ]
+  const find = { selector: namedSelector(kind, ids), limit: readNaming, timeoutMs: findTimeoutMs }
+  for await (const document of findNaming(source, find, options)) {
+    const own = textIn(document, [id])
+    const name = textIn(document, all)
+    if (own !== undefined && name !== undefined && !names.has(own)) names.set(own, name)
+  }
+  return names
+}
+
+/** Newest events of a selector; ends early where they take long. */
+async function* findNaming(
+  source: Pick<EventSource, 'find'>,
+  { selector, limit, timeoutMs }: { selector: Value; limit: number; timeoutMs: number },
+  options: FindOptions,
+): AsyncGenerator<Value> {
   const query = {
-    selector: parseSelector(namingSelector(kind, name)),
+    selector: parseSelector(selector),
     archived: 'include',
     order: 'newest',
-    limit: readEvents,
+    limit,
     offset: 0,
     timeoutMs,
   } as const
-  const ids = new Set<string>()
   try {
-    for await (const events of source.find(query, rest))
-      for (const { json } of events) {
-        const id = idIn(parseJson(json), subjects[kind])
-        if (id !== undefined && ids.size < maxIds) ids.add(id)
-      }
+    for await (const events of source.find(query, options))
+      for (const { json } of events) yield parseJson(json)
   } catch (error) {
     const isLate =
       error instanceof EventError && (error.code === 'EVT_QUERY_TIMEOUT' || error.code === 'EVT_QUERY_BUSY')
     if (!isLate) throw error
   }
-  return [...ids]
 }
 
-function idIn(
-  document: Value,
-  { id, otherIds }: { id: string; otherIds: readonly string[] },
-): string | undefined {
-  for (const path of [id, ...otherIds]) {
-    let value: Value | undefined = document
-    for (const name of path.split('.')) value = isObject(value) ? value[name] : undefined
-    if (typeof value === 'string') return value
+function textIn(document: Value, paths: readonly string[]): string | undefined {
+  for (const path of paths) {
+    const value = valueAt(document, keysOf(path.split('.')))
+    if (typeof value === 'string' && value !== '') return value
   }
   return undefined
 }

@@ -1,9 +1,9 @@
 import { EventError, type Value } from '@madsci-events/sdk/event'
 import { type ParseSelectorOptions, parseSelector } from '../store/selector.ts'
+import { type SubjectKind, subjectCondition } from '../subject.ts'
 import { demandEqual, fieldCondition, isField, subjectKindOf, toText } from './field.ts'
 import { NotUnderstood, type SearchProblem, type Term, toTerms } from './line.ts'
 import { parseLiteral } from './literal.ts'
-import { type SubjectKind, subjectCondition } from './subject.ts'
 
 /** Something that a line calls by name or id. */
 export interface Named {

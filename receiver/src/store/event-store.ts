@@ -3,6 +3,7 @@ import type { DocumentWriter } from '../document/document-writer.ts'
 import type { AlertStore, Match } from './alert-store.ts'
 import type { ScanSource } from './event-scan.ts'
 import type { Selector } from './selector.ts'
+import type { SummaryOptions, SummaryPart } from './summary.ts'
 
 /** What became of the events of one write, in their order. */
 export type WriteOutcome = 'stored' | 'duplicate' | { refused: string }
@@ -39,6 +40,9 @@ export interface FindQuery {
   /** EVT_QUERY_TIMEOUT after that long without a whole chunk, EVT_QUERY_BUSY when most of it was spent in line. 0 = no limit. */
   timeoutMs: number
 }
+
+/** Events that are summed up; of those that are not archived, or of all. */
+export type SummaryQuery = Omit<FindQuery, 'order' | 'limit' | 'offset' | 'upTo'>
 
 /** For whom a query is. */
 export interface FindOptions {
@@ -183,6 +187,11 @@ export interface EventStore {
   get(id: string): Promise<StoredEvent | undefined>
   /** Chunks of at most some hundred events. Leaving the loop early ends the query. */
   find(query: FindQuery, options?: FindOptions): AsyncIterable<StoredEvent[]>
+  /**
+   * The same events, newest first, summed up in the thread of the query: parts whose sum is the summary. At the time limit the
+   * last part is late; EVT_QUERY_BUSY and EVT_QUERY_TIMEOUT only when nothing was looked at.
+   */
+  summarize(query: SummaryQuery, summary: SummaryOptions, options?: FindOptions): AsyncIterable<SummaryPart>
   /** From the beginning when cursor is ''. An empty page when nothing is new. */
   commitsSince(cursor: string, limit: number): Promise<CommitPage>
   /** The cursor of now: what is stored later comes after it. */

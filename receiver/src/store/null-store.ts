@@ -21,6 +21,7 @@ export function createNullStore(): EventStore {
     },
     get: async () => undefined,
     async *find() {},
+    async *summarize() {},
     commitsSince: async (cursor) => ({ ids: [], cursor }),
     commitCursor: async () => '',
     locate: async () => new Map(),

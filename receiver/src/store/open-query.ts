@@ -32,6 +32,7 @@ export class OpenQuery<Command, Rest> {
   doneMs = 0
   /** Characters that wait for the reader. */
   held = 0
+  readonly #hasOneLimit: boolean
   #foundEvents = 0
   #foundCharacters = 0
   #wake = () => {}
@@ -39,13 +40,15 @@ export class OpenQuery<Command, Rest> {
   constructor(
     number: number,
     command: Command,
-    { client, lane, timeoutMs }: { client: string; lane: QueryLane; timeoutMs: number },
+    options: { client: string; lane: QueryLane; timeoutMs: number; hasOneLimit?: boolean },
   ) {
+    const { client, lane, timeoutMs, hasOneLimit = false } = options
     this.number = number
     this.command = command
     this.client = client
     this.lane = lane
     this.timeoutMs = timeoutMs
+    this.#hasOneLimit = hasOneLimit
   }
 
   get isWaiting(): boolean {
@@ -59,6 +62,7 @@ export class OpenQuery<Command, Rest> {
   /** The limit is one of time to find the next chunk: a whole one begins it anew. */
   add(events: PackedEvents, nowMs: number): void {
     this.arrived.push(events)
+    if (this.#hasOneLimit) return void this.#wake()
     this.#foundEvents += events.ends.length / 3
     this.#foundCharacters += events.text.length
     if (this.#foundEvents >= chunkLimit.events || this.#foundCharacters >= chunkLimit.characters) {

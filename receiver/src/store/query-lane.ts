@@ -13,7 +13,7 @@ export type QueryLane = 'reserved' | 'light' | 'heavy'
 const lightWeight = 50
 
 /** The lane of a query by what its selector can cost on one event. A heavy one never takes the reserve. */
-export function laneOf({ selector }: FindQuery, isReserved = false): QueryLane {
+export function laneOf({ selector }: Pick<FindQuery, 'selector'>, isReserved = false): QueryLane {
   if (selector && weigh(selector.conditions) > lightWeight) return 'heavy'
   return isReserved ? 'reserved' : 'light'
 }

@@ -26,6 +26,8 @@ export interface PooledFind {
   client: string
   lane: QueryLane
   timeoutMs: number
+  /** The time limit is one for all of it, not for each chunk. */
+  hasOneLimit?: boolean
   signal: AbortSignal | undefined
 }
 

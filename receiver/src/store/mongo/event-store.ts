@@ -281,6 +281,10 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       connection.assertUp()
       yield* finder.find(query, options)
     },
+    async *summarize(query, summary, options) {
+      connection.assertUp()
+      yield* finder.summarize(query, summary, options)
+    },
     commitsSince: (cursor, limit) => followed(() => follower.commitsSince(cursor, limit)),
     commitCursor: () => followed(() => follower.commitCursor()),
     locate: (ids) => followed(() => follower.locate(ids)),

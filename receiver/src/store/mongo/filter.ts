@@ -3,6 +3,7 @@ import { Binary, BSON, type Document, Long } from 'mongodb'
 import { canaryEnd, canaryMark, canaryType, showsCanaries } from '../canary.ts'
 import type { FindQuery } from '../event-store.ts'
 import type { Selector } from '../selector.ts'
+import type { SummaryOptions } from '../summary.ts'
 import { toHighestText, toLowestText } from '../time-text.ts'
 import { toServerFilter } from './dotted.ts'
 
@@ -17,6 +18,8 @@ export interface FindCommand {
   timeoutMs: number
   /** Reads from the primary, whatever the URL prefers. */
   isFresh: boolean
+  /** Given: the events are summed up, and parts of the sum come in their place. */
+  summary?: SummaryOptions
 }
 
 /** Values → what the driver writes as the same BSON that encode.ts would. */

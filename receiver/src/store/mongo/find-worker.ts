@@ -8,6 +8,7 @@ import { createMatcher, toMatchDocument } from '../matcher.ts'
 import { packEvents } from '../packed-event.ts'
 import { chunkLimit, type FromQueryThread, type ToQueryThread } from '../query-thread.ts'
 import { parseSelector, type Selector } from '../selector.ts'
+import { createSummaryFold, type SummaryFold } from '../summary-fold.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
 
@@ -30,6 +31,7 @@ const client = new MongoClient(url, clientOptions)
 interface Known {
   command: FindCommand
   choice: Choice | undefined
+  summing: Summing | undefined
   isForgotten: boolean
   isRunning: boolean
   session: ClientSession | undefined
@@ -37,6 +39,12 @@ interface Known {
   closing: Promise<void> | undefined
 }
 const known = new Map<number, Known>()
+
+interface Summing {
+  fold: SummaryFold
+  /** Time of the last event that was added. */
+  scannedTo: string | null
+}
 
 port.on('message', (message: ToQueryThread<FindCommand, undefined>) => {
   const { query } = message
@@ -128,7 +136,10 @@ async function takeTurn(query: number, command: FindCommand | undefined, remaini
       if (!state.choice?.isOver) outcome = { kind: 'pause', query, rest: undefined }
     }
   } catch (error) {
-    outcome = { kind: 'failed', query, failure: toFailure(error) }
+    const failure = toFailure(error)
+    // A summary that runs out of time ends with what it has.
+    if (state.summing && failure.code === maxTimeExpired) postSummary(query, state.summing, true)
+    else outcome = { kind: 'failed', query, failure }
   }
   state.isRunning = false
   // Ahead of closing, which talks to the database.
@@ -142,6 +153,7 @@ function remember(query: number, command: FindCommand): Known {
   const state: Known = {
     command,
     choice: command.selector && createChoice(command.selector, command),
+    summing: command.summary && { fold: createSummaryFold(command.summary), scannedTo: null },
     isForgotten: false,
     isRunning: false,
     session: undefined,
@@ -166,6 +178,7 @@ function toFailure(error: unknown): { message: string; code: number | undefined 
 
 /** A whole batch: what stays behind here would be in nobody's count. */
 async function send(query: number, state: Known, documents: readonly Uint8Array[]): Promise<void> {
+  if (state.summing) return addAll(query, state, state.summing, documents)
   let events: StoredEvent[] = []
   let characters = 0
   for (const document of documents) {
@@ -183,6 +196,30 @@ async function send(query: number, state: Known, documents: readonly Uint8Array[
   if (events.length > 0) post({ kind: 'chunk', query, events: packEvents(events) })
 }
 
+async function addAll(
+  query: number,
+  { choice }: Known,
+  summing: Summing,
+  documents: readonly Uint8Array[],
+): Promise<void> {
+  let last: StoredEvent | undefined
+  for (const [index, document] of documents.entries()) {
+    last = decodeStoredEvent(document)
+    if (!choice || choice.takes(last)) summing.fold.add(last.json)
+    if (index % chunkLimit.events === chunkLimit.events - 1) await setImmediate()
+  }
+  const time = last && (JSON.parse(last.json) as { event_timestamp?: unknown }).event_timestamp
+  if (typeof time === 'string') summing.scannedTo = time
+  postSummary(query, summing, false)
+}
+
+function postSummary(query: number, { fold, scannedTo }: Summing, isLate: boolean): void {
+  post({ kind: 'chunk', query, events: packEvents([fold.take(scannedTo, isLate)]) })
+}
+
+/** A summary sends little, so that a batch of it may be larger. */
+const summaryBatchEvents = 1000
+
 const fresh = { readPreference: 'primary', readConcern: { level: 'local' } } as const
 
 function createCursor(
@@ -190,7 +227,7 @@ function createCursor(
   session: ClientSession,
   remainingMs: number,
 ): FindCursor<Uint8Array> {
-  const { filter, sort, limit, offset, isFresh } = command
+  const { filter, sort, limit, offset, isFresh, summary } = command
   // promoteValues false: 64-bit integers and bytes of the filter keep their types on the way.
   const selector = BSON.deserialize(filter, { promoteValues: false })
   const cursor = client
@@ -198,7 +235,12 @@ function createCursor(
     .collection(collectionName)
     // One chunk: mongod and this thread work in turns of a millisecond, and a lone request slips in between. With four
     // chunks the query is no faster, and the slowest such requests wait twice as long.
-    .find(selector, { raw: true, batchSize: chunkLimit.events, session, ...(isFresh && fresh) })
+    .find(selector, {
+      raw: true,
+      batchSize: summary ? summaryBatchEvents : chunkLimit.events,
+      session,
+      ...(isFresh && fresh),
+    })
   if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
   // What a matcher chooses from is counted here.
   if (offset > 0 && !command.selector) cursor.skip(offset)

@@ -1,13 +1,16 @@
 import { EventError } from '@madsci-events/sdk/event'
-import type { FindOptions, FindQuery, StoredEvent } from '../event-store.ts'
+import type { FindOptions, FindQuery, StoredEvent, SummaryQuery } from '../event-store.ts'
 import { laneOf } from '../query-lane.ts'
 import { createQueryPool } from '../query-pool.ts'
+import type { SummaryOptions, SummaryPart } from '../summary.ts'
+import { toParts } from '../summary-parts.ts'
 import { workerUrl } from '../worker-url.ts'
 import { redact, toClientOptions } from './connection.ts'
 import { type FindCommand, toFindCommand } from './filter.ts'
 import type { FindWorkerData } from './find-worker.ts'
 
 export interface Finder {
+  summarize(query: SummaryQuery, summary: SummaryOptions, options?: FindOptions): AsyncIterable<SummaryPart>
   find(query: FindQuery, options?: FindOptions): AsyncIterable<StoredEvent[]>
   close(): Promise<void>
 }
@@ -36,15 +39,20 @@ export function createFinder(options: { url: string; databaseName: string; colle
     threads: 'one',
     toError: toQueryError,
   })
+  const run = (
+    command: FindCommand,
+    query: SummaryQuery,
+    { client = 'local', isReserved, signal }: FindOptions = {},
+  ) => {
+    const { timeoutMs } = query
+    const hasOneLimit = command.summary !== undefined
+    return thread.find(command, { client, lane: laneOf(query, isReserved), timeoutMs, hasOneLimit, signal })
+  }
   return {
-    find: (query, { client = 'local', isReserved, signal } = {}) => {
-      const { timeoutMs } = query
-      return thread.find(toFindCommand(query, isReserved), {
-        client,
-        lane: laneOf(query, isReserved),
-        timeoutMs,
-        signal,
-      })
+    find: (query, options) => run(toFindCommand(query, options?.isReserved), query, options),
+    summarize(wanted, summary, options) {
+      const query = { ...wanted, order: 'newest', limit: 0, offset: 0 } as const
+      return toParts(run({ ...toFindCommand(query, options?.isReserved), summary }, query, options))
     },
     close: () => thread.close(),
   }

@@ -8,6 +8,7 @@ import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
 import { laneOf } from '../query-lane.ts'
 import { createQueryPool } from '../query-pool.ts'
+import { toParts } from '../summary-parts.ts'
 import { workerUrl } from '../worker-url.ts'
 import { createAlertStore } from './alert.ts'
 import { runAlertTask } from './alert-task.ts'
@@ -154,6 +155,14 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       const { timeoutMs } = query
       const command = { query, selector: selector?.source }
       return queries.find(command, { client, lane: laneOf(wanted, isReserved), timeoutMs, signal })
+    },
+    summarize(wanted, summary, { client = 'local', isReserved, signal } = {}) {
+      const { selector, ...rest } = wanted
+      const query = { ...rest, order: 'newest', limit: 0, offset: 0 } as const
+      const lane = laneOf(wanted, isReserved)
+      const command = { query, selector: selector?.source, summary }
+      const { timeoutMs } = query
+      return toParts(queries.find(command, { client, lane, timeoutMs, hasOneLimit: true, signal }))
     },
     commitsSince: (cursor, limit) =>
       guarded(() => {

@@ -1,4 +1,5 @@
 import type { FindQuery } from '../event-store.ts'
+import type { SummaryOptions } from '../summary.ts'
 import type { Position } from './plan.ts'
 
 /** A query as its thread takes it. */
@@ -6,6 +7,8 @@ export interface FindCommand {
   query: Omit<FindQuery, 'selector'>
   /** The normalised selector: the tree of it holds regular expressions, which do not travel. */
   selector: NonNullable<FindQuery['selector']>['source'] | undefined
+  /** Given: the events are summed up, and parts of the sum come in their place. */
+  summary?: SummaryOptions
 }
 
 /** Where a turn begins, and how far it came. */

@@ -12,6 +12,7 @@ import {
   type ToQueryThread,
 } from '../query-thread.ts'
 import { parseSelector } from '../selector.ts'
+import { createSummaryFold, type SummaryFold } from '../summary-fold.ts'
 import { openReadable } from './connection.ts'
 import { type FindCommand, type FindProgress, timeIsUp } from './find-command.ts'
 import { type Plan, toPlan, toWindow } from './plan.ts'
@@ -58,6 +59,7 @@ interface Running extends Known {
   untilMs: number
   events: StoredEvent[]
   characters: number
+  fold: SummaryFold | undefined
 }
 
 port.on('message', (message: ToQueryThread<FindCommand, FindProgress>) => {
@@ -99,11 +101,13 @@ function takeTurn({ query: number, command, rest, chunks, remainingMs }: Turn): 
       untilMs,
       events: [],
       characters: 0,
+      fold: one.command.summary && createSummaryFold(one.command.summary),
     }
     let outcome: ReturnType<typeof read>
     do outcome = read(turn)
     while (outcome === 'window')
-    flush(turn)
+    if (turn.fold) flushSummary(turn, outcome === 'late')
+    else flush(turn)
     if (outcome === 'pause') {
       post({ kind: 'pause', query: number, rest: turn.progress })
       return
@@ -129,8 +133,8 @@ function reopen(): void {
   }
 }
 
-/** One window of rows: 'end' when there are no more, 'pause' when the turn is over, else 'window'. */
-function read(turn: Running): 'end' | 'pause' | 'window' {
+/** One window of rows: 'end' when there are no more, 'pause' when the turn is over, 'late' when a summary ends early, else 'window'. */
+function read(turn: Running): 'end' | 'pause' | 'window' | 'late' {
   const { command, plan, progress } = turn
   const { limit, offset } = command.query
   const filter = { offset, matches: turn.matches }
@@ -145,7 +149,8 @@ function read(turn: Running): 'end' | 'pause' | 'window' {
   for (const row of statement.iterate(...parameters) as unknown as Iterable<Row>) {
     count++
     const event = filterRow(progress, filter, row)
-    if (event) {
+    if (event && turn.fold) turn.fold.add(event.json)
+    else if (event) {
       turn.events.push(event)
       turn.characters += event.json.length
       if (progress.given === limit) return 'end'
@@ -158,10 +163,17 @@ function read(turn: Running): 'end' | 'pause' | 'window' {
     if (++unseenRows < rowsBetweenLooks && unseenCharacters < charactersBetweenLooks) continue
     unseenRows = 0
     unseenCharacters = 0
-    if (isOver(turn)) return 'pause'
+    const over = overOf(turn)
+    if (over) return over
   }
   if (count < rowsAtOnce) return 'end'
-  return isOver(turn) ? 'pause' : 'window'
+  return overOf(turn) ?? 'window'
+}
+
+/** A summary that runs out of time ends with what it has. */
+function overOf(turn: Running): 'pause' | 'late' | undefined {
+  if (turn.fold && performance.now() > turn.untilMs) return 'late'
+  return isOver(turn) ? 'pause' : undefined
 }
 
 /** Whether the turn is over. Throws TimeUp at the time limit. */
@@ -170,6 +182,12 @@ function isOver({ number, startedMs, untilMs }: Running): boolean {
   if (nowMs > untilMs) throw new TimeUp('the time limit is over')
   if (Atomics.load(shared, sharedAt.cancelled) === number) return true
   return nowMs - startedMs > (Atomics.load(shared, sharedAt.contended) === 1 ? turnMs : lonelyTurnMs)
+}
+
+function flushSummary({ fold, number, progress }: Running, isLate: boolean): void {
+  const time = progress.position?.value
+  const part = fold!.take(time === undefined ? null : String(time), isLate)
+  post({ kind: 'chunk', query: number, events: packEvents([part]) })
 }
 
 function flush(turn: Running): void {

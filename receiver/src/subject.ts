@@ -62,6 +62,12 @@ function namesAre(kind: SubjectKind, value: Value): Value[] {
 /** The event's own type, and the one within: MADSci's programs since 0.7 store events as `log_*`. */
 export const typePaths = ['event_type', 'event_data.event_type'] as const
 
+/** Types under which MADSci's programs since 0.7 store events of any type, and say it within. */
+export const wrappingTypes: readonly string[] = eventTypes.filter((type) => /^log(_|$)/.test(type))
+export const innerTypes: readonly string[] = eventTypes.filter(
+  (type) => type !== 'unknown' && !wrappingTypes.includes(type),
+)
+
 export const anyPath = (value: Value, paths: readonly string[]): Value[] =>
   paths.map((path) => ({ [path]: value }))
 
