@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { toPhrase, toToken } from '../../../receiver/src/search/line.ts'
 import { parseSearch } from '../../../receiver/src/search/search.ts'
-import { namingSelector, subjectCondition } from '../../../receiver/src/subject.ts'
 import { createMatcher } from '../../../receiver/src/store/matcher.ts'
 import { parseSelector } from '../../../receiver/src/store/selector.ts'
+import { namingSelector, subjectCondition } from '../../../receiver/src/subject.ts'
 
 const now = new Date('2026-11-23T18:30:00Z')
 
