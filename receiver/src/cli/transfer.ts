@@ -2,13 +2,7 @@ import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
-import {
-  createZoneConverter,
-  EventError,
-  parseLevel,
-  parseTimestamp,
-  type Value,
-} from '@madsci-events/sdk/event'
+import { createZoneConverter, EventError, parseLevel, type Value } from '@madsci-events/sdk/event'
 import { verifyBackup } from '../backup/backup.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { openSource, openStore } from '../database.ts'
@@ -18,10 +12,10 @@ import { parseSelector } from '../store/selector.ts'
 import { fromCsv } from '../transfer/csv.ts'
 import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
 import { type Repair, repairs } from '../transfer/heal.ts'
-import { type ImportChunk, type ImportReport, importEvents } from '../transfer/import.ts'
+import { type ImportChunk, type ImportReport, importEvents, type Period } from '../transfer/import.ts'
 import { fromLines, fromStored } from '../transfer/source.ts'
 import type { CommandCall } from './call.ts'
-import { readLine } from './event-filter.ts'
+import { readLine, toTime } from './event-filter.ts'
 import { openOutput } from './output-file.ts'
 import { createProgress } from './progress.ts'
 import { createLog } from './serve.ts'
@@ -35,24 +29,25 @@ const text = (value: string | true | undefined) => (value === undefined ? undefi
 function toQuery({ options }: CommandCall, selector: Value | undefined): FindQuery {
   const level = options.level === undefined ? 0 : parseLevel(options.level)
   if (level === undefined) throw wrong(`--level is no level: '${options.level}'`)
-  const time = (name: string) => {
-    if (options[name] === undefined) return undefined
-    const parsed = parseTimestamp(options[name])
-    if ('reason' in parsed) throw wrong(`--${name} is no time: ${parsed.reason}`)
-    return parsed.text
-  }
-  const [startTime, endTime] = [time('start_time'), time('end_time')]
   return {
     ...(selector !== undefined && { selector: parseSelector(selector) }),
     minLevel: level,
-    ...(startTime !== undefined && { startTime }),
-    ...(endTime !== undefined && { endTime }),
+    ...toPeriod(options),
     archived: 'include',
     canaries: 'include',
     order: 'none',
     limit: 0,
     offset: 0,
     timeoutMs: 0,
+  }
+}
+
+/** What lies between --start_time and --end_time. */
+function toPeriod({ start_time: start, end_time: end }: CommandCall['options']): Period {
+  const now = new Date()
+  return {
+    ...(start !== undefined && { startTime: toTime('start_time', String(start), now) }),
+    ...(end !== undefined && { endTime: toTime('end_time', String(end), now) }),
   }
 }
 
@@ -112,6 +107,7 @@ export async function importFrom(call: CommandCall, terminal: Terminal): Promise
   } catch {
     throw wrong(`--zone must be an IANA time zone, like Europe/Berlin: '${zone}'`)
   }
+  const period = toPeriod(call.options)
   const input = await openInput(from, call, config, terminal)
   const notes = call.options.report
     ? openOutput(resolve(terminal.workingDirectory, String(call.options.report)))
@@ -121,6 +117,7 @@ export async function importFrom(call: CommandCall, terminal: Terminal): Promise
     const report = await withStore(config, terminal, (store) =>
       importEvents(input.chunks, {
         store,
+        period,
         heal: { promote: call.options.promote === true, ...(fromNaive && { fromNaive }) },
         signal: terminal.stopping,
         onProgress: ({ read }) => progress.show(input.done() ?? read, `${read} events`),
@@ -217,7 +214,7 @@ function toFigures({ reasons: _, ...figures }: ImportReport): object {
 
 function toReport(report: ImportReport): string {
   const lines = [
-    `${report.read} read: ${report.stored} stored, ${report.duplicate} there already, ${report.refused} refused`,
+    `${report.read} read: ${report.stored} stored, ${report.duplicate} there already, ${report.refused} refused${report.outside ? `, ${report.outside} outside of the period` : ''}`,
     ...Object.entries(report.repairs).map(([name, count]) => `  ${count} × ${repairs[name as Repair]}`),
   ]
   for (const { reason, count, where } of report.reasons)

@@ -1,7 +1,8 @@
 import {
-  allEventTypes,
+  currentType,
   type Event,
   eventLevels,
+  eventTypes,
   isObject,
   isUlid,
   parseEventType,
@@ -41,11 +42,11 @@ export function heal(event: Event, options: HealOptions): { done: Repair[] } | {
     event.event_timestamp = options.fromNaive(parsed.text)
     done.push('timestamp_zone')
   }
-  if (!(allEventTypes as readonly string[]).includes(event.event_type)) {
+  if (!(eventTypes as readonly string[]).includes(event.event_type)) {
     const type = parseEventType(event.event_type)
     if (type === undefined)
       return { refused: `event_type '${String(event.event_type).slice(0, 60)}' is unknown` }
-    event.event_type = type
+    event.event_type = currentType(type)
     done.push('type_renamed')
   }
   if (!(eventLevels as readonly number[]).includes(event.log_level)) {

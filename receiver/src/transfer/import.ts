@@ -1,4 +1,4 @@
-import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
+import { type Event, EventError, findDefect, fromTimestamp } from '@madsci-events/sdk/event'
 import type { EventStore } from '../store/event-store.ts'
 import { type HealOptions, heal, type Repair } from './heal.ts'
 
@@ -9,6 +9,8 @@ export interface ImportOptions {
   store: Pick<EventStore, 'write'>
   /** Events go in as they are if not given. */
   heal?: HealOptions
+  /** Events of other times are left out. */
+  period?: Period
   /** Ends the import between two commits. */
   signal?: AbortSignal
   onProgress?: (report: ImportReport) => void
@@ -16,10 +18,18 @@ export interface ImportOptions {
   onNote?: (note: { where: string; id?: string; repair?: Repair; refused?: string }) => void
 }
 
-/** read = stored + duplicate + refused, always. */
+/** Canonical times; both count as inside. */
+export interface Period {
+  startTime?: string
+  endTime?: string
+}
+
+/** read = stored + duplicate + refused + outside, always. */
 export interface ImportReport {
   read: number
   stored: number
+  /** Of another time than was asked for, when one was. */
+  outside?: number
   /** Ids that were there already: of an earlier run, or of the lab itself. They stay as they are. */
   duplicate: number
   refused: number
@@ -51,6 +61,7 @@ export async function importEvents(
     reasons: [],
     isWhole: false,
   }
+  const isInside = insideOf(options.period)
   let batch: { event: Event; where: string }[] = []
   const refuse = (where: string, refused: string, id?: string) => {
     report.refused++
@@ -89,6 +100,10 @@ export async function importEvents(
         refuse(item.where, reason, item.event.event_id)
         continue
       }
+      if (!isInside(item.event)) {
+        report.outside = (report.outside ?? 0) + 1
+        continue
+      }
       for (const repair of 'done' in healed ? healed.done : []) {
         report.repairs[repair] = (report.repairs[repair] ?? 0) + 1
         onNote({ where: item.where, id: item.event.event_id, repair })
@@ -101,6 +116,17 @@ export async function importEvents(
   }
   report.isWhole = !signal?.aborted
   return report
+}
+
+function insideOf({ startTime, endTime }: Period = {}): (event: Event) => boolean {
+  const [start, end] = [startTime, endTime].map((time) =>
+    time === undefined ? undefined : fromTimestamp(time),
+  )
+  if (start === undefined && end === undefined) return () => true
+  return ({ event_timestamp }) => {
+    const at = fromTimestamp(event_timestamp)
+    return at !== undefined && (start === undefined || at >= start) && (end === undefined || at <= end)
+  }
 }
 
 async function writeWithRetry(store: Pick<EventStore, 'write'>, events: readonly Event[]) {

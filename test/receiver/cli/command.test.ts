@@ -270,6 +270,16 @@ describe('the command line', () => {
       duplicate: 3,
     })
     expect((await run(folder, ['import', 'node.log', '--zone=Mars/Base'])).stderr).toContain('IANA')
+    // The time of an outage alone: both ends count.
+    const other = ['import', 'node.log', '--text', '--document_db_url=sqlite:c.db', '--json']
+    const period = ['--start_time=2026-07-01T12:00:00Z', '--end_time=2026-11-24T13:46:09.460593Z']
+    expect(JSON.parse((await run(folder, [...other, ...period])).stdout)).toMatchObject({
+      read: 5,
+      stored: 2,
+      refused: 2,
+      outside: 1,
+    })
+    expect((await run(folder, [...other, '--start_time=soon'])).stderr).toContain('--start_time is no time')
   })
 
   it('brings a MongoDB into SQLite and a backup of each store into the other', async (context) => {
