@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Peer, spawnPeer, waitForPort } from './peer.ts'
-import { freePorts } from './port.ts'
+import { findFreePorts } from './process.ts'
 import { type FoundPython, findPython } from './python.ts'
 
 const version = '0.8.1'
@@ -76,7 +76,7 @@ export async function startLab({ python, manager, folder, eventUrl, workcells }:
   const peers: Peer[] = []
   const nodes = new Map<string, Peer>()
   const managers = ['lab', 'experiment', 'resource', 'data', 'location'] as const
-  const ports = await freePorts(managers.length + workcells.length + workcells.flat().length)
+  const ports = await findFreePorts(managers.length + workcells.length + workcells.flat().length)
   const urlOf = (port: number) => `http://127.0.0.1:${port}/`
   const env: { [name: string]: string } = {
     HOME: folder,

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { PostedEvent } from './lab-day.ts'
 import { spawnPeer } from './peer.ts'
-import { freePort } from './port.ts'
+import { findFreePort } from './process.ts'
 
 /** MADSci's own event manager. */
 export interface Madsci {
@@ -12,14 +12,14 @@ export interface Madsci {
   stop(): Promise<void>
 }
 
-/** Starts the original on a free port, with the zone UTC, as its reports need it; settles when it answers. */
+/** Starts the original, on a free port if none is given, with the zone UTC, as its reports need it; settles when it answers. */
 export async function startMadsci(
   path: string,
   mongoUrl: string,
   databaseName: string,
-  { TZ = 'UTC' } = {},
+  { TZ = 'UTC', port: given }: { TZ?: string; port?: number } = {},
 ): Promise<Madsci> {
-  const port = await freePort()
+  const port = given ?? (await findFreePort())
   const peer = spawnPeer(path, ['serve', String(port), mongoUrl, databaseName], { env: { TZ } })
   const url = `http://127.0.0.1:${port}/`
   const deadline = Date.now() + 120_000

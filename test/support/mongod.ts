@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
 import { MongoClient } from 'mongodb'
 import { whyNoImage } from './docker.ts'
-import { freePort } from './port.ts'
+import { findFreePort } from './process.ts'
 
 /** Where a real MongoDB comes from, or why there is none. Only a 'binary' can be killed and restarted. */
 export type MongoSource =
@@ -91,7 +91,7 @@ const guardScript = '"$@" </dev/null >/dev/null 2>&1 & pid=$!; echo $pid; read _
 
 async function startBinary(path: string, options: MongodOptions): Promise<Mongod> {
   const folder = await mkdtemp(join(tmpdir(), 'madsci-mongod-'))
-  const port = await freePort()
+  const port = await findFreePort()
   const logFile = join(folder, 'mongod.log')
   const flags = ['--dbpath', folder, '--port', `${port}`, '--bind_ip', '127.0.0.1', '--nounixsocket']
   flags.push('--logpath', logFile, '--logappend', '--wiredTigerCacheSizeGB', '0.5')

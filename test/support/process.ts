@@ -1,6 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { createServer } from 'node:net'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeFlags as launcherFlags, nodeEnv } from '../../receiver/bin/node-flags.js'
 
@@ -107,13 +109,36 @@ export async function restartReceiver(options: SpawnOptions): Promise<ReceiverPr
   }
 }
 
+/** Ports of 127.0.0.1 that are free now, each another. */
+export async function findFreePorts(count: number): Promise<number[]> {
+  const servers = Array.from({ length: count }, () => createServer().listen(0, '127.0.0.1'))
+  await Promise.all(servers.map((server) => once(server, 'listening')))
+  const ports = servers.map((server) => (server.address() as { port: number }).port)
+  await Promise.all(servers.map((server) => once(server.close(), 'close')))
+  return ports
+}
+
 /** A port of 127.0.0.1 that is free now. */
 export async function findFreePort(): Promise<number> {
-  const { createServer } = await import('node:net')
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
+  const [port] = await findFreePorts(1)
+  return port!
+}
+
+/** A command of the receiver as a process of its own, to its end. */
+export async function runMain(
+  args: readonly string[],
+  { cwd, env = {} }: Pick<SpawnOptions, 'cwd' | 'env'> = {},
+): Promise<{ code: number | null; stdout: string; stderr: string }> {
+  const line = [...launcherFlags(24), '--conditions=madsci-events-source', main, ...args]
+  const child = spawn(process.execPath, line, {
+    cwd,
+    env: { ...nodeEnv, ...ownEnv(), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [stdout, stderr, [code]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ])
+  return { code, stdout, stderr }
 }
