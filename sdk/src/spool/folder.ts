@@ -6,15 +6,17 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmdirSync,
+  rmSync,
   statSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
 import { basename, dirname, join, resolve } from 'node:path'
 import { createEventId } from '../event/id.ts'
-import { isAlive, parseOwner, thisOwner, toOwnerText } from './owner.ts'
+import { isAbandoned, type Owner, parseOwner, thisOwner, toOwnerText } from './owner.ts'
 
 /**
  *     <spoolDir>/liquid-handler-1f0c9a7e/           a stream: one name and one endpoint; stream.json says which
@@ -33,10 +35,15 @@ interface Synced {
   isSynced: boolean
 }
 
+/** Without what lets somebody in. */
+export function endpointOf(url: string): string {
+  const { origin, pathname } = new URL(url)
+  return origin + pathname
+}
+
 /** Makes the folder of a stream, and gives its path. */
 export function openStream(spoolDir: string, name: string, url: string, { isSynced }: Synced): string {
-  const { origin, pathname } = new URL(url)
-  const endpoint = origin + pathname
+  const endpoint = endpointOf(url)
   const key = createHash('sha256').update(`${name}\n${endpoint}`).digest('hex').slice(0, 8)
   const slug = name.replace(/[^A-Za-z0-9._-]+/g, '_').slice(0, 60) || '_'
   const stream = resolve(spoolDir, `${slug}-${key}`)
@@ -95,18 +102,25 @@ export function touch(home: string): boolean {
   }
 }
 
-/** Takes homes over whose owners are gone; oldest first. */
-export function claimHomes(stream: string): string[] {
+/** The homes of a stream, oldest first; without an owner those that were left. */
+export function listHomes(stream: string): { home: string; id: string; owner: Owner | undefined }[] {
+  return readdirSync(stream)
+    .sort()
+    .flatMap((name) => {
+      const [id, text] = name.split('@')
+      if (!id || text === undefined) return []
+      const owner = text === free ? undefined : parseOwner(text)
+      // Whatever it is, it is none that we can judge.
+      return owner === undefined && text !== free ? [] : [{ home: join(stream, name), id, owner }]
+    })
+}
+
+/** Takes homes over whose owners are gone, and were for `idleMs`; oldest first. */
+export function claimHomes(stream: string, { idleMs = 0 } = {}): string[] {
   const claimed: string[] = []
-  for (const name of readdirSync(stream).sort()) {
-    const [id, text] = name.split('@')
-    if (!id || text === undefined) continue
-    const home = join(stream, name)
+  for (const { home, id, owner } of listHomes(stream)) {
     try {
-      if (text !== free) {
-        const owner = parseOwner(text)
-        if (owner === undefined || isAlive(owner, statSync(home).mtimeMs)) continue
-      }
+      if (!isAbandoned(owner, statSync(home).mtimeMs, idleMs)) continue
       // Alive before it is ours, or the next one would take it from us.
       touch(home)
       const mine = join(stream, `${id}@${toOwnerText(thisOwner())}`)
@@ -117,6 +131,24 @@ export function claimHomes(stream: string): string[] {
     }
   }
   return claimed
+}
+
+/** Removes a stream in which nothing is any more. Another process may be about to use it. */
+export function leaveStream(stream: string): void {
+  const about = join(stream, 'stream.json')
+  try {
+    if (readdirSync(stream).some((name) => name !== 'stream.json')) return
+    const text = readFileSync(about)
+    rmSync(about)
+    try {
+      rmdirSync(stream)
+    } catch {
+      // Somebody made a home in it meanwhile.
+      writeFileSync(about, text, { mode: 0o600 })
+    }
+  } catch {
+    // Somebody was faster.
+  }
 }
 
 /** Removes a home, or leaves what is in it to the next one. */

@@ -1,6 +1,17 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Run } from '../otlp/request.ts'
-import { claimHomes, createHome, leaveHome, openStream, segmentName, touch } from './folder.ts'
+import {
+  claimHomes,
+  createHome,
+  endpointOf,
+  leaveHome,
+  leaveStream,
+  openStream,
+  segmentName,
+  touch,
+} from './folder.ts'
+import { adoptOrphans, type Orphans } from './orphan.ts'
 import { createRefusedFolder, type RefusedFolder } from './refused.ts'
 import { createFileStore, type Store } from './store.ts'
 
@@ -17,6 +28,8 @@ export interface Home {
   beat(): boolean
   /** Folders of owners that are gone; they are ours now. */
   claim(): string[]
+  /** The same of programs with other names that seem never to come back. */
+  adopt(): Orphans
   /** Keeps what the endpoint refused; gives the folder. Throws when that cannot be. */
   setAside(runs: readonly Run[]): string
   /** Leaves the folder to the next, or removes it when it is empty. */
@@ -38,12 +51,22 @@ export function createHomeFolder({ spoolDir, name, url, isSynced, maxRefusedByte
   let number = 0
   let trouble: Error | undefined
   const open = () => (stream ??= openStream(spoolDir, name, url, { isSynced }))
+  const openHome = (): string => {
+    try {
+      return createHome(open(), { isSynced })
+    } catch (error) {
+      // The one who left last removed the folder.
+      if ((error as { code?: string }).code !== 'ENOENT') throw error
+      stream = undefined
+      return createHome(open(), { isSynced })
+    }
+  }
   return {
     get trouble() {
       return trouble
     },
     createStore() {
-      home ??= createHome(open(), { isSynced })
+      home ??= openHome()
       return createFileStore(join(home, segmentName(++number)), { isSynced })
     },
     fail(error) {
@@ -60,7 +83,12 @@ export function createHomeFolder({ spoolDir, name, url, isSynced, maxRefusedByte
       return false
     },
     claim() {
+      // Whoever left last has removed the folder: nobody has left anything in it.
+      if (stream !== undefined && !existsSync(stream)) return []
       return claimHomes(open())
+    },
+    adopt() {
+      return adoptOrphans(spoolDir, open(), endpointOf(url))
     },
     setAside(runs) {
       refused ??= createRefusedFolder(open(), { maxBytes: maxRefusedBytes, isSynced })
@@ -71,6 +99,7 @@ export function createHomeFolder({ spoolDir, name, url, isSynced, maxRefusedByte
       refused?.close()
       if (home !== undefined) leaveHome(home)
       home = undefined
+      if (stream !== undefined) leaveStream(stream)
     },
   }
 }

@@ -1,6 +1,7 @@
 import { readFileSync, rmSync, statSync } from 'node:fs'
 import { open, readFile } from 'node:fs/promises'
-import { leaveHome, listSegments, setAside } from './folder.ts'
+import { dirname } from 'node:path'
+import { leaveHome, leaveStream, listSegments, setAside } from './folder.ts'
 import { decodeHeader, encodeDone, headerBytes } from './frame.ts'
 import { type Found, parseFrames } from './parse.ts'
 
@@ -16,8 +17,8 @@ export interface Leftover {
   remove(count: number): void
   /** Drops the oldest segment, unless it is loaded; gives how many records that were. */
   dropOldest(): number
-  /** Drops the segments that were last written to before; gives how many records that were. */
-  dropBefore(timeMs: number): number
+  /** Drops the segments that are older; gives how many records that were. */
+  dropOlder(ageMs: number): number
   leave(): void
 }
 
@@ -36,16 +37,18 @@ export interface LeftoverListener {
 interface Piece {
   path: string
   bytes: number
-  /** When it was last written to. */
-  atMs: number
+  /** How old it was when it was found. */
+  ageMs: number
 }
 
-export function openLeftover(home: string, listener: LeftoverListener): Leftover {
+/** Of an orphan, the folder around it goes with it. */
+export function openLeftover(home: string, listener: LeftoverListener, { isOrphan = false } = {}): Leftover {
   const pieces: Piece[] = []
+  const foundMs = performance.now()
   for (const path of listSegments(home)) {
     try {
       const { size, mtimeMs } = statSync(path)
-      pieces.push({ path, bytes: size, atMs: mtimeMs })
+      pieces.push({ path, bytes: size, ageMs: ageOf(mtimeMs) })
     } catch {
       // gone meanwhile
     }
@@ -102,7 +105,7 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
 
   return {
     home,
-    foundMs: performance.now(),
+    foundMs,
     get bytes() {
       let sum = 0
       for (const piece of pieces) sum += piece.bytes
@@ -126,10 +129,12 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
       const [piece] = pieces.splice(index, 1)
       return piece ? discard(piece) : 0
     },
-    dropBefore(timeMs) {
+    dropOlder(ageMs) {
       let count = 0
+      // By a clock that is not set: what is late by days may be late by seconds, on a clock that was put right.
+      const heldMs = performance.now() - foundMs
       for (let i = pieces.length - 1; i >= (loaded || loading ? 1 : 0); i--) {
-        if (pieces[i]!.atMs >= timeMs) continue
+        if (pieces[i]!.ageMs + heldMs <= ageMs) continue
         count += discard(pieces.splice(i, 1)[0]!)
       }
       return count
@@ -139,8 +144,17 @@ export function openLeftover(home: string, listener: LeftoverListener): Leftover
       if (isLeft) return
       isLeft = true
       leaveHome(home)
+      if (isOrphan) leaveStream(dirname(home))
     },
   }
+}
+
+// No program with a clock that is right has written a spool before.
+const earliestMs = Date.UTC(2020)
+
+/** By the times of day of then and now; none, where one of them cannot be right. */
+function ageOf(timeMs: number): number {
+  return timeMs < earliestMs ? 0 : Math.max(Date.now() - timeMs, 0)
 }
 
 /** The undelivered records of a whole segment. */

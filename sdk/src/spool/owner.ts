@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { readFileSync, readlinkSync } from 'node:fs'
 import { hostname } from 'node:os'
+import { isMainThread, threadId } from 'node:worker_threads'
 
 /**
  * Who owns a folder, and is it still there? There is no lock that a program without native code can hold so that it dies
  * with the process. Instead the owner's process is named in the folder's name, closely enough that a process id that was
- * given out again is another name: machine, boot, process namespace, process id, start time.
+ * given out again is another name: machine, boot, process namespace, process id, start time, and the same of a worker, which
+ * may be terminated while its process lives.
  */
 export interface Owner {
   /** Of host name and, if told, boot; two containers of one machine share the boot. */
@@ -16,6 +18,8 @@ export interface Owner {
   pid: number
   /** In ticks since the boot, '0' where the system does not tell. */
   started: string
+  /** Of a worker: the id of its thread, of the system's where that is told, and when it started. */
+  thread?: { id: number; started: string }
 }
 
 /** Without a sign of life for so long, the owner of another machine or container is taken for dead. */
@@ -48,21 +52,36 @@ export function thisOwner(): Owner {
     namespace,
     pid: process.pid,
     started: startOf(process.pid)?.started ?? '0',
+    ...(!isMainThread && { thread: thisThread() }),
   }
   return self
 }
 
+/** The system's own id of this thread, or Node's with no start, where the system does not tell. */
+function thisThread(): { id: number; started: string } {
+  try {
+    const [pid, , id] = readlinkSync('/proc/thread-self').split('/')
+    const started = startOf(`${pid}/task/${id}`)?.started
+    if (started !== undefined) return { id: Number(id), started }
+  } catch {
+    // not Linux
+  }
+  return { id: threadId, started: '0' }
+}
+
 /** The part of a folder's name behind the `@`. */
 export function toOwnerText(owner: Owner): string {
-  const { host, boot, namespace, pid, started } = owner
-  return `${host}-${boot}-${namespace}-${pid}-${started}`
+  const { host, boot, namespace, pid, started, thread } = owner
+  const text = `${host}-${boot}-${namespace}-${pid}-${started}`
+  return thread === undefined ? text : `${text}-${thread.id}-${thread.started}`
 }
 
 export function parseOwner(text: string): Owner | undefined {
-  const match = /^([0-9a-f]{8})-([0-9a-f]+)-(\d+)-(\d+)-(\d+)$/.exec(text)
+  const match = /^([0-9a-f]{8})-([0-9a-f]+)-(\d+)-(\d+)-(\d+)(?:-(\d+)-(\d+))?$/.exec(text)
   if (!match) return undefined
-  const [, host, boot, namespace, pid, started] = match as unknown as string[]
-  return { host: host!, boot: boot!, namespace: namespace!, pid: Number(pid), started: started! }
+  const [, host, boot, namespace, pid, started, id, since] = match
+  const owner = { host: host!, boot: boot!, namespace: namespace!, pid: Number(pid), started: started! }
+  return id === undefined ? owner : { ...owner, thread: { id: Number(id), started: since! } }
 }
 
 /** `seenMs` is its last sign of life: the time of its folder. */
@@ -74,13 +93,28 @@ export function isAlive(owner: Owner, seenMs: number, nowMs = Date.now()): boole
   if (!isSameKernel && owner.host === me.host) return false
   if (!isSameKernel || owner.namespace !== me.namespace) return isFresh
   const process = startOf(owner.pid)
-  if (process !== undefined) return process.isRunning && process.started === owner.started
+  if (process !== undefined) {
+    const isSame = process.isRunning && process.started === owner.started
+    return isSame && (owner.thread === undefined || isThreadAlive(owner.pid, owner.thread, isFresh))
+  }
   if (!isThere(owner.pid)) return false
   return owner.started === '0' && isFresh
 }
 
+/** Whether the owner, none of a home that was left, is gone, and was for so long. */
+export function isAbandoned(owner: Owner | undefined, seenMs: number, idleMs: number): boolean {
+  if (idleMs > 0 && Date.now() - seenMs < idleMs) return false
+  return owner === undefined || !isAlive(owner, seenMs)
+}
+
+function isThreadAlive(pid: number, thread: { id: number; started: string }, isFresh: boolean): boolean {
+  if (thread.started === '0') return isFresh
+  const found = startOf(`${pid}/task/${thread.id}`)
+  return found?.isRunning === true && found.started === thread.started
+}
+
 /** From /proc; undefined when it does not tell. */
-function startOf(pid: number): { started: string; isRunning: boolean } | undefined {
+function startOf(pid: number | string): { started: string; isRunning: boolean } | undefined {
   const text = readText(`/proc/${pid}/stat`)
   if (text === '') return undefined
   // The name of the program, in parentheses, may hold anything.

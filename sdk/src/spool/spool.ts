@@ -29,6 +29,7 @@ const maxFileSegmentBytes = 4 * 1024 * 1024
 const maxMemorySegmentBytes = 256 * 1024
 const recoverBytes = 4 * 1024 * 1024
 const claimBeats = 3
+const adoptBeats = 120
 
 /**
  * The queue on disk: a record is in a file before `push` returns, so it outlives the process however that ends. While no
@@ -218,7 +219,8 @@ export function createSpool(options: SpoolOptions): Queue {
     try {
       if (!home!.beat()) loseHome()
       trail.recover(recoverBytes)
-      const isNew = beats++ % claimBeats === 0 && claim()
+      const isNew = beats % claimBeats === 0 && claim()
+      beats++
       expire()
       if (isNew) listener.onWork()
     } catch (error) {
@@ -248,7 +250,7 @@ export function createSpool(options: SpoolOptions): Queue {
     for (const leftover of leftovers) {
       // Of another process only the time of day is known, which may be wrong: first it is tried for a while.
       if (leftover.foundMs > performance.now() - Math.min(options.maxAgeMs, triedMs)) continue
-      loseFound('expired', leftover.dropBefore(Date.now() - options.maxAgeMs), why)
+      loseFound('expired', leftover.dropOlder(options.maxAgeMs), why)
     }
     // Else one segment would be as old as its oldest record and as young as its newest.
     const newest = trail.segments.at(-1)
@@ -258,11 +260,17 @@ export function createSpool(options: SpoolOptions): Queue {
 
   function claim(): boolean {
     const homes = home!.claim()
+    const orphans = beats % adoptBeats === 0 ? home!.adopt() : { homes: [], warnings: [] }
     if (home!.trouble === undefined) tally.clear('spool', 'the spool can be used again')
-    const onFind = (count: number) => listener.onFind(count)
-    for (const path of homes) leftovers.push(openLeftover(path, { onFind, onDamage: tally.damage }))
-    foundCount += homes.length
-    return homes.length > 0
+    for (const text of orphans.warnings) tally.say(text)
+    const to = { onFind: (count: number) => listener.onFind(count), onDamage: tally.damage }
+    leftovers.push(
+      ...homes.map((path) => openLeftover(path, to)),
+      ...orphans.homes.map((path) => openLeftover(path, to, { isOrphan: true })),
+    )
+    const count = homes.length + orphans.homes.length
+    foundCount += count
+    return count > 0
   }
 
   function appendLast(encoded: Encoded): boolean {
