@@ -160,7 +160,8 @@ function toEventLook(rule: Rule, documentOf: Looking['documentOf']): Look {
   const keyOf = (event: Event) => paths.map((path) => textAt(event, path))
   if (!matches && !recovers)
     return (event, note) => {
-      if (event.log_level >= minLevel || event.alert) note(sight(rule, 'match', keyOf(event), event))
+      if (event.alert || (event.log_level >= minLevel && !isExporterTrouble(documentOf(event))))
+        note(sight(rule, 'match', keyOf(event), event))
     }
   return (event, note) => {
     const document = documentOf(event)
@@ -168,6 +169,27 @@ function toEventLook(rule: Rule, documentOf: Looking['documentOf']): Look {
     if (isMatch) note(sight(rule, 'match', keyOf(event), event))
     else if (recovers?.(document)) note(sight(rule, 'recover', keyOf(event), event))
   }
+}
+
+const scopeName = keysOf(['otel', 'scope', 'name'])
+const exporterScopes = [
+  'opentelemetry.exporter.',
+  'opentelemetry.sdk.',
+  'io.opentelemetry.exporter.',
+  'io.opentelemetry.sdk.',
+  '@opentelemetry/exporter-',
+  '@opentelemetry/otlp-exporter-',
+  'go.opentelemetry.io/otel/exporters/',
+  'OpenTelemetry.Exporter.',
+]
+
+/**
+ * What an exporter of OpenTelemetry logs of its own trouble reaches the laboratory's log where its program passes every logger on.
+ * It is about the way here or to somebody else's telemetry, not about the laboratory: a rule by level alone would mail it for ever.
+ */
+function isExporterTrouble(document: MatchDocument): boolean {
+  const name = valueAt(document as unknown as Value, scopeName)
+  return typeof name === 'string' && exporterScopes.some((scope) => name.startsWith(scope))
 }
 
 function toSilentLook(rule: Rule, now: () => number): Look {

@@ -37,6 +37,30 @@ describe('what rules see in events', () => {
     expect(match([event({ log_level: 20 })])).toEqual([])
   })
 
+  it("an exporter's complaint raises no alert by its level, but by a rule that asks for it", () => {
+    const complaint = (name: string, fields: object = {}) =>
+      event({
+        event_type: 'log_error',
+        log_level: 40,
+        event_data: {
+          message: 'Failed to export metrics to localhost:4317, error code: StatusCode.UNAVAILABLE',
+        },
+        otel: { scope: { name } },
+        ...fields,
+      })
+    const match = createMatch(rulesOf([]))!
+    const python = 'opentelemetry.exporter.otlp.proto.grpc.exporter'
+    expect(
+      match([complaint(python), complaint('io.opentelemetry.exporter.internal.http.HttpExporter')]),
+    ).toEqual([])
+    expect(match([complaint('opentelemetry.exporterlike'), complaint('my_lab.arm')])).toMatchObject([
+      { positions: [0, 1] },
+    ])
+    expect(match([complaint(python, { alert: true })])).toHaveLength(1)
+    const asked = createMatch(rulesOf([{ name: 'export', selector: { 'otel.scope.name': python } }]))!
+    expect(asked([complaint(python)])).toMatchObject([{ rule: 'export' }])
+  })
+
   it('selectors and recoveries keep their order, and group by any path', () => {
     const match = createMatch(
       rulesOf([
