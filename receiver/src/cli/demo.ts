@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { settings } from '../config/config.ts'
 import { variablesOf } from '../config/source.ts'
 import { startLab } from '../demo/lab.ts'
+import { showUrl } from '../url.ts'
 import { aborted, closeReceiver, createLog, openReceiver } from './serve.ts'
 import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
@@ -35,7 +36,9 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   const spoolDir = resolve(terminal.workingDirectory, '.madsci/demo-spool')
   const lab = startLab({ url: receiver.url, spoolDir, speed: 5 })
   const { stdout } = terminal
-  stdout.write('a laboratory of five nodes is at work; ctrl-C ends it\n')
+  stdout.write(
+    `a laboratory of five nodes is at work; ctrl-C ends it\n${toSteps('meanwhile, in another terminal:', commandsFor(receiver.url))}`,
+  )
 
   let storedBefore = 0
   const showFigures = () => {
@@ -54,5 +57,24 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   await lab.close()
   showFigures()
   stdout.write('\n')
-  return closeReceiver(receiver, log, terminal)
+  const code = await closeReceiver(receiver, log, terminal)
+  const [tail, ...questions] = commandsFor(receiver.url)
+  const again = `serve --document_db_url=${showUrl(config.documentDbUrl)}${tail!.slice('tail'.length)}`
+  stdout.write(toSteps('what it did is still there:', [again, ...questions]))
+  return code
+}
+
+/** What to try first; the address is said where it is not the usual one. */
+function commandsFor(url: string): string[] {
+  const place = new URL(url).port === '8001' ? '' : ` --server_url=${url}`
+  return [
+    `tail${place}`,
+    `query --level=error${place}`,
+    `query '--q=node:robot-arm since:1h'${place}`,
+    `utilization summary --by=node${place}`,
+  ]
+}
+
+function toSteps(title: string, commands: readonly string[]): string {
+  return `${title}\n${commands.map((command) => `  madsci-events ${command}\n`).join('')}`
 }

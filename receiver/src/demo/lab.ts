@@ -1,5 +1,4 @@
 import { EventClient, type Source } from '@madsci-events/sdk'
-import { createEventId } from '@madsci-events/sdk/event'
 
 export interface LabFigures {
   readonly emitted: number
@@ -15,6 +14,8 @@ export interface LabOptions {
   spoolDir: string
   /** How much faster than a real laboratory; 1 is a step of a few seconds. */
   speed: number
+  /** Share of the actions that fail; 0.04 if not given. */
+  failureRate?: number
 }
 
 export interface Lab {
@@ -23,7 +24,16 @@ export interface Lab {
   close(): Promise<void>
 }
 
-const nodeNames = ['liquid-handler', 'plate-reader', 'incubator', 'sealer', 'robot-arm'] as const
+/** The laboratory is the same at each start: what it did yesterday is of the same nodes. */
+const fixedId = (number: number) => `01JDEM00000000000000000${String(number).padStart(3, '0')}`
+const ids = { lab_id: fixedId(1), workcell_id: fixedId(2) }
+const nodeIds = {
+  'liquid-handler': fixedId(11),
+  'plate-reader': fixedId(12),
+  incubator: fixedId(13),
+  sealer: fixedId(14),
+  'robot-arm': fixedId(15),
+} as const
 const recipe = [
   { node: 'robot-arm', action: 'transfer_plate', seconds: 2 },
   { node: 'liquid-handler', action: 'dispense', seconds: 5 },
@@ -31,20 +41,23 @@ const recipe = [
   { node: 'incubator', action: 'incubate', seconds: 8 },
   { node: 'plate-reader', action: 'read_absorbance', seconds: 3 },
 ] as const
-const failureRate = 0.04
-const authors = ['ada', 'grace', 'rosalind'] as const
+const experiments = [
+  { name: 'growth curve', workflow: 'culture', author: 'ada' },
+  { name: 'enzyme screen', workflow: 'assay', author: 'grace' },
+  { name: 'crystal trials', workflow: 'drop setup', author: 'rosalind' },
+] as const
+const workflowsOfExperiment = 4
 
 /**
- * A simulated laboratory: one workcell, five nodes, workflows of five steps, now and then an error.
+ * A simulated laboratory: one workcell, five nodes, three experiments at a time, workflows of five steps, now and then an error.
  * Every event goes through the SDK over OTLP/HTTP, as in a real one.
  */
-export function startLab({ url, spoolDir, speed }: LabOptions): Lab {
-  const ids = { lab_id: createEventId(), workcell_id: createEventId() }
+export function startLab({ url, spoolDir, speed, failureRate = 0.04 }: LabOptions): Lab {
   const connect = (name: string, more: Source = {}) =>
     new EventClient({ url, name, spoolDir, source: { ...ids, ...more } })
   const workcell = connect('workcell')
   const nodes = new Map(
-    nodeNames.map((name) => [name, { client: connect(name, { node_id: createEventId() }), busy: 0 }]),
+    Object.entries(nodeIds).map(([name, node_id]) => [name, { client: connect(name, { node_id }), busy: 0 }]),
   )
   const clients = [workcell, ...[...nodes.values()].map(({ client }) => client)]
   const figures: LabFigures = {
@@ -62,11 +75,19 @@ export function startLab({ url, spoolDir, speed }: LabOptions): Lab {
   for (const [node_name, { client }] of nodes)
     client.log({ event_type: 'node_start', event_data: { node_name } })
 
-  async function runWorkflow(number: number): Promise<void> {
-    const about = { experiment_id: createEventId(), author: authors[number % authors.length]! }
+  async function runExperiment({ name, workflow, author }: (typeof experiments)[number]): Promise<void> {
+    await workcell.experiment(name, async () => {
+      for (let count = 0; count < workflowsOfExperiment && !stopping.signal.aborted; count++) {
+        await runWorkflow(workflow, author)
+        await sleep(1000 / speed)
+      }
+    })
+  }
+
+  async function runWorkflow(name: string, author: string): Promise<void> {
     figures.workflowsRunning++
     try {
-      await workcell.workflow(`assay ${number}`, about, async () => {
+      await workcell.workflow(name, { author }, async () => {
         for (const step of recipe) {
           stopping.signal.throwIfAborted()
           await workcell.step(step.action, { data: { node: step.node } }, () => runAction(step))
@@ -89,7 +110,8 @@ export function startLab({ url, spoolDir, speed }: LabOptions): Lab {
       node.busy--
       if (Math.random() >= failureRate) return
       const message = `${name}: ${action} did not finish`
-      node.client.error({ event_type: 'node_error', event_data: { message, action } })
+      // The action's own end is the one that is told at the level of an error, and so the one that alerts.
+      node.client.warning({ event_type: 'node_error', event_data: { message, action } })
       throw new Error(message)
     })
   }
@@ -106,15 +128,10 @@ export function startLab({ url, spoolDir, speed }: LabOptions): Lab {
     })
   }
 
-  // Each lane runs one workflow after another, as a scheduler with that many plates under way would.
-  async function runLane(lane: number): Promise<void> {
-    for (let number = lane; !stopping.signal.aborted; number += laneCount) {
-      await runWorkflow(number)
-      await sleep(1000 / speed)
-    }
-  }
-  const laneCount = 3
-  const lanes = Array.from({ length: laneCount }, (_, lane) => runLane(lane))
+  // One of each kind after another, as a scheduler with that many plates under way would.
+  const lanes = experiments.map(async (experiment) => {
+    while (!stopping.signal.aborted) await runExperiment(experiment)
+  })
   const pulse = setInterval(() => {
     for (const [node_name, { client, busy }] of nodes) client.nodeStatus({ busy: busy > 0 }, { node_name })
   }, 5000 / speed)
