@@ -1,69 +1,23 @@
 import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
+import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import { type SearchProblem, toToken } from '../src/search/line.ts'
 import { EventDetail, messageOf } from './event.tsx'
+import { useKeys } from './explore-key.ts'
+import { type Row, toAddress, toParameters, toRows, type Wanted, wanted } from './explore-state.ts'
 import { Facets } from './facet.tsx'
+import { Histogram } from './histogram.tsx'
 import { type Json, memberOf, parseExact, textOf } from './json.ts'
+import { findProblem } from './search.ts'
+import { SearchForm } from './search-form.tsx'
 import { Level, shortId } from './shell.tsx'
-import { ask, askPage, follow, go, query } from './state.ts'
-import { showTime } from './time.ts'
+import { ask, askPage, follow, go } from './state.ts'
+import { useSummary } from './summary.ts'
+import { showCount, showTime } from './time.ts'
 
-const spans: { [name: string]: { label: string; ms: number } } = {
-  '15m': { label: 'last 15 minutes', ms: 900_000 },
-  '1h': { label: 'last hour', ms: 3_600_000 },
-  '24h': { label: 'last 24 hours', ms: 86_400_000 },
-  '7d': { label: 'last 7 days', ms: 604_800_000 },
-  all: { label: 'all time', ms: 0 },
-}
 const pageEvents = 100
 /** More would make a page slow; a filter finds them. */
 const maxRows = 1000
-
-interface Row {
-  id: string
-  event: Json
-}
-
-const toRows = (events: { [id: string]: Json }): Row[] =>
-  Object.entries(events).map(([id, event]) => ({ id, event }))
-
-/** What the address says is looked for. */
-function wanted() {
-  const parameters = new URLSearchParams(query.value)
-  const line = parameters.get('q') ?? ''
-  const span = parameters.get('span') ?? '24h'
-  const end = parameters.get('end') ?? ''
-  return { line, span: Object.hasOwn(spans, span) ? span : '24h', end, id: parameters.get('id') ?? '' }
-}
-
-const toAddress = (parts: { line: string; span: string; end?: string; id?: string }) => {
-  const parameters = new URLSearchParams()
-  if (parts.line !== '') parameters.set('q', parts.line)
-  if (parts.span !== '24h') parameters.set('span', parts.span)
-  if (parts.end) parameters.set('end', parts.end)
-  if (parts.id) parameters.set('id', parts.id)
-  const text = parameters.toString()
-  return text === '' ? '/explore' : `/explore?${text}`
-}
-
-/** The filter of the address as parameters of GET /events. */
-function toParameters({ line, span, end }: ReturnType<typeof wanted>): URLSearchParams {
-  const parameters = new URLSearchParams(line === '' ? {} : { q: line })
-  const { ms } = spans[span]!
-  if (end !== '') parameters.set('end_time', end)
-  if (ms > 0) {
-    const endMs = end === '' ? Date.now() : Date.parse(end)
-    parameters.set('start_time', new Date(endMs - ms).toISOString())
-  }
-  return parameters
-}
-
-/** What of a line is not understood. Asked for first: a browser reports each refusal of a list as an error of its own. */
-async function findProblem(line: string): Promise<SearchProblem | undefined> {
-  if (line === '') return undefined
-  const text = await ask(`/data/search?${new URLSearchParams({ q: line })}`)
-  return (JSON.parse(text) as { problem: SearchProblem | null }).problem ?? undefined
-}
 
 // Kept while other pages are looked at.
 const rows = signal<Row[]>([])
@@ -110,6 +64,8 @@ export function ExplorePage() {
       loaded.value = key
       rows.value = []
       fresh.value = []
+      problem.value = ''
+      place.value = undefined
       void load('')
     }
   }, [key])
@@ -143,6 +99,7 @@ export function ExplorePage() {
     },
   })
   const open = useOpen(state.id)
+  const summary = useSummary(key, isLive.value && state.end === '')
   return (
     <>
       <h1 class="hidden">Explore events</h1>
@@ -152,10 +109,9 @@ export function ExplorePage() {
           {problem.value}
         </p>
       )}
+      <Histogram summary={summary} state={state} />
       <p class="bar">
-        <span role="status">
-          {isBusy.value ? 'asking …' : `${rows.value.length}${next.value ? ' newest' : ''} events`}
-        </span>
+        <span role="status">{isBusy.value ? 'asking …' : toCount(rows.value.length, summary.answer)}</span>
         <label>
           <input
             type="checkbox"
@@ -176,11 +132,7 @@ export function ExplorePage() {
         <Export state={state} />
       </p>
       <div class={open ? 'panes with-detail' : 'panes'}>
-        <Facets
-          events={rows.value.map(({ event }) => event)}
-          line={state.line}
-          addressOf={(line) => toAddress({ line, span: state.span, end: state.end })}
-        />
+        <Facets summary={summary} state={state} />
         <EventTable rows={rows.value} state={state} />
         {open && <Detail row={open} state={state} />}
       </div>
@@ -198,64 +150,7 @@ export function ExplorePage() {
   )
 }
 
-function SearchForm({
-  state,
-  place,
-}: {
-  state: ReturnType<typeof wanted>
-  place: SearchProblem | undefined
-}) {
-  const input = useRef<HTMLInputElement>(null)
-  useEffect(() => {
-    if (place) input.current?.setSelectionRange(place.column - 1, place.column - 1 + place.length)
-  }, [place])
-  return (
-    <search>
-      <form
-        class="search"
-        onSubmit={(event) => {
-          event.preventDefault()
-          go(toAddress({ line: input.current!.value, span: state.span, end: state.end }))
-        }}
-      >
-        <input
-          ref={input}
-          key={state.line}
-          type="search"
-          name="q"
-          aria-label="Search"
-          aria-describedby="search-help"
-          defaultValue={state.line}
-          placeholder={'words "a phrase" node:arm -type:log_info level>=error since:2h {selector}'}
-        />
-        <select
-          aria-label="Time"
-          value={state.span}
-          onChange={({ currentTarget: { value } }) => go(toAddress({ ...state, span: value, id: '' }))}
-        >
-          {Object.entries(spans).map(([name, { label }]) => (
-            <option key={name} value={name}>
-              {label}
-            </option>
-          ))}
-        </select>
-        <button type="submit">Search</button>
-        {state.end !== '' && (
-          <button type="button" onClick={() => go(toAddress({ line: state.line, span: state.span }))}>
-            up to {showTime(state.end)} ✕
-          </button>
-        )}
-        <span id="search-help" class="hidden">
-          Words of the message, phrases in quotes, or name:value for node, type, workflow, experiment,
-          service, trace, since; a minus excludes; level greater or equal error; a selector in braces. Keys: j
-          and k go on, Escape closes, Space pauses.
-        </span>
-      </form>
-    </search>
-  )
-}
-
-function Export({ state }: { state: ReturnType<typeof wanted> }) {
+function Export({ state }: { state: Wanted }) {
   const parameters = toParameters(state)
   parameters.set('number', '0')
   return (
@@ -263,6 +158,12 @@ function Export({ state }: { state: ReturnType<typeof wanted> }) {
       Export JSON
     </a>
   )
+}
+
+function toCount(shown: number, answer: SummaryAnswer | undefined): string {
+  if (!answer || (next.value === undefined && answer.total <= shown))
+    return `${shown}${next.value ? ' newest' : ''} events`
+  return `${shown} newest of ${answer.is_complete ? '' : 'more than '}${showCount(answer.total)} events`
 }
 
 /** Who speaks: by name where there is one. */
@@ -283,7 +184,7 @@ function whoOf(event: Json): string {
   return '–'
 }
 
-function EventTable({ rows: shown, state }: { rows: Row[]; state: ReturnType<typeof wanted> }) {
+function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {
   return (
     <table class="events">
       <caption class="hidden">Events, newest first</caption>
@@ -321,7 +222,7 @@ function EventTable({ rows: shown, state }: { rows: Row[]; state: ReturnType<typ
   )
 }
 
-function Detail({ row: { id, event }, state }: { row: Row; state: ReturnType<typeof wanted> }) {
+function Detail({ row: { id, event }, state }: { row: Row; state: Wanted }) {
   const time = textOf(memberOf(event, 'event_timestamp'))
   const filters = [
     [
@@ -345,7 +246,7 @@ function Detail({ row: { id, event }, state }: { row: Row; state: ReturnType<typ
           Own page
         </a>
         {around !== '' && (
-          <a href={toAddress({ line: '', span: '15m', end: around })} onClick={follow}>
+          <a href={toAddress({ span: '15m', end: around })} onClick={follow}>
             What was around
           </a>
         )}
@@ -399,39 +300,4 @@ function useLive(isOn: boolean, key: string, take: (row: Row) => void): void {
     }
     return () => source.close()
   }, [isOn, key])
-}
-
-interface Keys {
-  isLive: boolean
-  togglePause: () => void
-  move: (by: 1 | -1) => void
-  close: () => void
-}
-
-function useKeys(keys: Keys): void {
-  const latest = useRef(keys)
-  latest.current = keys
-  useEffect(() => {
-    const press = (event: KeyboardEvent) => {
-      const { isLive, togglePause, move, close } = latest.current
-      const { target } = event
-      if (event.ctrlKey || event.metaKey || event.altKey) return
-      if (event.key === 'Escape') return close()
-      if (
-        target instanceof HTMLElement &&
-        /^(INPUT|SELECT|BUTTON|TEXTAREA|A)$/.test(target.tagName) &&
-        event.key === ' '
-      )
-        return
-      if (target instanceof HTMLInputElement || target instanceof HTMLSelectElement) return
-      if (event.key === 'j' || event.key === 'ArrowDown') move(1)
-      else if (event.key === 'k' || event.key === 'ArrowUp') move(-1)
-      else if (event.key === ' ' && isLive) togglePause()
-      else if (event.key === '/') document.querySelector<HTMLInputElement>('input[type=search]')?.focus()
-      else return
-      event.preventDefault()
-    }
-    addEventListener('keydown', press)
-    return () => removeEventListener('keydown', press)
-  }, [])
 }

@@ -66,14 +66,18 @@ setInterval(() => {
 const patienceMs = 15_000
 
 /** JSON of the receiver itself. Throws what it answers instead, in its own words. */
-export const ask = async (url: string): Promise<string> => (await askPage(url)).text
+export const ask = async (url: string, waitMs = patienceMs): Promise<string> =>
+  (await askPage(url, waitMs)).text
 
 /** The same with where the next page begins; undefined for the last one. */
-export async function askPage(url: string): Promise<{ text: string; next: string | undefined }> {
+export async function askPage(
+  url: string,
+  waitMs = patienceMs,
+): Promise<{ text: string; next: string | undefined }> {
   try {
     const answer = await fetch(url, {
       headers: { accept: 'application/json' },
-      signal: AbortSignal.timeout(patienceMs),
+      signal: AbortSignal.timeout(waitMs),
     })
     const text = await answer.text()
     contact.value = { atMs: Date.now(), error: undefined }

@@ -44,3 +44,8 @@ export function showSpan(ms: number): string {
   if (hours < 24) return `${hours} h ${String(minutes % 60).padStart(2, '0')} min`
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
+
+const numbers = new Intl.NumberFormat('en-GB')
+
+/** '1,240' */
+export const showCount = (count: number) => numbers.format(count)

@@ -232,9 +232,75 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     await expect.poll(() => page.locator('.events tbody tr').count()).toBe(2)
     await page.goBack()
     await expect.poll(() => page.locator('.events tbody tr').count()).toBe(3)
+    // A second click takes it back.
+    await page.click('.facets a:has-text("arm one")')
+    await page.waitForURL((url) => url.searchParams.get('q') === 'gripper node:"arm one"')
+    await page.click('.facets a.chosen:has-text("arm one")')
+    await page.waitForURL((url) => url.searchParams.get('q') === 'gripper')
     await page.click('.facets a:has-text("arm one")', { modifiers: ['Alt'] })
     await page.waitForURL((url) => url.searchParams.get('q') === 'gripper -node:"arm one"')
     await expect.poll(() => messages(page)).toEqual(['gripper is fine'])
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
+  it('explore: a histogram over all events of the search, which a drag, a click and the keyboard narrow, and Back widens', async () => {
+    const at = (minute: number) => `2024-05-01T12:${String(minute).padStart(2, '0')}:00.000000Z`
+    const bodies = Array.from({ length: 30 }, (_, i) => ({
+      event_timestamp: at(i),
+      log_level: i === 29 ? 40 : 20,
+      event_data: { message: 'centrifuge', node_name: i < 20 ? 'spin one' : 'spin two' },
+    }))
+    for (const body of bodies) {
+      const answer = await fetch(`${receiver.url}event`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ event_type: 'log_info', source: {}, ...body }),
+      })
+      expect(answer.status).toBe(200)
+    }
+    const { page, troubles } = await open('explore?span=all&q=centrifuge')
+    const canvas = page.locator('.histogram canvas')
+    const status = () => page.textContent('.bar [role=status]')
+    await canvas.waitFor()
+    await expect.poll(status).toBe('30 events')
+    const painted = `(() => {
+      const canvas = document.querySelector('.histogram canvas')
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height - 2)
+      return data.some((value) => value > 0)
+    })()`
+    await expect.poll(() => page.evaluate(painted)).toBe(true)
+    const box = (await canvas.boundingBox())!
+    const drag = async (from: number, to: number) => {
+      await page.mouse.move(box.x + box.width * from, box.y + 30)
+      await page.mouse.down()
+      await page.mouse.move(box.x + box.width * to, box.y + 30)
+      await page.mouse.up()
+    }
+    await drag(0.9999, 0.7)
+    await page.waitForURL(
+      (url) => url.searchParams.get('end')?.startsWith('2024-05-01T12:29:14.999999') === true,
+    )
+    await expect.poll(status).toBe('9 events')
+    expect(await page.locator('.facets section[aria-label=Node] li').allTextContents()).toEqual([
+      'spin two 9',
+    ])
+    await page.goBack()
+    await expect.poll(status).toBe('30 events')
+    await canvas.focus()
+    await page.keyboard.press('End')
+    expect(await canvas.getAttribute('aria-valuetext')).toContain('1 error')
+    await page.keyboard.press('Shift+ArrowLeft')
+    await page.keyboard.press('Enter')
+    await expect.poll(status).toBe('1 events')
+    await page.click('.search button:has-text("✕")')
+    await expect.poll(status).toBe('30 events')
+    // It fails alone.
+    await page.route('**/events/summary*', (route) => route.fulfill({ status: 200, body: '{' }))
+    await page.fill('input[type=search]', 'centrifuge -node:"spin one"')
+    await page.keyboard.press('Enter')
+    await expect.poll(() => page.locator('.events tbody tr').count()).toBe(10)
+    await page.waitForSelector('.facets:has-text("Not counted again")')
     expect(troubles).toEqual([])
     await page.close()
   })
