@@ -62,12 +62,27 @@ export function createRestClient(settings: Settings): RestClient {
   }
 
   async function ask(path: string, body?: string): Promise<Value> {
-    const text = await askText(path, body)
+    return parseAnswer(await askText(path, body), path)
+  }
+
+  function parseAnswer(text: string, path: string): Value {
     try {
       return parseJson(text)
     } catch (cause) {
       throw new EventError('EVT_JSON', `${base}${path} answered something that is no JSON`, { cause })
     }
+  }
+
+  /** Something else answers at this URL, or something between us and the receiver. */
+  const foreign = (path: string, what: string) =>
+    new EventError('EVT_JSON', `${base}${path} answered no ${what}: is that the address of a receiver?`)
+
+  function toEvents(answer: Value, path: string): Event[] {
+    const documents = isObject(answer) ? Object.values(answer) : [undefined]
+    return documents.map((document) => {
+      if (!isEventDocument(document)) throw foreign(path, 'events')
+      return fromDocument(document)
+    })
   }
 
   return {
@@ -82,7 +97,8 @@ export function createRestClient(settings: Settings): RestClient {
       put('start_time', options.startTime)
       put('end_time', options.endTime)
       put('include_archived', options.includeArchived)
-      const events = toEvents(await ask(query.size > 0 ? `/events?${query}` : '/events'))
+      const path = query.size > 0 ? `/events?${query}` : '/events'
+      const events = toEvents(await ask(path), path)
       // The answer is an object keyed by id, and JavaScript moves keys that look like integers to its front.
       return events.sort((a, b) =>
         a.event_timestamp < b.event_timestamp ? 1 : a.event_timestamp > b.event_timestamp ? -1 : 0,
@@ -91,19 +107,19 @@ export function createRestClient(settings: Settings): RestClient {
     async getEvent(id) {
       const path = `/event/${encodeURIComponent(id)}`
       const document = await ask(path)
-      if (!isObject(document)) throw new EventError('EVT_JSON', `${base}${path} answered no event`)
+      if (!isEventDocument(document)) throw foreign(path, 'event')
       return fromDocument(document)
     },
     async queryEvents(selector) {
       const onAlter = (why: string) => {
         throw new EventError('EVT_SELECTOR', `The selector cannot be sent: ${why}`)
       }
-      return toEvents(await ask('/events/query', toJson(toValue(selector, { onAlter }))))
+      return toEvents(await ask('/events/query', toJson(toValue(selector, { onAlter }))), '/events/query')
     },
     async findStored(ids) {
       const answer = await ask('/events/receipts', toJson({ event_ids: ids }))
       const stored = isObject(answer) ? answer.stored : undefined
-      if (!isObject(stored)) throw new EventError('EVT_JSON', `${base}/events/receipts answered no receipts`)
+      if (!isObject(stored)) throw foreign('/events/receipts', 'receipts')
       return new Set(Object.keys(stored))
     },
     async getUtilization(report: UtilizationReport, options: UtilizationOptions = {}): Promise<never> {
@@ -111,18 +127,17 @@ export function createRestClient(settings: Settings): RestClient {
       const isText = options.format === 'csv' || options.format === 'ndjson'
       const text = await askText(path)
       // MADSci's own reports answer 200 with {"error": …}, whatever the form.
-      const answer = isText && !text.startsWith('{"error":') ? text : parseJson(text)
+      const answer = isText && !text.startsWith('{"error":') ? text : parseAnswer(text, path)
       if (isObject(answer) && typeof answer.error === 'string')
         throw new EventError('EVT_REFUSED', answer.error)
+      if (!isText && !isObject(answer)) throw foreign(path, 'report')
       return answer as never
     },
   }
 }
 
-function toEvents(answer: Value): Event[] {
-  if (!isObject(answer)) return []
-  return Object.values(answer).map((document) => fromDocument(document as { [key: string]: Value }))
-}
+const isEventDocument = (document: Value | undefined): document is { [key: string]: Value } =>
+  isObject(document) && typeof (document.event_id ?? document._id) === 'string'
 
 interface Answer {
   status: number

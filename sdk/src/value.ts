@@ -29,8 +29,8 @@ export interface ToValueOptions {
 /**
  * Whatever a program hands us → a Value: a deep copy, so that later changes do not reach the event.
  *
- * As JSON.stringify would, except that more is kept: NaN, bigint and bytes stay what they are, a Map becomes an object,
- * a Set an array, an Error `{type, message, stacktrace}`. Never throws: a getter that does becomes null, and is told.
+ * As JSON.stringify would, except that more is kept: NaN, bigint and bytes stay what they are, a Map becomes an object
+ * (a list of pairs, where its keys are no names), a Set an array, an Error `{type, message, stacktrace}`. Never throws: a getter that does becomes null, and is told.
  */
 export function toValue(input: unknown, options: ToValueOptions): Value {
   const value = convert(input, { ...options, path: [], bytesLeft: byteLimit })
@@ -118,8 +118,11 @@ function fromMembers(input: { [key: string]: unknown }, state: State): Value {
 }
 
 function fromMap(input: Map<unknown, unknown>, state: State): Value {
-  const isNamed = [...input.keys()].every((key) => typeof key === 'string' || typeof key === 'number')
-  if (isNamed) return fromMembers(Object.fromEntries(input) as { [key: string]: unknown }, state)
+  const keys = [...input.keys()]
+  const isNamed = keys.every((key) => typeof key === 'string' || typeof key === 'number')
+  // 1 and '1' would be one member.
+  if (isNamed && new Set(keys.map(String)).size === keys.length)
+    return fromMembers(Object.fromEntries(input) as { [key: string]: unknown }, state)
   return fromItems(input, state)
 }
 

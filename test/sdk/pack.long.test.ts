@@ -79,6 +79,23 @@ describe('the packed SDK, in a project of its own', () => {
     }
   })
 
+  it('an EventError is one for ESM and CommonJS alike', () => {
+    writeFileSync(
+      join(project, 'error.mjs'),
+      `import { createRequire } from 'node:module'
+      import { EventClient, EventError } from '@madsci-events/sdk'
+      const required = createRequire(import.meta.url)('@madsci-events/sdk')
+      class Own extends EventError {}
+      const thrown = [EventClient, required.EventClient].map((Client) => {
+        try { new Client({ nme: 'x' }) } catch (error) { return error }
+      })
+      const seen = thrown.map((error) => [error instanceof EventError, error instanceof required.EventError])
+      console.log(EventError === required.EventError, JSON.stringify(seen), thrown[0] instanceof Own, new Own('EVT_CONFIG') instanceof Own, new Error('x') instanceof EventError)`,
+    )
+    const { text } = packed.run(process.execPath, ['error.mjs'])
+    expect(text).toBe('false [[true,true],[true,true]] false true false\n')
+  })
+
   it('needs none of its sources, also in a project that has a condition called source', () => {
     const sources = join(project, 'node_modules/@madsci-events/sdk/src')
     renameSync(sources, join(project, 'away'))

@@ -92,6 +92,27 @@ describe('lists', () => {
     expect((list as unknown[]).slice(0, 3)).toEqual([1, 1, 1])
   })
 
+  it('of pairs stand for a Map whose keys are no names, or would be one', async () => {
+    const key = { well: 'A1' }
+    const maps = {
+      a: new Map([['x', 1]]),
+      b: new Map<unknown, string>([
+        [1, 'a'],
+        ['1', 'b'],
+      ]),
+      c: new Map([[key, 1]]),
+    }
+    expect(await arrive(maps)).toEqual({
+      message: 'x',
+      a: { x: 1 },
+      b: [
+        [1, 'a'],
+        ['1', 'b'],
+      ],
+      c: [[key, 1]],
+    })
+  })
+
   it('with holes take no longer than what is sent of them', async () => {
     const list: number[] = []
     list[2 ** 28] = 1

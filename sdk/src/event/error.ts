@@ -51,8 +51,13 @@ export interface EventErrorOptions {
   retryAfterSeconds?: number
 }
 
+const brand = Symbol.for('@madsci-events/sdk EventError')
+
 /** What ends a call. `status` and `retry` come from the table, so a door only has to write them down. */
 export class EventError extends Error {
+  get [brand](): true {
+    return true
+  }
   readonly code: ErrorCode
   readonly status: number
   readonly retry: boolean
@@ -72,3 +77,11 @@ export class EventError extends Error {
     this.retryAfterSeconds = options.retryAfterSeconds ?? 1
   }
 }
+
+// Also of another copy of this package: a program may have it as ESM and as CommonJS.
+Object.defineProperty(EventError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    if (this !== EventError) return Function.prototype[Symbol.hasInstance].call(this as never, value)
+    return typeof value === 'object' && value !== null && brand in value
+  },
+})

@@ -3,6 +3,7 @@ import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { EventClient, emitLine } from '../client.ts'
 import type { ClientOptions } from '../setting.ts'
 import { type PinoConfig, readPinoLine } from './line.ts'
+import { readLogger } from './logger.ts'
 import { createLineStream } from './stream.ts'
 
 export { traceMixin } from '../trace-mixin.ts'
@@ -13,6 +14,8 @@ export interface PinoOptions extends Omit<ClientOptions, 'restUrl'> {
   messageKey?: string
   /** Where the error is; `err`, if left out. */
   errorKey?: string
+  /** The logger's `nestedKey`, if it has one. `createPinoStream` knows it by itself. */
+  nestedKey?: string
   /** How long the end of the program may wait for delivery; 1000, if left out. What is spooled then is sent later. */
   closeTimeoutMs?: number
 }
@@ -24,11 +27,15 @@ export interface PinoOptions extends Omit<ClientOptions, 'restUrl'> {
  *     const logger = pino({ mixin: traceMixin }, createPinoStream({ url: 'http://localhost:8001' }))
  */
 export function createPinoStream(options: PinoOptions = {}): Writable {
-  return createStream(options, () => options)
+  const stream = createStream(options, () => ({ ...readLogger(stream), ...readKeys(options) }))
+  return Object.assign(stream, { [metadataSymbol]: true })
 }
 
+// pino then notes at the stream which logger it writes for.
+const metadataSymbol = Symbol.for('pino.metadata')
+
 function createStream(options: PinoOptions, config: () => PinoConfig): Writable {
-  const { messageKey: _, errorKey: __, closeTimeoutMs = 1000, ...clientOptions } = options
+  const { messageKey: _, errorKey: __, nestedKey: ___, closeTimeoutMs = 1000, ...clientOptions } = options
   const client = new EventClient(clientOptions)
   return createLineStream({
     onLine(line) {
@@ -70,9 +77,13 @@ function receiveConfig(): Promise<PinoConfig> {
 export default async function createTransport(given: PinoOptions): Promise<Writable> {
   const received = await receiveConfig()
   const options = withoutPinos(given)
-  const { messageKey, errorKey } = options
-  const config = { ...received, ...(messageKey && { messageKey }), ...(errorKey && { errorKey }) }
+  const config = { ...received, ...readKeys(options) }
   return createStream(options, () => config)
+}
+
+/** How the program says that lines are to be read. */
+function readKeys({ messageKey, errorKey, nestedKey }: PinoOptions): PinoConfig {
+  return { ...(messageKey && { messageKey }), ...(errorKey && { errorKey }), ...(nestedKey && { nestedKey }) }
 }
 
 /** pino and thread-stream put words of their own between the options. */

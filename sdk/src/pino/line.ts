@@ -11,6 +11,8 @@ import { toLineEvent } from '../line.ts'
 export interface PinoConfig {
   messageKey?: string
   errorKey?: string
+  /** Under which the data of a line is, apart from what pino writes itself. */
+  nestedKey?: string
   levels?: { labels: { [level: number]: string }; values: { [label: string]: number } }
 }
 
@@ -33,7 +35,8 @@ export function readPinoLine(line: string, config: PinoConfig): PinoLine {
     return { event, severity: { number: 9, text: 'INFO' } }
   }
   const own = readOwn(line)
-  const { [messageKey]: message, [errorKey]: error, ...members } = parsed
+  const { [messageKey]: message, ...top } = parsed
+  const { [errorKey]: error, ...members } = unnest(top, config, own !== undefined)
   // What the logger wrote comes first; data of the same name is data.
   const level = own?.level ?? takeLevel(members)
   const time = own?.time ?? members.time
@@ -56,6 +59,17 @@ export function readPinoLine(line: string, config: PinoConfig): PinoLine {
     members,
   })
   return { event, severity: { number: severityNumber, text: textOf(level, madsciLevel, config) } }
+}
+
+/** Data that pino wrote apart, beside the rest of the line. */
+function unnest(top: Members, { nestedKey }: PinoConfig, hasOwn: boolean): Members {
+  const nested = nestedKey === undefined ? undefined : top[nestedKey]
+  if (!isObject(nested)) return top
+  const { [nestedKey!]: _, ...rest } = top
+  // Both have been read, and data may have the same names.
+  if (hasOwn) delete rest.level
+  if (hasOwn) delete rest.time
+  return { ...rest, ...nested }
 }
 
 const ownPattern = /^\{"level":(-?\d+(?:\.\d+)?|"[^"\\]*")(?:,"time":(-?\d+(?:\.\d+)?|"[^"\\]*"))?[,}]/

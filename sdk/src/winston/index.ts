@@ -1,11 +1,12 @@
 import { Writable } from 'node:stream'
 import { EventClient, emitLine } from '../client.ts'
+import { diag } from '../diagnostic.ts'
 import { fromSeverity, toSeverity } from '../event/level.ts'
 import { severityOfWord } from '../event/severity-word.ts'
 import { severityByOrder, tellUnknownLevel } from '../level-word.ts'
 import { toLineEvent } from '../line.ts'
-import { isError } from '../realm.ts'
 import type { ClientOptions } from '../setting.ts'
+import { type Info, isRewritten, readException, readWritten, toLine, toPlainText } from './info.ts'
 
 export { traceMixin } from '../trace-mixin.ts'
 
@@ -13,16 +14,22 @@ export interface WinstonOptions extends Omit<ClientOptions, 'restUrl'> {
   /** Only this level and more severe ones; the logger's, if left out. */
   level?: string
   silent?: boolean
+  /** What the line goes through before it becomes an event, after the logger's own: to redact, or to leave lines out. */
+  format?: Format
   /** How long `logger.end()` may wait for delivery; 1000, if left out. */
   closeTimeoutMs?: number
+}
+
+/** One of winston's formats. */
+interface Format {
+  transform(info: never, options?: unknown): unknown
+  options?: unknown
 }
 
 interface Logger {
   levels?: { [level: string]: number }
   level?: string
 }
-
-type Info = { [key: string | symbol]: unknown }
 
 const levelSymbol = Symbol.for('level')
 
@@ -33,13 +40,14 @@ const levelSymbol = Symbol.for('level')
 export function createWinstonTransport(
   options: WinstonOptions = {},
 ): Writable & { level?: string; silent: boolean } {
-  const { level, silent = false, closeTimeoutMs = 1000, ...clientOptions } = options
+  const { level, silent = false, format, closeTimeoutMs = 1000, ...clientOptions } = options
   const client = new EventClient(clientOptions)
   let logger: Logger | undefined
   const stream = new Writable({
     objectMode: true,
     write(info: Info, _encoding, callback) {
-      if (isWanted(info)) emitInfo(client, info, logger?.levels)
+      const line = isWanted(info) && transform(readWritten(toLine(info)), transport.format)
+      if (line) emitInfo(client, line, logger?.levels)
       callback()
     },
     final(callback) {
@@ -58,11 +66,13 @@ export function createWinstonTransport(
   const log = (info: Info, next: () => void) => void stream.write(info, () => next())
   const transport = Object.assign(stream, {
     silent,
+    ...(format !== undefined && { format }),
     ...(level !== undefined && { level }),
     log,
   }) as Writable & {
     level?: string
     silent: boolean
+    format?: Format
   }
 
   function isWanted(info: Info): boolean {
@@ -77,17 +87,31 @@ export function createWinstonTransport(
   return transport
 }
 
-function emitInfo(client: EventClient, info: Info, levels: Logger['levels']): void {
-  const { level, message, timestamp, stack, ...members } = info
-  const name = String(info[levelSymbol] ?? level)
+/** False when the format leaves the line out, or throws: what it would have hidden must not be sent. */
+function transform(line: Info, format: Format | undefined): Info | false {
+  if (format === undefined) return line
+  try {
+    const formed = format.transform({ ...line } as never, format.options) as Info | false | undefined
+    if (!formed) return false
+    return isRewritten(formed, line) ? readWritten(formed) : formed
+  } catch (error) {
+    diag.warn(`madsci-events: a line of winston is no event, because its format threw: ${error}`)
+    return false
+  }
+}
+
+function emitInfo(client: EventClient, line: Info, levels: Logger['levels']): void {
+  const { level, message, timestamp, stack: _, ...rest } = line
+  const members: { [key: string]: unknown } = Object.fromEntries(Object.entries(rest))
+  const name = toPlainText(String(line[levelSymbol] ?? level))
   const number = severityOf(name, levels)
   const isText = typeof message === 'string'
   if (!isText && message !== undefined) members.message = message
-  const type = isError(info) ? info.name : 'Error'
-  const exception = typeof stack === 'string' ? { type, message, stacktrace: stack } : undefined
+  const exception = readException(line)
+  for (const key of ['cause', 'errors']) if (exception?.[key] !== undefined) delete members[key]
   const madsciLevel = fromSeverity(number)
   const event = toLineEvent({
-    message: isText ? message : undefined,
+    message: isText ? toPlainText(message) : undefined,
     level: madsciLevel,
     time: timestamp,
     exception,

@@ -30,6 +30,40 @@ for (const [version, create] of [
   ['9', pino9 as unknown as typeof pino],
 ] as const) {
   describe(`lines of pino ${version}`, () => {
+    it('the logger says under which names its message, error and data are', async () => {
+      const workflow_id = createEventId()
+      const options = { messageKey: 'text', errorKey: 'failure', nestedKey: 'payload' }
+      const events = await eventsOf(
+        (logger) => {
+          logger.error({ failure: new TypeError('jam'), workflow_id, tips: 3, level: 10 }, 'stuck')
+          logger.child({ arm: 2 }).error(new RangeError('too far'))
+        },
+        options,
+        create,
+      )
+      expect(events.map(({ log_level, source, event_data }) => ({ log_level, source, event_data }))).toEqual([
+        {
+          log_level: 40,
+          source: { workflow_id },
+          event_data: {
+            message: 'stuck',
+            tips: 3,
+            level: 10,
+            exception: expect.objectContaining({ type: 'TypeError', message: 'jam' }),
+          },
+        },
+        {
+          log_level: 40,
+          source: {},
+          event_data: {
+            message: 'too far',
+            arm: 2,
+            exception: expect.objectContaining({ type: 'RangeError', message: 'too far' }),
+          },
+        },
+      ])
+    })
+
     it('levels are those of MADSci and of OpenTelemetry', async () => {
       const events = await eventsOf(
         (logger) => {
@@ -55,7 +89,7 @@ for (const [version, create] of [
         ['warn', 30, 'log_warning', undefined, undefined],
         ['error', 40, 'log_error', undefined, undefined],
         ['fatal', 50, 'log_critical', undefined, undefined],
-        ['notice', 20, 'log_info', 11, undefined],
+        ['notice', 20, 'log_info', 10, 'NOTICE'],
       ])
     })
 
