@@ -1,3 +1,4 @@
+import { type IncomingMessage, request } from 'node:http'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { startTestReceiver } from '../../support/receiver.ts'
 
@@ -23,8 +24,53 @@ it('names each operation once', () => {
   expect(new Set(ids).size).toBe(ids.length)
 })
 
+it('groups its routes, and is named for what it is', () => {
+  const api = JSON.parse(text) as {
+    info: { title: string; description: string }
+    tags: { name: string; description: string }[]
+    paths: { [path: string]: { [method: string]: { tags?: string[]; summary?: string } } }
+  }
+  expect(api.info).toMatchObject({
+    title: 'EventManager',
+    description: expect.stringContaining('self-driving laboratory'),
+  })
+  const operations = Object.values(api.paths).flatMap((path) => Object.values(path))
+  expect(operations.filter(({ summary }) => !summary)).toEqual([])
+  const used = new Set(operations.flatMap(({ tags }) => tags ?? ['none']))
+  expect([...used].sort()).toEqual(api.tags.map(({ name }) => name).sort())
+  const tagOf = (path: string) => Object.values(api.paths[path]!)[0]!.tags
+  expect(tagOf('/events/query')).toEqual(['Events'])
+  expect(tagOf('/events/archive')).toEqual(['Archive and backup'])
+  expect(tagOf('/v1/logs')).toEqual(['OpenTelemetry'])
+  expect(tagOf('/alerts')).toEqual(['Alerts'])
+})
+
+it('what the page for people loads leaves compressed, for those who take it', async () => {
+  const script = `${receiver.url}docs/static/swagger-ui-bundle.js`
+  const sizeOf = async (encoding: string) => {
+    const answer = await new Promise<IncomingMessage>((resolve, reject) =>
+      request(script, { headers: { 'accept-encoding': encoding } }, resolve)
+        .once('error', reject)
+        .end(),
+    )
+    let bytes = 0
+    for await (const chunk of answer) bytes += chunk.length
+    return [answer.statusCode, answer.headers['content-encoding'], bytes] as const
+  }
+  const [plain, packed] = [await sizeOf('identity'), await sizeOf('gzip, br')]
+  expect([plain[0], plain[1], packed[0], packed[1]]).toEqual([200, undefined, 200, 'gzip'])
+  expect(packed[2]).toBeLessThan(plain[2] / 2)
+  const start = await (await fetch(`${receiver.url}docs/static/swagger-initializer.js`)).text()
+  const [, logo] = /base64,([A-Za-z0-9+/=]+)/.exec(start)!
+  expect(Buffer.from(logo!, 'base64').toString()).toContain('#1f5fbf')
+})
+
 it('the page for people needs nothing from elsewhere', async () => {
-  const page = await (await fetch(`${receiver.url}docs/`)).text()
+  const answer = await fetch(`${receiver.url}docs/`)
+  const page = await answer.text()
+  const policy = answer.headers.get('content-security-policy')!
+  expect(policy).not.toMatch(/https?:|upgrade|validator/)
+  expect(policy).toContain("frame-ancestors 'none'")
   expect(page).toContain('swagger')
   for (const [, target] of page.matchAll(/(?:src|href)="([^"]+)"/g))
     expect(target).not.toMatch(/^(https?:)?\/\//)
