@@ -2,7 +2,8 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { copyText } from './copy.ts'
 import { indentJson, type Json, memberOf, parseExact, textOf } from './json.ts'
-import { Level } from './shell.tsx'
+import { Neighbours } from './neighbour.tsx'
+import { Level, shortId } from './shell.tsx'
 import { ask } from './state.ts'
 import { showTime } from './time.ts'
 
@@ -39,6 +40,24 @@ export const messageOf = (event: Json): string => {
 }
 const maxMessage = 2000
 
+/** Who speaks: by name where there is one. */
+export function whoOf(event: Json): string {
+  for (const names of [
+    ['event_data', 'node_name'],
+    ['otel', 'resource', 'service.name'],
+    ['event_data', 'component_name'],
+    ['event_data', 'workcell_name'],
+  ]) {
+    const name = textOf(memberOf(event, ...names))
+    if (name !== '') return name
+  }
+  for (const kind of ['node_id', 'workcell_id', 'workflow_id', 'manager_id']) {
+    const id = textOf(memberOf(event, 'source', kind))
+    if (id !== '') return shortId(id)
+  }
+  return '–'
+}
+
 const sources = [
   'node',
   'workcell',
@@ -59,6 +78,7 @@ function Whole({ id, text, event }: { id: string } & Found) {
         <Level level={Number(textOf(memberOf(event, 'log_level')))} /> <bdi>{messageOf(event)}</bdi>
       </h1>
       <EventDetail id={id} event={event} />
+      <Neighbours id={id} event={event} addressOf={(one) => `/e/${encodeURIComponent(one)}`} isOpen />
       <p class="actions">
         <Copy label="Copy JSON" text={text} />
         <Copy label="Copy link" text={location.href} />

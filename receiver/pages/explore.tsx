@@ -2,15 +2,16 @@ import { signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import { type SearchProblem, toToken } from '../src/search/line.ts'
-import { EventDetail, messageOf } from './event.tsx'
+import { EventDetail, messageOf, whoOf } from './event.tsx'
 import { useKeys } from './explore-key.ts'
 import { type Row, toAddress, toParameters, toRows, type Wanted, wanted } from './explore-state.ts'
 import { Facets } from './facet.tsx'
 import { Histogram } from './histogram.tsx'
 import { type Json, memberOf, parseExact, textOf } from './json.ts'
+import { Neighbours } from './neighbour.tsx'
 import { findProblem } from './search.ts'
 import { SearchForm } from './search-form.tsx'
-import { Level, shortId } from './shell.tsx'
+import { Level } from './shell.tsx'
 import { ask, askPage, follow, go } from './state.ts'
 import { useSummary } from './summary.ts'
 import { showCount, showTime } from './time.ts'
@@ -166,24 +167,6 @@ function toCount(shown: number, answer: SummaryAnswer | undefined): string {
   return `${shown} newest of ${answer.is_complete ? '' : 'more than '}${showCount(answer.total)} events`
 }
 
-/** Who speaks: by name where there is one. */
-function whoOf(event: Json): string {
-  for (const names of [
-    ['event_data', 'node_name'],
-    ['otel', 'resource', 'service.name'],
-    ['event_data', 'component_name'],
-    ['event_data', 'workcell_name'],
-  ]) {
-    const name = textOf(memberOf(event, ...names))
-    if (name !== '') return name
-  }
-  for (const kind of ['node_id', 'workcell_id', 'workflow_id', 'manager_id']) {
-    const id = textOf(memberOf(event, 'source', kind))
-    if (id !== '') return shortId(id)
-  }
-  return '–'
-}
-
 function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {
   return (
     <table class="events">
@@ -262,6 +245,12 @@ function Detail({ row: { id, event }, state }: { row: Row; state: Wanted }) {
         <Level level={Number(textOf(memberOf(event, 'log_level')))} /> <bdi>{messageOf(event)}</bdi>
       </p>
       <EventDetail key={id} id={id} event={event} />
+      <Neighbours
+        key={`${id} around`}
+        id={id}
+        event={event}
+        addressOf={(one) => toAddress({ ...state, id: one })}
+      />
     </aside>
   )
 }

@@ -17,6 +17,7 @@ import type { Utilization } from '../utilization/thread.ts'
 import { type PreviewRoom, registerAlerts } from './alert.ts'
 import { registerPieces } from './answer.ts'
 import { registerArchive } from './archive.ts'
+import { registerAround } from './around.ts'
 import { registerBackup } from './backup.ts'
 import { registerCors } from './cors.ts'
 import { createErrorNotes, registerErrors, sendError, toErrorAnswer } from './error.ts'
@@ -106,6 +107,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerEvents(app, { ...options, takeEvent })
   registerSearch(app, options)
   registerSummary(app, options)
+  registerAround(app, options)
   registerExplorer(app, options)
   registerArchive(app, options)
   registerReceipts(app, options)

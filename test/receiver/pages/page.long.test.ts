@@ -287,6 +287,8 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     ])
     await page.goBack()
     await expect.poll(status).toBe('30 events')
+    await page.mouse.move(0, 0)
+    await expect.poll(() => canvas.getAttribute('aria-valuetext')).toBe('30 events')
     await canvas.focus()
     await page.keyboard.press('End')
     expect(await canvas.getAttribute('aria-valuetext')).toContain('1 error')
@@ -323,6 +325,35 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     // One that the list does not reach.
     await page.goto(`${receiver.url}explore?q=gripper&id=${eventId}`)
     await page.waitForSelector(`aside pre:has-text("${eventId}")`)
+    await page.close()
+  })
+
+  it('shows what was before and after an event, by time and of the same node, and goes along it', async () => {
+    const node_id = createEventId()
+    const ids: string[] = []
+    for (const message of ['first', 'second', 'third']) {
+      ids.push(await send('log_info', { message: `neighbour ${message}` }, { node_id }))
+      await send('log_info', { message: 'another' }, {})
+    }
+    const { page, troubles } = await open(`e/${ids[1]}`)
+    const rows = page.locator('.neighbours li')
+    await expect.poll(() => rows.count()).toBeGreaterThan(6)
+    expect(await page.locator('.neighbours button').allTextContents()).toEqual(['time', 'node'])
+    await page.click('.neighbours button:has-text("node")')
+    await expect.poll(() => rows.count()).toBe(3)
+    await page.click('.neighbours a:has-text("third")')
+    await page.waitForSelector('h1:has-text("neighbour third")')
+    await expect.poll(() => page.textContent('.neighbours .selected')).toContain('third')
+    await page.goBack()
+    await page.waitForSelector('h1:has-text("neighbour second")')
+    // Beside the list, which stays.
+    await page.goto(`${receiver.url}explore?q=neighbour&id=${ids[0]}`)
+    await page.click('aside .neighbours summary')
+    await page.waitForSelector('aside .neighbours a:has-text("another")')
+    await page.click('aside .neighbours a:has-text("second")')
+    await page.waitForURL((url) => url.searchParams.get('id') === ids[1])
+    expect(await page.locator('.events tbody tr').count()).toBe(3)
+    expect(troubles).toEqual([])
     await page.close()
   })
 
