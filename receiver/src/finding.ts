@@ -1,6 +1,6 @@
 /** What a check found, and what to do about it. */
 export interface Finding {
-  check: 'settings' | 'database' | 'port' | 'clock' | 'disk' | 'backup'
+  check: 'settings' | 'database' | 'port' | 'clock' | 'disk' | 'backup' | 'alerts'
   /** A problem keeps the receiver from working; a warning does not, yet. */
   state: 'good' | 'warning' | 'problem'
   text: string

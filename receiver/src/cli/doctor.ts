@@ -10,7 +10,10 @@ const marks: { [state in Finding['state']]: string } = { good: 'ok', warning: 'w
 export async function doctor({ options, flags }: CommandCall, terminal: Terminal): Promise<number> {
   const { stdout } = terminal
   const findings: Finding[] = []
-  for await (const finding of examine(toConfigOptions(terminal, flags))) {
+  for await (const finding of examine({
+    ...toConfigOptions(terminal, flags),
+    isTested: options.test === true,
+  })) {
     findings.push(finding)
     if (options.json) continue
     const { check, state, text, advice } = finding

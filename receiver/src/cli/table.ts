@@ -66,9 +66,12 @@ export const commands: { [name: string]: Command } = {
     run: async (call, terminal) => (await import('./config.ts')).showEffective(call, terminal),
   },
   doctor: {
-    about: 'checks settings, database, ports, clocks, disk and backups, and says what to do',
-    options: json,
-    examples: ['doctor', 'doctor --document_db_url=mongodb://localhost:27017 --json'],
+    about: 'checks settings, database, ports, clocks, disk, backups and alerts, and says what to do',
+    options: {
+      test: { about: 'sends a test message by each channel of alerts', kind: 'flag' },
+      ...json,
+    },
+    examples: ['doctor', 'doctor --test', 'doctor --document_db_url=mongodb://localhost:27017 --json'],
     codes: { 1: 'there is a problem; warnings alone are 0' },
     run: async (call, terminal) => (await import('./doctor.ts')).doctor(call, terminal),
   },

@@ -9,11 +9,17 @@ import type { Inspection } from '../store/inspection.ts'
 import { findMadsciDatabase } from '../store/mongo/detect.ts'
 import { inspectMongo } from '../store/mongo/inspect.ts'
 import { inspectSqlite } from '../store/sqlite/inspect.ts'
+import { showUrl } from '../url.ts'
+import { inspectAlerts } from './alert.ts'
 import { compareClock, inspectClock } from './clock.ts'
 import { inspectDisk } from './disk.ts'
 import { askAddress, inspectPort, type WantedPort } from './port.ts'
 
-export type ExamineOptions = ReadConfigOptions & { workingDirectory: string }
+export type ExamineOptions = ReadConfigOptions & {
+  workingDirectory: string
+  /** Sends a test message by each channel. */
+  isTested?: boolean
+}
 
 /** Looks at everything that a receiver with these settings needs, and says what to do; changes nothing. */
 export async function* examine(options: ExamineOptions): AsyncGenerator<Finding> {
@@ -37,7 +43,8 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
   const startMs = performance.timeOrigin + performance.now() - Date.now()
 
   const { workingDirectory } = options
-  const inspection = await inspectDatabase(config, workingDirectory)
+  const answerer = await askAddress(config.serverUrl)
+  const inspection = await inspectDatabase(config, workingDirectory, answerer?.newestId)
   yield* inspection.findings
   if (!config.given.has('document_db_url')) {
     const url = await findMadsciDatabase()
@@ -45,9 +52,9 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
     if (url) yield warning('database', `a MADSci database lies at ${url}, and is not used`, advice)
   }
 
-  const answerer = await askAddress(config.serverUrl)
+  if (answerer?.isOurs && inspection.isInUse === false) yield compareDatabase(config)
   for (const wanted of portsOf(config)) {
-    const isAsked = wanted.name === 'server_url' || answerer?.ports[wanted.name] === wanted.port
+    const isAsked = wanted.name === 'server_url' || answerer?.settings[wanted.name] === wanted.port
     yield await inspectPort(wanted, isAsked ? answerer : undefined)
   }
 
@@ -63,16 +70,31 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
     yield* await inspectDisk('disk', folder, 'data folder')
   }
   yield* inspectBackups(config, workingDirectory)
+  yield* inspectAlerts(config, answerer, options.isTested === true)
 }
 
-async function inspectDatabase(config: Config, workingDirectory: string): Promise<Inspection> {
+/** Of what use is a look at a database in which nobody keeps anything? */
+function compareDatabase({ documentDbUrl, databaseName, serverUrl }: Config): Finding {
+  const name = documentDbUrl.startsWith('mongodb') ? ` (${databaseName})` : ''
+  return problem(
+    'database',
+    `the receiver that runs at ${showUrl(serverUrl)} keeps its events elsewhere: what is said here is of ${showUrl(documentDbUrl)}${name}`,
+    'run doctor in the folder of that receiver, with its variables',
+  )
+}
+
+async function inspectDatabase(
+  config: Config,
+  workingDirectory: string,
+  newestId: string | undefined,
+): Promise<Inspection> {
   const { documentDbUrl: url, databaseName, collectionName } = config
   if (url === 'null:') {
     const advice = 'set document_db_url; null: is for measuring'
     return { findings: [warning('database', 'no event is kept', advice)] }
   }
   if (url.startsWith('sqlite:')) return inspectSqlite(resolve(workingDirectory, url.slice('sqlite:'.length)))
-  return inspectMongo({ url, databaseName, collectionName })
+  return inspectMongo({ url, databaseName, collectionName }, newestId)
 }
 
 function portsOf(config: Config): WantedPort[] {

@@ -16,8 +16,11 @@ export interface WantedPort {
 export interface Answerer {
   text: string
   isOurs: boolean
-  /** What a receiver says of its further listeners, by setting. */
-  ports: { readonly [name: string]: unknown }
+  /** The settings of a receiver that runs. */
+  settings: { readonly [name: string]: unknown }
+  /** Id of its newest event. */
+  newestId: string | undefined
+  health: { alerts?: { pending?: number; failed?: number } | null }
   /** Its clock minus ours, to the second. */
   offsetMs: number | undefined
 }
@@ -74,22 +77,44 @@ export async function askAddress(address: URL): Promise<Answerer | undefined> {
   // The header is cut to the second: in the middle of it, on average.
   const offsetMs = Number.isNaN(date) ? undefined : date + 500 - receivedMs
   const body = (await health.json().catch(() => undefined)) as
-    | { version?: string; total_events?: number }
+    | (Answerer['health'] & { version?: string; total_events?: number })
     | undefined
   if (body === undefined || !('total_events' in body)) {
-    return { text: 'a program that is no event manager', isOurs: false, ports: {}, offsetMs }
+    return {
+      text: 'a program that is no event manager',
+      isOurs: false,
+      settings: {},
+      newestId: undefined,
+      health: {},
+      offsetMs,
+    }
   }
   const ready = await ask('health/ready').catch(() => undefined)
   const isOurs = ready !== undefined && ready.status !== 404
   const text = isOurs
     ? `a madsci-events receiver, version ${body.version}`
     : `MADSci's own event manager ${body.version}`
-  return { text, isOurs, ports: isOurs ? await askPorts(ask) : {}, offsetMs }
+  return {
+    text,
+    isOurs,
+    settings: isOurs ? await askSettings(ask) : {},
+    newestId: isOurs ? await askNewestId(ask) : undefined,
+    health: body,
+    offsetMs,
+  }
 }
 
-async function askPorts(ask: (path: string) => Promise<Response>): Promise<Answerer['ports']> {
+async function askNewestId(ask: (path: string) => Promise<Response>): Promise<string | undefined> {
   try {
-    const { settings } = (await (await ask('settings')).json()) as { settings: Answerer['ports'] }
+    return Object.keys((await (await ask('events?number=1')).json()) as object)[0]
+  } catch {
+    return undefined
+  }
+}
+
+async function askSettings(ask: (path: string) => Promise<Response>): Promise<Answerer['settings']> {
+  try {
+    const { settings } = (await (await ask('settings')).json()) as Pick<Answerer, 'settings'>
     return settings
   } catch {
     return {}

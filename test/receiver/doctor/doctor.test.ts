@@ -32,13 +32,19 @@ async function makeFolder(): Promise<string> {
 const quiet = { otlp_port: 'none', grpc_port: 'none', document_db_url: 'sqlite:events.db' }
 
 /** Lines like `warning backup there is no backup`; every one that is not good says what to do. */
-async function look(folder: string, flags: { [name: string]: string } = {}, environment = {}) {
+async function look(
+  folder: string,
+  flags: { [name: string]: string } = {},
+  environment = {},
+  isTested = false,
+) {
   const lines: string[] = []
   const all = { server_url: `http://127.0.0.1:${await findFreePort()}`, ...quiet, ...flags }
   for await (const { state, check, text, advice } of examine({
     environment,
     flags: all,
     workingDirectory: folder,
+    isTested,
   })) {
     lines.push(`${state} ${check} ${text}`)
     expect(advice === undefined, text).toBe(state === 'good')
@@ -120,6 +126,62 @@ describe('doctor', () => {
     expect((await look(receiver.folder, flags)).problems).toEqual([expect.stringContaining('is damaged')])
   })
 
+  it('says whether somebody is told of alerts, by a real test on request, and where the links lead', async () => {
+    const port = await findFreePort()
+    const taken: string[] = []
+    const hook = createServer((request, response) => {
+      taken.push(String(request.url))
+      response.writeHead(request.url === '/good' ? 200 : 404).end()
+    }).listen(0, '127.0.0.1')
+    await once(hook, 'listening')
+    cleanups.push(() => hook.close())
+    const hookUrl = `http://127.0.0.1:${(hook.address() as { port: number }).port}`
+    const channel = (path: string) => ({ kind: 'webhook', url: `${hookUrl}/${path}`, secret: 'x'.repeat(32) })
+    const alert_channels = JSON.stringify({ chat: channel('good'), gone: channel('gone') })
+    const server_url = `http://127.0.0.1:${port}/`
+    const flags = { server_url, alert_channels, alert_private_hosts: '["127.0.0.1"]' }
+    const of = (lines: string[]) => lines.filter((line) => line.includes(' alerts '))
+
+    const folder = await makeFolder()
+    expect(of((await look(folder)).lines)).toEqual([expect.stringContaining('nobody is told of alerts')])
+    const alone = await look(folder, flags, {}, true)
+    expect(of(alone.lines)).toEqual([
+      expect.stringContaining(`lead to ${server_url}, which is no address on other machines`),
+      'warning alerts not tried: chat, gone, for no receiver runs',
+    ])
+
+    const receiver = await startTestReceiver({ flags })
+    cleanups.push(() => receiver.close())
+    await mkdir(join(receiver.folder, '.git'))
+    const own = { ...flags, document_db_url: 'sqlite:.madsci/events.db' }
+    const untested = of((await look(receiver.folder, own)).lines)
+    expect(untested.slice(1)).toEqual([
+      'good alerts messages that the running receiver gave up: 0; that wait: 0',
+      expect.stringContaining('not tried: chat, gone'),
+    ])
+    expect(taken).toEqual([])
+    const { lines } = await look(receiver.folder, own, {}, true)
+    expect(of(lines).slice(2)).toEqual([
+      expect.stringMatching(/^good alerts chat: a test message to .* was accepted$/),
+      expect.stringMatching(/^problem alerts gone: no message to .*404/),
+    ])
+    expect(taken.sort()).toEqual(['/gone', '/good'])
+
+    // A message that was given up is a problem, though nobody asked for a test.
+    await fetch(`${receiver.url}event`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ event_type: 'node_error', log_level: 40 }),
+    })
+    await expect
+      .poll(async () => of((await look(receiver.folder, own)).lines)[1], { timeout: 15_000 })
+      .toContain('problem alerts messages that the running receiver gave up: 1')
+    const reached = await look(receiver.folder, { ...own, public_url: 'http://lab.invalid/' })
+    expect(of(reached.lines)[0]).toContain(
+      'warning alerts links in messages lead to http://lab.invalid/, which does not answer',
+    )
+  }, 60_000)
+
   it('says who has a port, and whether nobody can have it', async () => {
     const folder = await makeFolder()
     const server = createServer((_request, response) => response.end('{}')).listen(0, '127.0.0.1')
@@ -141,7 +203,10 @@ describe('doctor', () => {
       grpc_port: String(port),
       otlp_port: otlpPort,
     })
-    expect(beside.problems).toEqual([`problem port grpc_port: 127.0.0.1:${port} is taken by another program`])
+    expect(beside.problems).toEqual([
+      expect.stringContaining('keeps its events elsewhere: what is said here is of sqlite:events.db'),
+      `problem port grpc_port: 127.0.0.1:${port} is taken by another program`,
+    ])
     expect(beside.lines.join('\n')).toContain(
       `otlp_port: 127.0.0.1:${otlpPort} is taken by a madsci-events receiver`,
     )
@@ -184,6 +249,22 @@ describe('doctor', () => {
       expect.stringContaining('indexes are missing: event_timestamp'),
       expect.stringContaining('after 1 days (TTL index archived_at_1)'),
     ])
+    // Beside a receiver that runs on another database, or on this one.
+    const port = await findFreePort()
+    const server_url = `http://127.0.0.1:${port}/`
+    const elsewhere = await startTestReceiver({ flags: { server_url } })
+    await fetch(`${server_url}event`, {
+      method: 'POST',
+      body: '{}',
+      headers: { 'content-type': 'application/json' },
+    })
+    expect((await look(folder, { ...flags, server_url })).problems).toEqual([
+      expect.stringContaining(`keeps its events elsewhere: what is said here is of ${mongod.url}`),
+    ])
+    await elsewhere.close()
+    const here = await startTestReceiver({ flags: { ...flags, server_url } })
+    cleanups.push(() => here.close())
+    expect((await look(folder, { ...flags, server_url })).problems).toEqual([])
     const away = await look(folder, { document_db_url: 'mongodb://me:hunter2@127.0.0.1:1' })
     expect(away.problems).toEqual([expect.stringContaining('MongoDB cannot be used')])
     expect(away.lines.join()).not.toContain('hunter2')

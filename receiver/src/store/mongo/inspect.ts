@@ -13,8 +13,11 @@ const deadlineMs = 15_000
 const slowCommitMs = 50
 const probes = 5
 
-/** Looks at a database of events; leaves nothing behind. Throws EVT_CONFIG for a URL that the driver does not take. */
-export async function inspectMongo({ url, databaseName, collectionName }: CopySource): Promise<Inspection> {
+/** Looks at a database of events, and for an event of this id; leaves nothing behind. Throws EVT_CONFIG for a URL that the driver does not take. */
+export async function inspectMongo(
+  { url, databaseName, collectionName }: CopySource,
+  soughtId?: string,
+): Promise<Inspection> {
   const client = createClient(url, { serverSelectionTimeoutMS: 3000, maxPoolSize: 1 })
   const inspection: Inspection = { findings: [] }
   const look = async () => {
@@ -24,6 +27,11 @@ export async function inspectMongo({ url, databaseName, collectionName }: CopySo
     inspection.findings.push(...(await inspectSchema(db, collectionName)))
     inspection.findings.push(await inspectWrite(db, collectionName))
     await inspectEvents(db, collectionName, inspection)
+    if (soughtId === undefined) return
+    const found = await db
+      .collection<{ _id: string }>(collectionName)
+      .findOne({ _id: soughtId }, { projection: { _id: 1 } })
+    inspection.isInUse = found !== null
   }
   try {
     await withDeadline(look(), deadlineMs, 'no answer')

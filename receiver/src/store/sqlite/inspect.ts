@@ -15,7 +15,8 @@ const checkedBytes = 200 * 1024 * 1024
 /** Looks at a file of events, also one that a receiver owns; makes none. */
 export function inspectSqlite(path: string): Inspection {
   if (!existsSync(path)) {
-    return { findings: [good('database', `SQLite ${path} is not there yet; the first start makes it`)] }
+    const findings = [good('database', `SQLite ${path} is not there yet; the first start makes it`)]
+    return { findings, isInUse: false }
   }
   const findings: Finding[] = []
   const lacks = [path, dirname(path)].find((one) => !isWritable(one))
@@ -28,23 +29,24 @@ export function inspectSqlite(path: string): Inspection {
       ),
     )
   }
+  let isInUse = false
   try {
     lockFile(path).release()
     findings.push(good('database', `SQLite ${path}; no receiver owns it now`))
   } catch (error) {
-    if ((error as EventError).code === 'EVT_STORE_LOCKED')
-      findings.push(good('database', `SQLite ${path}; a running receiver owns it`))
+    isInUse = (error as EventError).code === 'EVT_STORE_LOCKED'
+    if (isInUse) findings.push(good('database', `SQLite ${path}; a running receiver owns it`))
     else findings.push(toProblem(path, error))
   }
   let database: DatabaseSync
   try {
     database = openReadable(path)
   } catch (error) {
-    return { findings: [...findings, toProblem(path, error)] }
+    return { findings: [...findings, toProblem(path, error)], isInUse }
   }
   try {
     findings.push(...inspectSchema(database, path))
-    if (findings.some(({ state }) => state === 'problem')) return { findings }
+    if (findings.some(({ state }) => state === 'problem')) return { findings, isInUse }
     const { count } = database
       .prepare(`SELECT (SELECT coalesce(max(seq), 0) FROM events) AS count`)
       .get() as { count: number }
@@ -52,9 +54,9 @@ export function inspectSqlite(path: string): Inspection {
     findings.push(
       good('database', count === 0 ? 'it holds no events' : `its newest event has the number ${count}`),
     )
-    return { findings, ...(typeof newest === 'string' && { newest }) }
+    return { findings, isInUse, ...(typeof newest === 'string' && { newest }) }
   } catch (error) {
-    return { findings: [...findings, toProblem(path, error)] }
+    return { findings: [...findings, toProblem(path, error)], isInUse }
   } finally {
     database.close()
   }
