@@ -58,7 +58,7 @@ export function toMetricText(metric: Metric, form: MetricForm): string {
       lines.push(`madsci_${name}_sum${set} ${one.sumSeconds}`, `madsci_${name}_count${set} ${one.count}`)
     }
   }
-  for (const { name, type, about, value } of processFigures()) {
+  for (const { name, type, about, value } of readProcessFigures()) {
     head(name, type, about)
     lines.push(`${name} ${value}`)
   }
@@ -66,7 +66,7 @@ export function toMetricText(metric: Metric, form: MetricForm): string {
   return `${lines.join('\n')}\n`
 }
 
-interface Figure {
+export interface Figure {
   name: string
   type: 'gauge' | 'counter'
   about: string
@@ -75,8 +75,8 @@ interface Figure {
 
 let lastUtilization = performance.eventLoopUtilization()
 
-/** The names that Prometheus' client libraries give them. */
-function processFigures(): Figure[] {
+/** Of the process, by the names that Prometheus' client libraries give them. */
+export function readProcessFigures(): Figure[] {
   const { rss, heapUsed } = process.memoryUsage()
   const { user, system } = process.cpuUsage()
   const now = performance.eventLoopUtilization()

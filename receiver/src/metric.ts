@@ -122,6 +122,10 @@ export interface Metric {
   readHistograms(): Histogram[]
   /** `read` gives the value of now, undefined when there is none. The last registration of a name and label counts. */
   gauge(name: GaugeName, read: () => number | undefined, label?: string): void
+  /** `refresh` brings gauges up to date, before somebody reads. */
+  onRead(refresh: () => Promise<void>): void
+  /** Ask before reading. */
+  refresh(): Promise<void>
   readGauges(): { name: GaugeName; label: string; value: number }[]
 }
 
@@ -131,6 +135,7 @@ const maxReasons = 100
 export function createMetric(): Metric {
   const counts = new Map<CounterName, Map<string, number>>()
   const observed = new Map<HistogramName, Map<string, Histogram>>()
+  const refreshes: (() => Promise<void>)[] = []
   const reads = new Map<GaugeName, Map<string, () => number | undefined>>()
   return {
     add(name, count, reason = '') {
@@ -168,6 +173,12 @@ export function createMetric(): Metric {
     readHistograms: () => inOrder(histograms, observed).map(({ value }) => value),
     gauge(name, read, label = '') {
       within(reads, name).set(label, read)
+    },
+    onRead(refresh) {
+      refreshes.push(refresh)
+    },
+    async refresh() {
+      await Promise.all(refreshes.map((refresh) => refresh()))
     },
     readGauges() {
       return inOrder(gauges, reads).flatMap(({ name, label, value: read }) => {

@@ -23,10 +23,11 @@ import { listen, listenIfFree } from './listen.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
 import { toDestination, toFolder, toRateLimit, toRetention } from './receiver-options.ts'
+import { databaseOf, traceChannels, traceQueries, traceReports } from './receiver-trace.ts'
 import { resolveManagerId } from './registry.ts'
 import { startRetention } from './retention/retention.ts'
 import type { EventStore } from './store/event-store.ts'
-import { isHttpEndpoint, startTelemetry } from './telemetry.ts'
+import { isHttpEndpoint, isOwnEndpoint, startTelemetry } from './telemetry.ts'
 import { showUrl, splitLogin } from './url.ts'
 import { tightenReports } from './utilization/report-file.ts'
 import { createUtilization } from './utilization/thread.ts'
@@ -65,15 +66,22 @@ const fanoutStartMs = 3000
 
 /** Connects the rooms and listens. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_CONFIG for a port that is taken. */
 export async function startReceiver(config: Config, given: StartOptions): Promise<Receiver> {
-  const telemetry = isExporting(config) ? startTelemetry(toTelemetry(config)) : undefined
+  const metric = createMetric()
+  const environment = given.environment ?? {}
+  const telemetry =
+    isExporting(config) && environment.OTEL_SDK_DISABLED?.trim().toLowerCase() !== 'true'
+      ? await startTelemetry({ ...toTelemetry(config), metric, environment })
+      : undefined
+  const tracing = telemetry?.tracing
   const options = telemetry ? { ...given, log: telemetry.tee(given.log) } : given
   const { log } = options
-  const metric = createMetric()
-  const telling = readAlertSettings(toAlertSettings(config, options.environment))
+  const settings = readAlertSettings(toAlertSettings(config, options.environment))
+  const telling = tracing ? { ...settings, channels: traceChannels(settings.channels, tracing) } : settings
   const opened = await openStore(config, { ...options, ownsDeletion: config.retentionEnabled })
   const { storeText } = opened
   let conservation: Conservation | undefined
-  const store = tellPurges(opened.store, () => conservation?.notePurge())
+  const kept = tellPurges(opened.store, () => conservation?.notePurge())
+  const store = tracing ? traceQueries(kept) : kept
   const servers: HttpServer[] = []
   // What works beside the requests.
   const ending: { close(): Promise<void> }[] = []
@@ -93,6 +101,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       watch: (events) => conservation?.begin(events),
       maxInFlightBytes: config.maxInFlightBytes,
       maxBatchEvents: config.maxBatchEvents,
+      database: databaseOf(store),
     })
     conservation = startConservation({
       store,
@@ -158,6 +167,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       archiveBatchSize: config.archiveBatchSize,
       parse,
       version,
+      tracing,
       passOn: config.otlpForwardUrl ? createPassOn(config.otlpForwardUrl) : createDrop({ log, metric }),
       fanoutHealth: config.fanout.length > 0 ? () => fanout?.health() ?? [] : undefined,
     }
@@ -165,7 +175,15 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     if (config.fanout.length > 0) {
       const destinations = config.fanout.map(toDestination)
       const onCanary = (name: string, id: string) => canary?.acknowledge(name, id)
-      fanout = startFanout({ store, destinations, serviceName: toName(config), onCanary, metric, log })
+      fanout = startFanout({
+        store,
+        destinations,
+        serviceName: toName(config),
+        onCanary,
+        tracing,
+        metric,
+        log,
+      })
       ending.push(fanout)
       // A database that is away must not keep us from listening.
       await within(fanout.ready, fanoutStartMs)
@@ -188,11 +206,12 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     if (config.retentionEnabled) ending.push(startRetention({ ...toRetention(config), store, log }))
     if (config.backupEnabled)
       ending.push(startSchedule({ pattern: config.backupSchedule ?? '@daily', backups, log }))
-    const utilization = createUtilization(
+    const reports = createUtilization(
       { source: store.scanSource, timeoutMs: queryTimeoutMs },
       store.commitCursor,
     )
-    ending.push(utilization)
+    ending.push(reports)
+    const utilization = tracing ? traceReports(reports) : reports
     const main = await createHttpServer({
       ...door,
       alerts,
@@ -217,7 +236,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       rateLimit: toRateLimit(config),
       conservationHealth: conservation.health,
       canaryHealth: () => canary?.health(),
-      otel: toOtel(config, telemetry !== undefined),
+      otel: toOtel(config, () => telemetry?.isRunning() === true),
       explorerUrl: config.explorerUrl ?? (config.pages === 'off' ? undefined : '/e/{event_id}'),
       pages: config.pages,
       definition: {
@@ -238,6 +257,16 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     servers.push(grpc)
     const grpcPort = await listenIfFree(grpc, 'grpc_port', config.grpcPort, optional)
 
+    if (telemetry) {
+      const urls = [config.serverUrl.port === '0' ? [] : config.serverUrl.href, config.publicUrl ?? []].flat()
+      if (await isOwnEndpoint(config.otelEndpoint!, [port, otlpPort, grpcPort], urls)) {
+        await telemetry.refuse()
+        log.error(
+          { endpoint: showUrl(config.otelEndpoint!) },
+          'otel_endpoint is this receiver itself: nothing is sent, for what it takes would be told of for ever; name another receiver or a Collector',
+        )
+      }
+    }
     if (config.canaryIntervalSeconds > 0)
       canary = startCanary({
         url: `http://${ownHostOf(config)}:${port}/`,
@@ -345,7 +374,7 @@ const toTelemetry = (config: Config) => ({
 })
 
 /** Where nothing runs, the settings are told, as the original tells them without its extra. */
-function toOtel({ otelEnabled, otelExporter, otelEndpoint }: Config, isRunning: boolean) {
+function toOtel({ otelEnabled, otelExporter, otelEndpoint }: Config, isRunning: () => boolean) {
   return otelEnabled
     ? { isRunning, exporter: otelExporter, endpoint: otelEndpoint && showUrl(otelEndpoint) }
     : undefined

@@ -10,6 +10,7 @@ export interface TestReceiverOptions {
   flags?: { [name: string]: string }
   log?: Log
   /** See StartOptions. */
+  environment?: { [name: string]: string }
   canaryTimeoutMs?: number
   /** Between two checks of conservation. */
   conservationIntervalMs?: number

@@ -4,27 +4,29 @@ import { count, flag, optionalText, orNull, setting, word } from './setting.ts'
 /** MADSci's OpenTelemetry of the event manager itself. */
 export const telemetrySettings = {
   otel_enabled: flag(
-    'the log lines of the receiver leave by OTLP too, where otel_exporter is `otlp` and otel_protocol `http`; /health says whether they do. For figures there is /metrics',
+    'traces, metrics and the log lines of the receiver leave by OTLP, where otel_exporter is `otlp` and otel_protocol `http`: see OpenTelemetry of the receiver itself; /health says whether they do',
   ),
   otel_service_name: optionalText({
     unit: 'text',
-    about: 'service.name of these log records; the name of the manager if not set',
+    variables: ['EVENT_OTEL_SERVICE_NAME', 'OTEL_SERVICE_NAME'],
+    about: 'service.name of all of it; the name of the manager if not set',
   }),
   otel_exporter: word(
     'console',
     ['console', 'otlp', 'none'],
-    'where the log lines go beside standard error: `otlp`; `console` and `none` add nothing',
+    'where they go: `otlp`; with `console` and `none` nowhere',
   ),
   otel_endpoint: setting({
     fallback: '',
     unit: 'URL',
+    variables: ['EVENT_OTEL_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
     about:
       'of an OTLP/HTTP receiver, such as a Collector, not of this receiver itself; may hold user:password',
     parse: (given) => given || undefined,
     show: (url) => url && showUrl(url),
     schema: orNull('string'),
   }),
-  otel_protocol: word('grpc', ['grpc', 'http'], 'must be `http` for the log lines to leave'),
+  otel_protocol: word('grpc', ['grpc', 'http'], 'must be `http` for anything to leave'),
   canary_interval_seconds: count(0, 0, {
     unit: 's',
     about:

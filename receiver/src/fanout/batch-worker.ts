@@ -18,6 +18,7 @@ import type { CommitReader, StoredEvent } from '../store/event-store.ts'
 import { createMatcher, type MatchDocument, withDate } from '../store/matcher.ts'
 import { parseSelector } from '../store/selector.ts'
 import { yieldToOthers } from '../thread.ts'
+import type { SpanName } from '../trace.ts'
 import type { BatchRequest, BatchThreadData, FromBatchThread } from './batch.ts'
 import type { Destination } from './destination.ts'
 
@@ -35,6 +36,7 @@ const batchCharacters = 4 * 1024 * 1024
 // Others wait behind this destination, and nobody ends the thread.
 const regexTimeoutMs = 100
 const fastest = { level: 1 }
+const maxSpans = 32
 
 interface Maker {
   destination: Destination
@@ -85,8 +87,20 @@ async function make({ destination, reader, matches }: Maker, cursor: string, lim
     cursor: page.cursor,
     hasMore: page.hasMore,
     expiredCommits: page.expiredCommits,
+    spans: spansOf(events),
     canaries: page.events.map(({ id }) => id).filter(isCanaryId),
   }
+}
+
+/** In the order of their first event. */
+function spansOf(events: readonly Event[]): SpanName[] {
+  const spans = new Map<string, SpanName>()
+  for (const { trace_id: traceId, span_id: spanId } of events) {
+    if (typeof traceId !== 'string' || typeof spanId !== 'string') continue
+    if (!spans.has(traceId)) spans.set(traceId, { traceId, spanId })
+    if (spans.size >= maxSpans) break
+  }
+  return [...spans.values()]
 }
 
 /** What cannot be judged in time is sent: nothing is left out for want of time. */

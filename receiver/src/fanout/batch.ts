@@ -3,6 +3,7 @@ import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
 import type { ScanSource } from '../store/event-scan.ts'
 import { workerUrl } from '../store/worker-url.ts'
 import { startThread } from '../thread.ts'
+import type { SpanName } from '../trace.ts'
 import type { Destination } from './destination.ts'
 
 export interface BatchThreadData {
@@ -35,6 +36,8 @@ export interface Batch {
   expiredCommits: number
   /** Ids of canaries between the two cursors, selected or not. */
   canaries: string[]
+  /** In which its events were emitted, each once; some when there are many. */
+  spans: SpanName[]
 }
 
 export type FromBatchThread =

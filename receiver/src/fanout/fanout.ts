@@ -2,6 +2,7 @@ import { createEventId } from '@madsci-events/sdk/event'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
+import type { Tracing } from '../trace.ts'
 import { createBatchThread } from './batch.ts'
 import type { Destination } from './destination.ts'
 import { type ForwarderHealth, startForwarder } from './forwarder.ts'
@@ -13,6 +14,7 @@ export interface FanoutOptions {
   /** `service.name` of events that came without a resource. */
   serviceName: string
   onCanary?: ((destination: string, id: string) => void) | undefined
+  tracing?: Tracing | undefined
   metric: Metric
   log: Log
   /** After that long another receiver takes over from one that is silent. */
@@ -32,7 +34,7 @@ export interface Fanout {
 }
 
 export function startFanout(options: FanoutOptions): Fanout {
-  const { store, destinations, serviceName, onCanary, metric, log, leaseMs = 15_000 } = options
+  const { store, destinations, serviceName, onCanary, tracing, metric, log, leaseMs = 15_000 } = options
   const { isShared, keptMs } = store.following
   const holder = createEventId()
   const thread = createBatchThread({ source: store.scanSource, destinations, serviceName })
@@ -63,6 +65,7 @@ export function startFanout(options: FanoutOptions): Fanout {
       keptMs,
       leaseMs,
       onCanary,
+      tracing,
       metric,
       log,
     })

@@ -1,6 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
+import type { Tracing } from '../trace.ts'
 import type { Batch, BatchThread } from './batch.ts'
 import type { Destination } from './destination.ts'
 import type { Place } from './place.ts'
@@ -19,6 +20,7 @@ export interface ForwarderOptions {
   leaseMs: number
   /** The destination has taken a canary, or its selector has passed it over. */
   onCanary?: ((destination: string, id: string) => void) | undefined
+  tracing?: Tracing | undefined
   metric: Metric
   log: Log
 }
@@ -163,9 +165,27 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     if (batch.eventCount === 0) return passOver(batch)
     behindSinceMs ??= Date.now()
     if (!place.isHeld) return
-    const outcome = await sendBatch(destination, batch.body, cutting.signal)
+    const outcome = await send(batch)
     if (outcome.kind === 'delivered') await noteDelivered(batch, outcome)
     else if (!cutting.signal.aborted) await noteFailed(batch, outcome)
+  }
+
+  /** In a span that is a child of that of the first event, and linked with the others: the destination continues its trace. */
+  async function send(batch: Batch): Promise<SendOutcome> {
+    const span = options.tracing?.begin(`fanout ${name}`, {
+      kind: 'client',
+      about: batch.spans,
+      attributes: {
+        'http.request.method': 'POST',
+        'server.address': new URL(destination.url).hostname,
+        'madsci.fanout.destination': name,
+        'madsci.fanout.events': batch.eventCount,
+      },
+    })
+    const headers = span ? { ...destination.headers, traceparent: span.header() } : destination.headers
+    const outcome = await sendBatch({ ...destination, headers }, batch.body, cutting.signal)
+    span?.end(outcome.kind === 'delivered' ? undefined : outcome.kind)
+    return outcome
   }
 
   async function makeBatch(): Promise<Batch | undefined> {

@@ -22,6 +22,7 @@ import type { Metric } from '../metric.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import type { Identify } from '../otlp/record-id.ts'
 import { contentTypes, encodeSuccess } from '../otlp/reply.ts'
+import { asStep, spanOfNow, type Tracing, withSpan } from '../trace.ts'
 import { checkHealth, healthPath } from './health.ts'
 import { readMessage, toFrame } from './message.ts'
 import { type WatchedSession, watchSession, whileAnswering } from './session.ts'
@@ -40,6 +41,8 @@ export interface GrpcOptions {
   /** How long a call may take to arrive whole; 0 = no limit. */
   requestTimeoutMs: number
   passOn: PassOn
+  /** Undefined: no spans are made. */
+  tracing: Tracing | undefined
   /** Whether events can be stored now, for who asks by gRPC's health check. */
   isServing: () => Promise<boolean>
 }
@@ -88,6 +91,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     passOn,
     clients,
     isServing,
+    tracing,
   } = options
   const accept = createLogsIntake(options)
   const throttle = createThrottle()
@@ -110,9 +114,28 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   server.on('sessionError', () => {})
   server.on('stream', (stream, headers) => {
     stream.on('error', () => {})
-    void answer(stream, headers)
+    if (tracing) void traced(tracing, stream, headers)
+    else void answer(stream, headers)
   })
   limitConnections(server, { ...options, listener: 'grpc' })
+
+  /** Names of the semantic conventions of RPC. A path of the outside names no span. */
+  async function traced(
+    tracing: Tracing,
+    stream: ServerHttp2Stream,
+    headers: IncomingHttpHeaders,
+  ): Promise<void> {
+    const path = headers[':path'] ?? ''
+    const [service = '', method = ''] = useOf(path) ? path.slice(1).split('/') : []
+    const span = tracing.begin(method === '' ? 'grpc' : `${service}/${method}`, {
+      kind: 'server',
+      traceparent: headers.traceparent?.toString(),
+      attributes: { 'rpc.system': 'grpc', 'rpc.service': service, 'rpc.method': method },
+    })
+    await withSpan(span, () => answer(stream, headers))
+    span.set({ 'rpc.grpc.status_code': grpcCodes.ok })
+    span.end()
+  }
 
   async function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     const startedMs = performance.now()
@@ -147,12 +170,12 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       const error =
         thrown instanceof EventError ? thrown : new EventError('EVT_INTERNAL', undefined, { cause: thrown })
       tell(error)
-      end(
-        stream,
-        isLate
-          ? { code: grpcCodes.deadlineExceeded, message: 'The message took too long to arrive' }
-          : toGrpcStatus(error),
-      )
+      const status = isLate
+        ? { code: grpcCodes.deadlineExceeded, message: 'The message took too long to arrive' }
+        : toGrpcStatus(error)
+      spanOfNow()?.set({ 'rpc.grpc.status_code': status.code })
+      spanOfNow()?.end(error)
+      end(stream, status)
     } finally {
       clearTimeout(timer)
       // Paths are text of the outside: only those that there are get a label of their own.
@@ -189,8 +212,12 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
   }
 
   async function takeLogs(bytes: Uint8Array, ticket: Ticket, stream: ServerHttp2Stream): Promise<Uint8Array> {
+    const gateMs = performance.now()
     const turn = ticket.turn()
     if (turn) await turn
+    const span = spanOfNow()
+    span?.step('gate', gateMs)
+    const decodeMs = performance.now()
     const receivedUnixNano = BigInt(nowMicros()) * 1000n
     const limits = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords }
     const identify: Identify = (digest) => {
@@ -198,9 +225,16 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       watchReply(stream, attempt)
       return attempt.identity
     }
+    const read = () => {
+      try {
+        return decodeProtobuf(bytes, { ...limits, documents: ingest.documents, identify })
+      } finally {
+        span?.step('decode', decodeMs)
+      }
+    }
     const accepting = isLarge(bytes, 'protobuf')
-      ? accept(await unpacker.logs(bytes, 'protobuf', limits, identify))
-      : accept(decodeProtobuf(bytes, { ...limits, documents: ingest.documents, identify }))
+      ? accept(await asStep('decode', {}, () => unpacker.logs(bytes, 'protobuf', limits, identify)))
+      : accept(read())
     return encodeSuccess('protobuf', await accepting)
   }
 

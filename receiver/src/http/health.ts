@@ -18,7 +18,7 @@ export interface HealthDoorOptions {
   /** What is not accounted for of the events that were received; undefined when nothing is missing. */
   conservationHealth: () => object | undefined
   /** MADSci's OpenTelemetry settings; undefined while otel_enabled is false. */
-  otel: { isRunning: boolean; exporter: string; endpoint: string | undefined } | undefined
+  otel: { isRunning: () => boolean; exporter: string; endpoint: string | undefined } | undefined
 }
 
 /**
@@ -39,7 +39,7 @@ export function registerHealth(app: FastifyInstance, options: HealthDoorOptions)
       version,
       db_connected: connected,
       total_events: totalEvents,
-      otel_enabled: otel?.isRunning ?? null,
+      otel_enabled: otel?.isRunning() ?? null,
       otel_exporter_type: otel?.exporter ?? null,
       otel_endpoint: otel?.endpoint ?? null,
       ...(conservation && { conservation }),

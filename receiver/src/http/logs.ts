@@ -14,6 +14,7 @@ import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import type { Identify } from '../otlp/record-id.ts'
 import { encodeSuccess, encodingOf } from '../otlp/reply.ts'
+import { asStep, spanOfNow } from '../trace.ts'
 import { createAnswerWatch } from './answer-watch.ts'
 import { toEventError } from './error.ts'
 import { sendOtlp, sendOtlpError } from './otlp-error.ts'
@@ -70,6 +71,8 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
         throw new EventError('EVT_CONTENT_TYPE', `The content type '${type.slice(0, 80)}' is not supported`)
       }
       const announcedBytes = Number(request.headers['content-length'] ?? Number.NaN)
+      const span = spanOfNow()
+      const readMs = performance.now()
       const ticket = ingest.enter(announcedBytes || 0, toClient(request.ip))
       try {
         const bytes = await readBody(request.raw, {
@@ -79,8 +82,12 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
           onGrow: (more) => ticket.grow(more),
           pool,
         })
+        const gateMs = performance.now()
+        span?.step('read', readMs)
         const turn = ticket.turn()
         if (turn) await turn
+        span?.step('gate', gateMs)
+        const decodeMs = performance.now()
         const receivedUnixNano = BigInt(nowMicros()) * 1000n
         const limits = { receivedUnixNano, maxBodyBytes, maxRecords: maxRequestRecords }
         const identify: Identify = (digest) => {
@@ -89,11 +96,20 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
           return attempt.identity
         }
         if (isLarge(bytes, encoding)) {
-          const outcome = await accept(await unpacker.logs(bytes, encoding, limits, identify))
+          // Without a name: what is decoded must not be held until the commit is through.
+          const outcome = await accept(
+            await asStep('decode', {}, () => unpacker.logs(bytes, encoding, limits, identify)),
+          )
           return sendOtlp(reply, encoding, encodeSuccess(encoding, outcome))
         }
         const decode = encoding === 'json' ? decodeJson : decodeProtobuf
-        const read = () => decode(bytes, { ...limits, documents: ingest.documents, identify })
+        const read = () => {
+          try {
+            return decode(bytes, { ...limits, documents: ingest.documents, identify })
+          } finally {
+            span?.step('decode', decodeMs)
+          }
+        }
         return sendOtlp(reply, encoding, encodeSuccess(encoding, await take(read, bytes)))
       } finally {
         ticket.release()

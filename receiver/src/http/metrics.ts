@@ -17,8 +17,16 @@ export function registerMetrics(app: FastifyInstance, { store, metric, version }
   metric.gauge('store_up', () => health && Number(health.connected))
   metric.gauge('store_events', () => health?.totalEvents ?? undefined)
 
+  let isClosed = false
+  app.addHook('onClose', async () => {
+    isClosed = true
+  })
+  metric.onRead(async () => {
+    if (!isClosed) health = await store.health()
+  })
+
   app.get('/metrics', { schema: schemas.getMetrics }, async (request, reply) => {
-    health = await store.health()
+    await metric.refresh()
     const form = metricFormOf(request.headers.accept)
     return reply.header('content-type', metricTypes[form]).send(toMetricText(metric, form))
   })

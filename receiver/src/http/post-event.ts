@@ -13,6 +13,7 @@ import { isLarge, type SentEvent, type Unpacker } from '../ingest/unpack.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
+import { spanOfNow } from '../trace.ts'
 
 export interface EventTakerOptions {
   ingest: Ingest
@@ -70,7 +71,9 @@ export function createEventTaker(options: EventTakerOptions): EventTaker {
   async function accept(toEvent: () => SentEvent['event']): Promise<{ event: Event; isNew: boolean }> {
     const settle = ingest.receive(1)
     try {
+      const decodeMs = performance.now()
       const event = toEvent()
+      spanOfNow()?.step('decode', decodeMs)
       const receipt = await ingest.accept([event], { isRest: true })
       const [first] = receipt.rejected
       if (first) throw toRefusal(first.reason)

@@ -26,7 +26,7 @@ export interface QuickDoorOptions {
   /** Asked before a body is waited for. */
   enter: (bodyBytes: number, address: string) => Ticket
   /** Never rejects. */
-  answer: (body: Buffer, contentType: string | undefined) => Promise<QuickAnswer>
+  answer: (body: Buffer, head: Pick<SimpleHead, 'contentType' | 'traceparent'>) => Promise<QuickAnswer>
 }
 
 export interface QuickDoor {
@@ -137,7 +137,7 @@ export function openQuickDoor(server: Server, options: QuickDoorOptions): QuickD
         isLate = false
         connection.state = 'answering'
         connection.bytes = undefined
-        void answer(bytes.subarray(bodyStart), head!.contentType).then(reply)
+        void answer(bytes.subarray(bodyStart), head!).then(reply)
       } else if (missing > 0 && !isLate) {
         // Many clients send head and body apart. A third part, and time limits to the millisecond, are for the server.
         isLate = true

@@ -13,6 +13,7 @@ import type { Unpacker } from '../ingest/unpack.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
+import { type Tracing, withSpan } from '../trace.ts'
 import type { Utilization } from '../utilization/thread.ts'
 import { type PreviewRoom, registerAlerts } from './alert.ts'
 import { registerPieces } from './answer.ts'
@@ -39,6 +40,7 @@ import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
 import { registerSummary } from './summary.ts'
 import { registerTimeline } from './timeline.ts'
+import { beginRequest, endRequest, traceRequests } from './trace.ts'
 import { closeUnread } from './unread-answer.ts'
 import { registerUtilization } from './utilization.ts'
 
@@ -71,6 +73,8 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   version: string
   fanoutHealth: (() => object[]) | undefined
   passOn: PassOn
+  /** Undefined: no spans are made. */
+  tracing: Tracing | undefined
   /** Undefined: no limits. */
   rateLimit: RateLimitOptions | undefined
   conservationHealth: HealthDoorOptions['conservationHealth']
@@ -95,6 +99,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const note = createErrorNotes(options)
   const app = createApp(options, note)
   const takeEvent = createEventTaker(options)
+  traceRequests(app, options.tracing)
   observeRequests(app, options.metric)
   registerPieces(app)
   registerErrors(app, note)
@@ -146,10 +151,12 @@ export async function createOtlpServer(
       | 'requestTimeoutMs'
       | 'writeTimeoutMs'
       | 'passOn'
+      | 'tracing'
     >,
 ): Promise<HttpServer> {
   const note = createErrorNotes(options)
   const app = createApp(options, note)
+  traceRequests(app, options.tracing)
   observeRequests(app, options.metric)
   closeUnread(app, options)
   registerErrors(app, note, true)
@@ -163,7 +170,7 @@ export async function createOtlpServer(
 /** Plain POST /event goes past fastify: its hooks do not see these requests, but the gate, the errors and the counts are the same. */
 function openEventDoor(
   app: FastifyInstance,
-  { ingest, clients, metric, maxBodyBytes, requestTimeoutMs, allowedHosts }: HttpOptions,
+  { ingest, clients, metric, maxBodyBytes, requestTimeoutMs, allowedHosts, tracing }: HttpOptions,
   {
     note,
     takeEvent,
@@ -178,16 +185,20 @@ function openEventDoor(
     isAllowedHost: createHostCheck(allowedHosts),
     isProxy: clients.isProxy,
     enter: (bytes, address) => ingest.enter(bytes, toClient(address)),
-    async answer(bytes, contentType) {
+    async answer(bytes, { contentType, traceparent }) {
       const startedMs = performance.now()
+      const span = tracing && beginRequest(tracing, { method: 'POST', route: path, traceparent })
       let answer: QuickAnswer
       try {
-        const body = await takeEvent(bytes, contentType)
+        const body = await (span
+          ? withSpan(span, () => takeEvent(bytes, contentType))
+          : takeEvent(bytes, contentType))
         answer = { status: 200, body: typeof body === 'string' ? body : Buffer.from(body).toString() }
       } catch (thrown) {
         answer = toErrorAnswer(note(thrown, path))
       }
       metric.observe('request_duration_seconds', (performance.now() - startedMs) / 1000, `POST ${path}`)
+      if (span) endRequest(span, answer.status)
       return answer
     },
   })

@@ -6,6 +6,7 @@ export interface SimpleHead {
   host: string
   contentType: string | undefined
   bodyBytes: number
+  traceparent?: string | undefined
 }
 
 const headPattern = /^POST (\/[!-~]*) HTTP\/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t\x20-\x7e]*\r\n)+)$/
@@ -51,5 +52,11 @@ export function parseSimpleHead(text: string): SimpleHead | undefined {
   for (const name of headers.keys())
     if (name.startsWith('sec-') && !isFetchOfNode(name, userAgent)) return undefined
   if (connection !== undefined && connection !== 'keep-alive') return undefined
-  return { path: match[1]!, host, contentType: headers.get('content-type'), bodyBytes: Number(length) }
+  return {
+    path: match[1]!,
+    host,
+    contentType: headers.get('content-type'),
+    bodyBytes: Number(length),
+    traceparent: headers.get('traceparent'),
+  }
 }

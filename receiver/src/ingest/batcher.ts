@@ -1,6 +1,7 @@
 import type { Event } from '@madsci-events/sdk/event'
 import type { WriteOutcome } from '../store/event-store.ts'
 import type { Ranges } from '../store/range.ts'
+import { type Attributes, type Span, spanOfNow } from '../trace.ts'
 
 export interface BatcherOptions {
   /**
@@ -12,6 +13,8 @@ export interface BatcherOptions {
   concurrency: number
   /** Events of one write at most; a larger call is written in parts, between which others are. */
   maxEvents: number
+  /** Of the store, for the spans of commits. */
+  database?: Attributes
 }
 
 export interface Batcher {
@@ -28,6 +31,9 @@ interface Call {
   events: readonly Event[]
   size: number
   isRest: boolean
+  /** Of its request, which waits and is written as steps of it. */
+  span: Span | undefined
+  addedMs: number
   resolve: (outcomes: WriteOutcome[]) => void
   reject: (error: unknown) => void
 }
@@ -121,8 +127,41 @@ export function createBatcher(options: BatcherOptions): Batcher {
   function writeCalls(calls: Call[]): Promise<void> {
     const rest = restOf(calls)
     const events = calls.length === 1 ? calls[0]!.events : calls.flatMap((call) => call.events)
-    for (const call of calls) call.events = none
-    return settle(calls, startWrite(events, rest))
+    const startedMs = performance.now()
+    for (const call of calls) {
+      call.events = none
+      call.span?.step('wait', call.addedMs, { endMs: startedMs })
+    }
+    const writing = startWrite(events, rest)
+    return settle(
+      calls,
+      calls.some(({ span }) => span) ? told(writing, calls, startedMs, events.length) : writing,
+    )
+  }
+
+  async function told(
+    writing: Promise<WriteOutcome[]>,
+    calls: readonly Call[],
+    startedMs: number,
+    count: number,
+  ): Promise<WriteOutcome[]> {
+    const attributes = {
+      ...options.database,
+      'db.operation.name': 'insert',
+      'db.operation.batch.size': count,
+    }
+    const tell = (error?: unknown) => {
+      for (const { span } of calls)
+        span?.step('commit', startedMs, { attributes, ...(error !== undefined && { error }) })
+    }
+    try {
+      const outcomes = await writing
+      tell()
+      return outcomes
+    } catch (error) {
+      tell(error)
+      throw error
+    }
   }
 
   function startWrite(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
@@ -162,7 +201,9 @@ export function createBatcher(options: BatcherOptions): Batcher {
 
   function addOne(events: readonly Event[], isRest: boolean): Promise<WriteOutcome[]> {
     return new Promise((resolve, reject) => {
-      waiting.push({ events, size: events.length, isRest, resolve, reject })
+      const span = spanOfNow()
+      const addedMs = span ? performance.now() : 0
+      waiting.push({ events, size: events.length, isRest, span, addedMs, resolve, reject })
       if (events.length >= wholeEvents && running < options.concurrency) start()
       else schedule()
     })

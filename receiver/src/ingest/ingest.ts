@@ -6,6 +6,7 @@ import type { Match } from '../store/alert-store.ts'
 import { isCanary } from '../store/canary.ts'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
 import type { Ranges } from '../store/range.ts'
+import { type Attributes, spanOfNow } from '../trace.ts'
 import { type Batcher, createBatcher } from './batcher.ts'
 import { createGate, type Ticket } from './gate.ts'
 
@@ -29,6 +30,8 @@ export interface IngestOptions {
   maxInFlightBytes: number
   /** Events of one store write at most. */
   maxBatchEvents: number
+  /** How spans name the store. */
+  database?: Attributes
   /** What alert rules see in the events of a write: pure, on this thread, and the store keeps it with them. */
   match?: ((events: readonly Event[]) => Match[]) | undefined
   /** After a write in which they saw something. */
@@ -142,6 +145,7 @@ export function createIngest(options: IngestOptions): Ingest {
     write,
     concurrency: store.writeConcurrency,
     maxEvents: options.maxBatchEvents,
+    ...(options.database && { database: options.database }),
   })
   metric.gauge('bytes_in_flight', () => gate.inFlightBytes)
   metric.gauge('events_waiting', () => batcher.waitingEvents)
@@ -150,6 +154,7 @@ export function createIngest(options: IngestOptions): Ingest {
   function accept(events: readonly Event[], options: AcceptOptions = {}): Promise<Receipt> {
     const { isRest = false, isSound = false } = options
     const receipt: Receipt = { stored: 0, duplicate: 0, rejected: [] }
+    if (events.length > 0) spanOfNow()?.about(events[0]!)
     if (isSound) return settle(receipt, batcher.add(events, isRest), undefined, isRest)
     // Most requests have no defect: only then is a second list made.
     let sound: Event[] | undefined
