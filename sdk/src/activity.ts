@@ -1,6 +1,6 @@
 import { type Attributes, type Context, trace } from '@opentelemetry/api'
 import { activeContext, idsOf, runWithin, withIds } from './ambient.ts'
-import { type Source, type SourceKey, sourceKeys } from './event/event.ts'
+import { type Source, type SourceInput, type SourceKey, sourceKeys } from './event/event.ts'
 import { createEventId } from './event/id.ts'
 import type { EventLevel } from './event/level.ts'
 import { nowTimestamp } from './event/timestamp.ts'
@@ -11,18 +11,18 @@ import { endSpan, startSpan } from './span.ts'
 import { type Thrown, toEnding } from './thrown.ts'
 
 /** The ids that its events, and those inside, carry; one that is left out comes from around, or is made. */
-export interface ActivityOptions extends Source {
+export interface ActivityOptions extends SourceInput {
   /** More for the event_data of all its events. */
-  data?: { [key: string]: unknown }
+  data?: { [key: string]: unknown } | undefined
 }
 export interface ActionOptions extends ActivityOptions {
   /** What joins the events of this run; a new ULID, if left out. */
-  action_id?: string
+  action_id?: string | undefined
   args?: unknown
 }
 export interface WorkflowOptions extends ActivityOptions {
   /** Whom the user report counts it for. */
-  author?: string
+  author?: string | undefined
 }
 
 /** What the function inside is given. */

@@ -1,3 +1,4 @@
+import './disposable.ts'
 import {
   type ActionOptions,
   type Activity,
@@ -13,9 +14,9 @@ import { type Auditor, createAuditor } from './audit.ts'
 import type { DestinationStats } from './destination.ts'
 import type { Severity } from './emit.ts'
 import { type Emitter, emit } from './emitter.ts'
-import type { Event, Source } from './event/event.ts'
+import type { Event, Source, SourceInput } from './event/event.ts'
 import type { EventLevel } from './event/level.ts'
-import { type EventInput, readSource } from './input.ts'
+import { type EventInput, readSource, type TypedEventInput } from './input.ts'
 import { toNodeStatusEvent } from './node-status.ts'
 import type { EncodedContext } from './otlp/encode.ts'
 import { createWriter, type Writer } from './otlp/writer.ts'
@@ -106,56 +107,56 @@ export class EventClient {
   }
 
   /** Emits an event as it is; what it leaves out gets its default. */
-  log(event: EventInput): string
+  log<Type extends EventInput['event_type']>(event: TypedEventInput<Type>): string
   log(message: string | Error, data?: unknown): string
   log(input: unknown, data?: unknown): string {
     return this.#emit(input, data)
   }
 
   /** Emits a text with data, an error, or an event, at level 10. */
-  debug(event: EventInput): string
+  debug<Type extends EventInput['event_type']>(event: TypedEventInput<Type>): string
   debug(message: string | Error, data?: unknown): string
   debug(input: unknown, data?: unknown): string {
     return this.#emit(input, data, 10)
   }
 
   /** The same at level 20. */
-  info(event: EventInput): string
+  info<Type extends EventInput['event_type']>(event: TypedEventInput<Type>): string
   info(message: string | Error, data?: unknown): string
   info(input: unknown, data?: unknown): string {
     return this.#emit(input, data, 20)
   }
 
   /** The same at level 30. */
-  warning(event: EventInput): string
+  warning<Type extends EventInput['event_type']>(event: TypedEventInput<Type>): string
   warning(message: string | Error, data?: unknown): string
   warning(input: unknown, data?: unknown): string {
     return this.#emit(input, data, 30)
   }
 
   /** The same at level 40. */
-  error(event: EventInput): string
+  error<Type extends EventInput['event_type']>(event: TypedEventInput<Type>): string
   error(message: string | Error, data?: unknown): string
   error(input: unknown, data?: unknown): string {
     return this.#emit(input, data, 40)
   }
 
   /** The same at level 50. */
-  critical(event: EventInput): string
+  critical<Type extends EventInput['event_type']>(event: TypedEventInput<Type>): string
   critical(message: string | Error, data?: unknown): string
   critical(input: unknown, data?: unknown): string {
     return this.#emit(input, data, 50)
   }
 
   /** The same at level 50 with `alert` set: the receiver tells the people whom its rules name. */
-  alert(event: EventInput): string
+  alert<Type extends EventInput['event_type']>(event: TypedEventInput<Type>): string
   alert(message: string | Error, data?: unknown): string
   alert(input: unknown, data?: unknown): string {
     return this.#emit(input, data, 50, true)
   }
 
   /** A client whose every event carries these ids too. It shares this one's queue, connection and stats. */
-  bind(source: Source): EventClient {
+  bind(source: SourceInput): EventClient {
     const all = readSource(source, this.#source, this.#shared.tally.alter)
     return new EventClient(new Bound(this.#shared, all) as ClientOptions)
   }

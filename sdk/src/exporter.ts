@@ -39,7 +39,7 @@ export function createOtlpExporter(settings: Settings): Exporter {
   const isJson = settings.protocol === 'http/json'
   return {
     async send(runs) {
-      let body: Buffer<ArrayBuffer>
+      let body: Buffer
       try {
         body = isJson ? toJsonRequest(runs) : encodeRequest(runs)
       } catch (error) {

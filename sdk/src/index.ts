@@ -2,19 +2,22 @@ export type { ActionOptions, Activity, ActivityOptions, Settled, WorkflowOptions
 export { EventClient } from './client.ts'
 export type { DestinationStats } from './destination.ts'
 export { type ErrorCode, EventError, errorTable } from './event/error.ts'
-export type { Event, Source, SourceKey, Value } from './event/event.ts'
+export type { Event, Source, SourceInput, SourceKey, Value } from './event/event.ts'
 export { createEventId, isUlid } from './event/id.ts'
 export { type EventLevel, eventLevels, type LevelName, levelNames } from './event/level.ts'
 export { type EventType, eventTypes } from './event/type.ts'
-export type { EventInput } from './input.ts'
+export type { EventInput, TypedEventInput } from './input.ts'
 export { createEventExporter, type EventExporter } from './log-exporter.ts'
 export type {
   ActionEndData,
   ActionStartData,
   EndStatus,
+  EventDataByType,
+  EventDataInput,
   ExceptionData,
   ExperimentEndData,
   ExperimentStartData,
+  LogData,
   NodeStatus,
   NodeStatusData,
   StepEndData,

@@ -1,28 +1,35 @@
-import { type Event, isObject, type Source, sourceKeys, type Value } from './event/event.ts'
+import { type Event, isObject, type Source, type SourceInput, sourceKeys, type Value } from './event/event.ts'
 import { createEventId, isUlid } from './event/id.ts'
 import { type EventLevel, type LevelName, parseLevel } from './event/level.ts'
 import { logType } from './event/record.ts'
 import { fromTimestamp, nowTimestamp, parseTimestamp } from './event/timestamp.ts'
 import { type EventType, parseEventType } from './event/type.ts'
+import type { EventDataInput } from './payload.ts'
 import { isDate, isError } from './realm.ts'
 import { type ToValueOptions, toValue } from './value.ts'
 
 /** An event as a program writes it down: every member may be left out. */
 export interface EventInput {
-  event_id?: string
+  event_id?: string | undefined
   /** One of MADSci's types, in any case; `log_<level>`, if left out. */
-  event_type?: EventType | (string & {})
+  event_type?: EventType | (string & {}) | undefined
   /** A level's number or name; 20 (info), if left out. */
-  log_level?: EventLevel | LevelName | (number & {})
-  alert?: boolean
+  log_level?: EventLevel | LevelName | (number & {}) | undefined
+  alert?: boolean | undefined
   /** ISO 8601 text, Unix seconds, or a Date; now, if left out. Without a zone it counts as UTC. */
-  event_timestamp?: string | number | Date
-  source?: Source
+  event_timestamp?: string | number | Date | undefined
+  source?: SourceInput | undefined
   /** Anything; see `toValue` for what becomes of Dates, Maps, Errors and the like. */
   event_data?: unknown
   /** Both in lower-case hex; from the active OpenTelemetry context, if left out. */
-  trace_id?: string | null
-  span_id?: string | null
+  trace_id?: string | null | undefined
+  span_id?: string | null | undefined
+}
+
+/** The same, with the `event_data` that its type has. */
+export type TypedEventInput<Type> = EventInput & {
+  event_type?: Type | undefined
+  event_data?: EventDataInput<Type>
 }
 
 /** The members of an event, of whatever a program put there. */

@@ -67,17 +67,17 @@ export type ExperimentEndData = Omit<ExperimentStartData, 'status'> & EndData
 
 /** What MADSci's nodes say of themselves; whatever is left out is not the case. */
 export interface NodeStatus {
-  busy?: boolean
-  running_actions?: Iterable<string>
-  paused?: boolean
-  locked?: boolean
-  stopped?: boolean
-  errored?: boolean
-  disconnected?: boolean
+  busy?: boolean | undefined
+  running_actions?: Iterable<string> | undefined
+  paused?: boolean | undefined
+  locked?: boolean | undefined
+  stopped?: boolean | undefined
+  errored?: boolean | undefined
+  disconnected?: boolean | undefined
   errors?: unknown[]
-  initializing?: boolean
-  waiting_for_config?: Iterable<string>
-  config_values?: { [name: string]: unknown }
+  initializing?: boolean | undefined
+  waiting_for_config?: Iterable<string> | undefined
+  config_values?: { [name: string]: unknown } | undefined
 }
 
 /** In this order: the first that is the case is the one to be told. */
@@ -97,3 +97,50 @@ export interface NodeStatusData {
   message: string
   status: NodeStatus | NodeStatusWord | (string & {})
 }
+
+/** `event_data` of what `events.error(…)` and its like make, and of errors that end a process. */
+export interface LogData {
+  message: string
+  exception?: ExceptionData
+}
+
+type Failed<Data extends EndData> = Data & { exception: ExceptionData }
+
+/** What the SDK writes into `event_data`, by `event_type`. */
+export interface EventDataByType {
+  log_debug: LogData
+  log_info: LogData
+  log_warning: LogData
+  log_error: LogData
+  log_critical: LogData
+  node_error: LogData
+  manager_error: LogData
+  node_status_update: NodeStatusData
+  action_start: ActionStartData
+  action_status_change: Omit<ActionStartData, 'status' | 'args'> & { status: 'running' | EndStatus }
+  action_complete: ActionEndData
+  action_failed: Failed<ActionEndData>
+  workflow_start: WorkflowStartData
+  workflow_complete: WorkflowEndData
+  workflow_step_start: StepStartData
+  workflow_step_complete: StepEndData
+  workflow_step_failed: Failed<StepEndData>
+  experiment_start: ExperimentStartData
+  experiment_complete: ExperimentEndData
+  experiment_failed: Failed<ExperimentEndData>
+  experiment_cancelled: Failed<ExperimentEndData>
+}
+
+/** The same as a program may write it itself: each member may be left out, a word be another, and more be added. */
+export type EventDataInput<Type> =
+  Type extends Exclude<keyof EventDataByType, keyof LogTypes>
+    ? { [key in keyof EventDataByType[Type]]?: Widened<EventDataByType[Type][key]> | undefined } & {
+        [key: string]: unknown
+      }
+    : unknown
+
+// An event of these may say anything.
+type LogTypes = {
+  [type in keyof EventDataByType as LogData extends EventDataByType[type] ? type : never]: true
+}
+type Widened<Member> = Member extends string ? string : Member

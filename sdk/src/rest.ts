@@ -19,13 +19,13 @@ import { version } from './version.ts'
 
 export interface GetEventsOptions {
   /** At most so many; 0 is all of them. The receiver's default is 100. */
-  number?: number
-  offset?: number
+  number?: number | undefined
+  offset?: number | undefined
   /** Events of this level and above. */
-  level?: EventLevel | LevelName
-  startTime?: string | Date
-  endTime?: string | Date
-  includeArchived?: boolean
+  level?: EventLevel | LevelName | undefined
+  startTime?: string | Date | undefined
+  endTime?: string | Date | undefined
+  includeArchived?: boolean | undefined
 }
 
 /** The questions that a receiver answers. Every failure is an EventError with the code of the receiver's answer. */

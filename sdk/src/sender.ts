@@ -25,7 +25,7 @@ export interface SenderOptions {
 
 export interface FlushOptions {
   /** Give up once nothing has been delivered for so long; the client's `flushTimeoutMs` if left out. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
 }
 
 /**

@@ -1,7 +1,7 @@
 import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
 import { diag } from './diagnostic.ts'
 import type { Environment } from './environment.ts'
-import { type Source, sourceKeys } from './event/event.ts'
+import { type Source, type SourceInput, sourceKeys } from './event/event.ts'
 import { isUlid } from './event/id.ts'
 
 /**
@@ -109,7 +109,7 @@ function isHttp(text: unknown): text is string {
   return typeof text === 'string' && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
 }
 
-export function checkSource(source: Source | undefined, problems: string[]): Source {
+export function checkSource(source: SourceInput | undefined, problems: string[]): Source {
   const checked: Source = {}
   for (const [key, id] of Object.entries(source ?? {})) {
     if (id === undefined || id === null) continue

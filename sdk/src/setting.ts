@@ -4,7 +4,7 @@ import { readTls, type Tls } from './agent.ts'
 import { diag, setLogLevel } from './diagnostic.ts'
 import { type Environment, readEnvironment, readIdsFromEnv, withoutEndpoint } from './environment.ts'
 import { EventError } from './event/error.ts'
-import type { Source } from './event/event.ts'
+import type { Source, SourceInput } from './event/event.ts'
 import { findUnknown } from './option-name.ts'
 import { checkSource, createSettingSource, noTimeoutMs, type SettingSource } from './setting-source.ts'
 import { trimEndSlashes } from './slash.ts'
@@ -15,48 +15,48 @@ export type ExporterName = 'otlp' | 'console'
 /** What a program may say in code; it wins over OTEL_* variables, which win over the defaults in the README. */
 export interface ClientOptions {
   /** The receiver: OTLP goes to `<url>/v1/logs`, queries to its REST routes. */
-  url?: string
+  url?: string | undefined
   /** Where queries go, when `url` is a Collector, which answers none. */
-  restUrl?: string
+  restUrl?: string | undefined
   /** Who speaks: `service.name`. */
-  name?: string
+  name?: string | undefined
   /** Ids that hold for the whole process. */
-  source?: Source
+  source?: SourceInput | undefined
   /** More about the process, as OpenTelemetry resource attributes. */
-  resource?: { [key: string]: string | number | boolean }
-  protocol?: Protocol
-  compression?: 'gzip' | 'none'
+  resource?: { [key: string]: string | number | boolean | undefined } | undefined
+  protocol?: Protocol | undefined
+  compression?: 'gzip' | 'none' | undefined
   /** Sent with every request, of OTLP and of queries. */
-  headers?: { [name: string]: string }
+  headers?: { [name: string]: string | undefined } | undefined
   /** For one request with its retries, and for one query; 0 is no limit. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
   /** How long an event may wait for others to share its request. */
-  scheduleDelayMs?: number
+  scheduleDelayMs?: number | undefined
   /** For one request that neither ends nor fails: then its connection is cut; 0 is no limit. */
-  exportTimeoutMs?: number
+  exportTimeoutMs?: number | undefined
   /** flush() and close() give up once nothing has been delivered for so long. */
-  flushTimeoutMs?: number
+  flushTimeoutMs?: number | undefined
   /**
    * Events go to files before they are sent: `async` (a crash loses none, a power cut may), `fsync` (nor does a power cut,
    * and each call waits for the disk), or `false`: they wait in memory.
    */
-  spool?: 'async' | 'fsync' | false
+  spool?: 'async' | 'fsync' | false | undefined
   /** Where those files go. */
-  spoolDir?: string
+  spoolDir?: string | undefined
   /** What they may take; each process of a name has as much. */
-  maxSpoolBytes?: number
+  maxSpoolBytes?: number | undefined
   /** Events older than that are dropped, and counted. */
-  maxSpoolAgeMs?: number
+  maxSpoolAgeMs?: number | undefined
   /** What goes when there is no room: the new event, or the oldest ones. */
-  whenFull?: 'reject' | 'drop-oldest'
+  whenFull?: 'reject' | 'drop-oldest' | undefined
   /** Events that may wait in memory, with no spool or one that cannot be written. */
-  maxQueueEvents?: number
+  maxQueueEvents?: number | undefined
   /** The same in bytes. */
-  maxQueueBytes?: number
+  maxQueueBytes?: number | undefined
   /** Events in one request. */
-  maxBatchEvents?: number
+  maxBatchEvents?: number | undefined
   /** More endpoints. Each has a queue, a spool and retries of its own, so that none holds up another. */
-  destinations?: DestinationOptions[]
+  destinations?: DestinationOptions[] | undefined
 }
 
 /** One more endpoint. What it leaves out is as for the first one, but for `headers`: those are nobody else's. */
@@ -167,7 +167,7 @@ function readOne(options: ClientOptions, environment: Environment, problems: str
     restUrl: baseUrlOf(restUrl ?? url ?? genericUrl ?? defaultUrl),
     serviceName,
     source: { ...readIdsFromEnv(), ...checkSource(options.source, problems) },
-    resource: options.resource ?? {},
+    resource: withoutUndefined(options.resource),
     protocol: source.word(options.protocol, `${at}protocol`, {
       variables: ['OTEL_EXPORTER_OTLP_LOGS_PROTOCOL', 'OTEL_EXPORTER_OTLP_PROTOCOL'],
       words: ['http/protobuf', 'http/json'],
@@ -181,7 +181,7 @@ function readOne(options: ClientOptions, environment: Environment, problems: str
     headers: {
       ...source.pairs('OTEL_EXPORTER_OTLP_HEADERS'),
       ...source.pairs('OTEL_EXPORTER_OTLP_LOGS_HEADERS'),
-      ...options.headers,
+      ...withoutUndefined(options.headers),
     },
     timeoutMs: number('timeoutMs', timeout, 10_000, 0) || noTimeoutMs,
     scheduleDelayMs: number('scheduleDelayMs', ['OTEL_BLRP_SCHEDULE_DELAY'], 1000, 0),
@@ -226,7 +226,7 @@ function readOthers(options: ClientOptions, first: Settings, problems: string[])
   return destinations.map((one, i) => {
     const at = `destinations[${i}]`
     problems.push(...findUnknown(one, destinationNames, `${at}.`))
-    const settings = readOne({ ...rest, ...one }, plain, problems, `${at}.`)
+    const settings = readOne({ ...rest, ...withoutUndefined(one) }, plain, problems, `${at}.`)
     if (one.url === undefined) problems.push(`${at}.url is missing`)
     else if (!isNew(settings)) problems.push(`${at}.url is a destination already: '${one.url}'`)
     return settings
@@ -247,6 +247,14 @@ function baseUrlOf(text: string): string {
   if (!logsPath.test(url.pathname)) return text
   url.pathname = url.pathname.replace(logsPath, '')
   return url.href
+}
+
+/** What is undefined is left out, not set. */
+function withoutUndefined<Members extends object>(
+  members: Members | undefined,
+): { [key in keyof Members]: Exclude<Members[key], undefined> } {
+  const given = Object.entries(members ?? {}).filter(([, value]) => value !== undefined)
+  return Object.fromEntries(given) as never
 }
 
 function readSpool(option: unknown, source: SettingSource): 'async' | 'fsync' | false {

@@ -22,7 +22,7 @@ export type Answer =
 
 export interface Transport {
   /** One request, without retries; settles within the time limit, and never rejects. */
-  send(body: Buffer<ArrayBuffer>): Promise<Answer>
+  send(body: Buffer): Promise<Answer>
   close(): void
 }
 
@@ -44,7 +44,7 @@ export function createTransport(settings: Settings): Transport {
   const timeoutMs = Math.min(settings.timeoutMs, settings.exportTimeoutMs)
   let isClosed = false
 
-  function post(body: Buffer<ArrayBuffer>, isRepeated = false): Promise<Answer> {
+  function post(body: Buffer, isRepeated = false): Promise<Answer> {
     return new Promise((resolve) => {
       const call = (isSecure ? httpsRequest : httpRequest)(settings.logsUrl, {
         method: 'POST',
@@ -78,7 +78,7 @@ export function createTransport(settings: Settings): Transport {
   return {
     async send(body) {
       if (isClosed) return { kind: 'none', error: new Error('the client is closed') }
-      return post(settings.compression === 'gzip' ? ((await compress(body)) as Buffer<ArrayBuffer>) : body)
+      return post(settings.compression === 'gzip' ? ((await compress(body)) as Buffer) : body)
     },
     close() {
       isClosed = true

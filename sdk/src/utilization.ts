@@ -15,32 +15,32 @@ export type UtilizationReport = (typeof utilizationReports)[number]
 
 export interface UtilizationOptions {
   /** Both; one for a day from or up to it; none for everything. `periods` needs both. */
-  startTime?: string | Date
-  endTime?: string | Date
+  startTime?: string | Date | undefined
+  endTime?: string | Date | undefined
   /** IANA zone of bounds without one, of buckets and of the answer; for `periods` the user's. */
-  zone?: string
+  zone?: string | undefined
   /** `csv` and, of the exact reports, `ndjson` come as text. */
-  format?: 'json' | 'csv' | 'ndjson'
-  nodeId?: string
-  workcellId?: string
-  user?: string
-  experimentId?: string
+  format?: 'json' | 'csv' | 'ndjson' | undefined
+  nodeId?: string | undefined
+  workcellId?: string | undefined
+  user?: string | undefined
+  experimentId?: string | undefined
   /** timeline: of these kinds alone, such as `node` or `workflow`. */
-  kind?: string | readonly string[]
+  kind?: string | readonly string[] | undefined
   /** summary: what the figures are for. */
-  by?: 'node' | 'workcell' | 'lab' | 'user' | 'experiment' | 'workflow_type'
+  by?: 'node' | 'workcell' | 'lab' | 'user' | 'experiment' | 'workflow_type' | undefined
   /** summary: figures for each of them too. */
-  bucket?: 'hour' | 'day' | 'week' | 'month'
+  bucket?: 'hour' | 'day' | 'week' | 'month' | undefined
   /** timeline: intervals at most; waits: gaps at most. */
-  limit?: number
+  limit?: number | undefined
   /** timeline: the `next_cursor` of the page before. */
-  cursor?: string
+  cursor?: string | undefined
   /** periods. */
-  analysisType?: 'hourly' | 'daily' | 'weekly' | 'monthly'
+  analysisType?: 'hourly' | 'daily' | 'weekly' | 'monthly' | undefined
   /** periods: users too (true). */
-  includeUsers?: boolean
+  includeUsers?: boolean | undefined
   /** sessions, periods, user: the receiver saves the CSV in this folder of its `report_dir`; the answer's `file_path` says where. */
-  outputPath?: string
+  outputPath?: string | undefined
 }
 
 /** Microseconds in each state; `wall` is their sum. */

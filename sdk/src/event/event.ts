@@ -30,6 +30,8 @@ export const sourceKeys = [
 ] as const
 export type SourceKey = (typeof sourceKeys)[number]
 export type Source = { [key in SourceKey]?: string }
+/** As a program writes it down: an id that it does not know is left out. */
+export type SourceInput = { [key in SourceKey]?: string | undefined }
 
 /** The instrumentation scope of a log record; what it did not say is absent. */
 export interface OtelScope {

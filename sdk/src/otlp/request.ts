@@ -9,7 +9,7 @@ export interface Run {
 }
 
 /** Runs → ExportLogsServiceRequest. Nothing is encoded again: it is lengths and copies. */
-export function encodeRequest(runs: readonly Run[]): Buffer<ArrayBuffer> {
+export function encodeRequest(runs: readonly Run[]): Buffer {
   const parts = runs.map(({ context, bytes }) => {
     const resourceBytes = readUInt32(context)
     const resource = context.subarray(4, 4 + resourceBytes)

@@ -11,13 +11,13 @@ export { traceMixin } from '../trace-mixin.ts'
 /** As for a client, and how to read pino's lines, where pino does not say so itself. */
 export interface PinoOptions extends Omit<ClientOptions, 'restUrl'> {
   /** Where the message is; `msg`, if left out. */
-  messageKey?: string
+  messageKey?: string | undefined
   /** Where the error is; `err`, if left out. */
-  errorKey?: string
+  errorKey?: string | undefined
   /** The logger's `nestedKey`, if it has one. `createPinoStream` knows it by itself. */
-  nestedKey?: string
+  nestedKey?: string | undefined
   /** How long the end of the program may wait for delivery; 1000, if left out. What is spooled then is sent later. */
-  closeTimeoutMs?: number
+  closeTimeoutMs?: number | undefined
 }
 
 /**

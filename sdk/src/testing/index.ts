@@ -1,4 +1,4 @@
-export type { Selector } from './match.ts'
+export type { Matched, Selector } from './match.ts'
 export {
   type Failure,
   startTestReceiver,

@@ -1,6 +1,7 @@
 import { toDocument } from '../event/document.ts'
 import { EventError } from '../event/error.ts'
 import { type Event, isObject, type Value } from '../event/event.ts'
+import type { EventDataByType } from '../payload.ts'
 
 /**
  * Which events are meant: a type, a predicate, or a selector of paths and values.
@@ -10,6 +11,19 @@ import { type Event, isObject, type Value } from '../event/event.ts'
  *     { event_type: 'action_start', 'event_data.action': 'transfer', log_level: { $gte: 20 } }
  */
 export type Selector = string | ((event: Event) => boolean) | { [path: string]: unknown }
+
+// biome-ignore lint/suspicious/noExplicitAny: what a test asserts about data, it knows better than a type
+type AnyData = any
+
+/** An event that is matched: where the type is named, `event_data` is what the SDK writes for it. */
+export type Matched<Wanted> = Wanted extends keyof EventDataByType
+  ? Omit<Event, 'event_type' | 'event_data'> & {
+      event_type: Wanted
+      event_data: EventDataByType[Wanted] & { [key: string]: AnyData }
+    }
+  : Wanted extends { event_type: infer Type extends keyof EventDataByType }
+    ? Matched<Type>
+    : Omit<Event, 'event_data'> & { event_data: AnyData }
 
 /** Throws EVT_SELECTOR for an operator that it does not know. */
 export function toPredicate(selector: Selector | undefined): (event: Event) => boolean {

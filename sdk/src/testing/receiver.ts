@@ -1,3 +1,4 @@
+import '../disposable.ts'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { gunzipSync } from 'node:zlib'
@@ -12,12 +13,12 @@ import type { ClientOptions } from '../setting.ts'
 import { trimEndSlashes } from '../slash.ts'
 import { decodeJson } from './json.ts'
 import { toEvents } from './logs.ts'
-import { type Selector, toPredicate } from './match.ts'
+import { type Matched, type Selector, toPredicate } from './match.ts'
 import { decodeProtobuf } from './protobuf.ts'
 
 export interface TestReceiverOptions {
   /** A free one, if left out. */
-  port?: number
+  port?: number | undefined
 }
 
 /** What comes of a request instead of its answer: a status, or the connection cut or left hanging. */
@@ -25,9 +26,9 @@ export type Failure = number | 'cut' | 'hang' | { status: number; retryAfterSeco
 
 export interface WaitForOptions {
   /** So many events must match; 1, if left out. */
-  count?: number
+  count?: number | undefined
   /** 5000, if left out. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
 }
 
 /**
@@ -48,9 +49,12 @@ export interface TestReceiver {
   /** A client that delivers at once and writes nothing to the disk; `close()` of the receiver closes it, too. */
   createClient(options?: ClientOptions): EventClient
   /** What arrived so far, in order, each event once; those that match, if asked. */
-  events(selector?: Selector): Event[]
+  events<const Wanted extends Selector>(selector?: Wanted): Matched<Wanted>[]
   /** The same once enough have arrived; rejects, and says what did arrive, when the time is up. */
-  waitFor(selector: Selector, options?: WaitForOptions): Promise<Event[]>
+  waitFor<const Wanted extends Selector>(
+    selector: Wanted,
+    options?: WaitForOptions,
+  ): Promise<Matched<Wanted>[]>
   /** The next requests that bring events fail like this, one each; their events do not count as arrived. */
   failNext(...failures: Failure[]): void
   /** Forgets all events, and failures to come. */
@@ -142,7 +146,8 @@ export async function startTestReceiver(options: TestReceiverOptions = {}): Prom
       clients.add(client)
       return client
     },
-    events: find,
+    // What they match is what their types say.
+    events: find as TestReceiver['events'],
     waitFor(selector, { count = 1, timeoutMs = 5000 } = {}) {
       return new Promise((resolve, reject) => {
         const finish = (settle: () => void) => {
@@ -157,7 +162,7 @@ export async function startTestReceiver(options: TestReceiverOptions = {}): Prom
         )
         const waiter: Waiter = {
           test: () => find(selector).length >= count,
-          settle: () => finish(() => resolve(find(selector))),
+          settle: () => finish(() => resolve(find(selector) as never)),
         }
         waiters.push(waiter)
         if (waiter.test()) waiter.settle()

@@ -12,12 +12,12 @@ export { traceMixin } from '../trace-mixin.ts'
 
 export interface WinstonOptions extends Omit<ClientOptions, 'restUrl'> {
   /** Only this level and more severe ones; the logger's, if left out. */
-  level?: string
-  silent?: boolean
+  level?: string | undefined
+  silent?: boolean | undefined
   /** What the line goes through before it becomes an event, after the logger's own: to redact, or to leave lines out. */
-  format?: Format
+  format?: Format | undefined
   /** How long `logger.end()` may wait for delivery; 1000, if left out. */
-  closeTimeoutMs?: number
+  closeTimeoutMs?: number | undefined
 }
 
 /** One of winston's formats. */
