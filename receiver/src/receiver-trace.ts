@@ -16,28 +16,42 @@ export function traceQueries(store: EventStore): EventStore {
   return {
     ...store,
     get: (id) => asStep('get', { ...database, 'db.operation.name': 'get' }, () => store.get(id)),
-    async *find(query, options) {
-      const span = spanOfNow()
-      if (!span) {
-        yield* store.find(query, options)
-        return
-      }
-      const startedMs = performance.now()
-      let rows = 0
-      let error: unknown
-      try {
-        for await (const chunk of store.find(query, options)) {
-          rows += chunk.length
-          yield chunk
-        }
-      } catch (thrown) {
-        error = thrown
-        throw thrown
-      } finally {
-        const attributes = { ...database, 'db.operation.name': 'find', 'db.response.returned_rows': rows }
-        span.step('query', startedMs, { attributes, ...(error !== undefined && { error }) })
-      }
-    },
+    find: (query, options) =>
+      asStreamStep(
+        (rows) => ['query', { ...database, 'db.operation.name': 'find', 'db.response.returned_rows': rows }],
+        (chunk) => chunk.length,
+        store.find(query, options),
+      ),
+    summarize: (query, summary, options) =>
+      asStreamStep(
+        () => ['summary', { ...database, 'db.operation.name': 'summarize' }],
+        () => 1,
+        store.summarize(query, summary, options),
+      ),
+  }
+}
+
+/** What is read is a step of the request that is served now, from its first piece to its last. */
+async function* asStreamStep<Piece>(
+  describe: (count: number) => [name: string, attributes: Attributes],
+  countOf: (piece: Piece) => number,
+  pieces: AsyncIterable<Piece>,
+): AsyncGenerator<Piece> {
+  const span = spanOfNow()
+  const startedMs = performance.now()
+  let count = 0
+  let failure: { error: unknown } | undefined
+  try {
+    for await (const piece of pieces) {
+      count += countOf(piece)
+      yield piece
+    }
+  } catch (error) {
+    failure = { error }
+    throw error
+  } finally {
+    const [name, attributes] = describe(count)
+    span?.step(name, startedMs, { attributes, ...failure })
   }
 }
 

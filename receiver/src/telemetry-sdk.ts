@@ -6,6 +6,7 @@ import {
   detectResources,
   envDetector,
   resourceFromAttributes,
+  serviceInstanceIdDetector,
 } from '@opentelemetry/resources'
 import { BatchLogRecordProcessor, LoggerProvider } from '@opentelemetry/sdk-logs'
 import { MeterProvider, PeriodicExportingMetricReader } from '@opentelemetry/sdk-metrics'
@@ -105,7 +106,8 @@ function createProviders(
 ) {
   const own = resourceFromAttributes({ 'service.name': serviceName, 'service.version': scope.version })
   const resource = defaultResource()
-    .merge(detectResources({ detectors: [envDetector] }))
+    // Of several receivers of one name, each has figures of its own.
+    .merge(detectResources({ detectors: [serviceInstanceIdDetector, envDetector] }))
     .merge(own)
   const wants = (signal: string) => environment[`OTEL_${signal}_EXPORTER`]?.trim().toLowerCase() !== 'none'
   const spans = wants('TRACES')

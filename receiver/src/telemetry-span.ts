@@ -79,7 +79,8 @@ function begin(
       const { traceId, spanId, traceFlags } = make().spanContext()
       return `00-${traceId}-${spanId}-0${traceFlags & TraceFlags.SAMPLED}`
     },
-    context: () => trace.setSpan(ROOT_CONTEXT, make()),
+    // What goes on after its end, such as a timer that it started, is no part of it.
+    context: () => (isEnded ? ROOT_CONTEXT : trace.setSpan(ROOT_CONTEXT, make())),
     end(error) {
       if (isEnded) return
       isEnded = true
@@ -95,6 +96,7 @@ function begin(
           child.end(one.endMs)
         }
       }
+      steps.length = 0
       span.end(endMs)
     },
   }

@@ -96,6 +96,7 @@ for (const backend of ['sqlite', 'mongodb'] as const) {
       expect(await json('events?number=0&level=0&include_archived=true')).toEqual({})
       expect(await json('events/archived')).toEqual({})
       expect(await query({})).toEqual({})
+      expect(await json('events/summary?include_archived=true')).toMatchObject({ total: 0 })
       expect(await query({ 'event_data.message': { $regex: 'canary' } })).toEqual({})
       const event_id = createEventId()
       const event = { event_id, event_type: 'log_info', event_data: { message: 'of the laboratory' } }

@@ -7,11 +7,13 @@ import { promisify } from 'node:util'
 import { createEventId, fromDocument } from '@madsci-events/sdk/event'
 import { afterEach, describe, expect, it } from 'vitest'
 import { parseTraceparent } from '../../receiver/src/telemetry-span.ts'
+import { startHttpSink } from '../support/alert-sink.ts'
 import { createGrpcClient } from '../support/grpc.ts'
 import { encodeLogs } from '../support/otlp.ts'
 import { type OtlpEndpoint, startOtlpEndpoint } from '../support/otlp-endpoint.ts'
 import { findFreePort } from '../support/process.ts'
 import { startTestReceiver } from '../support/receiver.ts'
+import { waitUntil } from '../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -162,6 +164,32 @@ describe('spans', () => {
       ['POST /v1/logs', true, spanId, 200],
       ['POST /v1/logs', false, undefined, 400],
     ])
+  })
+
+  it('are made of deliveries of alerts; figures and spans name the instance', async () => {
+    const sink = await startHttpSink(() => 200)
+    cleanups.push(() => sink.stop())
+    const { receiver, endpoint, close } = await start({
+      alert_private_hosts: '["127.0.0.1"]',
+      alert_channels: JSON.stringify({ hook: { kind: 'webhook', url: sink.url } }),
+    })
+    const event = { event_type: 'log_error', log_level: 40, event_data: { message: 'jam' } }
+    await fetch(`${receiver.url}event`, { method: 'POST', headers: json, body: JSON.stringify(event) })
+    await waitUntil(async () => sink.requests.length > 0, 'the alert', 10_000)
+    await close()
+    const [delivery] = spansOf(endpoint).filter(({ name }) => name === 'alert hook')
+    expect(delivery!.kind).toBe(3)
+    expect(attributesOf(delivery!)).toMatchObject({
+      'madsci.alert.rule': 'alert_level',
+      'madsci.alert.channel.kind': 'webhook',
+    })
+    const instances = endpoint.requests
+      .filter(({ path }) => path !== '/v1/logs')
+      .map(({ body }) => JSON.parse(body.toString()))
+      .flatMap(({ resourceSpans = [], resourceMetrics = [] }) => [...resourceSpans, ...resourceMetrics])
+      .map(({ resource }) => attributesOf(resource)['service.instance.id'])
+    expect(new Set(instances).size).toBe(1)
+    expect(instances[0]).toMatch(/^[0-9a-f-]{36}$/)
   })
 
   it('are sampled as OTEL_TRACES_SAMPLER says, and left out with OTEL_TRACES_EXPORTER=none or OTEL_SDK_DISABLED', async () => {
