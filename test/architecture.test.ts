@@ -88,6 +88,7 @@ const rooms: { [room: string]: string[] } = {
     'fanout',
     'search',
     'subject',
+    'transfer',
     'store',
     'utilization',
     'backup',

@@ -153,11 +153,22 @@ export function ExplorePage() {
 
 function Export({ state }: { state: Wanted }) {
   const parameters = toParameters(state)
+  const toExport = (format: string) => `/events/export?${parameters}&format=${format}`
+  const [ndjson, csv] = [toExport('ndjson'), toExport('csv')]
   parameters.set('number', '0')
   return (
-    <a href={`/events?${parameters}`} download="events.json">
-      Export JSON
-    </a>
+    <span>
+      Export{' '}
+      <a href={`/events?${parameters}`} download="events.json">
+        JSON
+      </a>{' '}
+      <a href={ndjson} download="events.ndjson">
+        NDJSON
+      </a>{' '}
+      <a href={csv} download="events.csv">
+        CSV
+      </a>
+    </span>
   )
 }
 
@@ -244,13 +255,13 @@ function Detail({ row: { id, event }, state }: { row: Row; state: Wanted }) {
       <p class="message-small">
         <Level level={Number(textOf(memberOf(event, 'log_level')))} /> <bdi>{messageOf(event)}</bdi>
       </p>
-      <EventDetail key={id} id={id} event={event} />
       <Neighbours
         key={`${id} around`}
         id={id}
         event={event}
         addressOf={(one) => toAddress({ ...state, id: one })}
       />
+      <EventDetail key={id} id={id} event={event} />
     </aside>
   )
 }

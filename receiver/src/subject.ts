@@ -1,4 +1,4 @@
-import { eventTypes, type Value } from '@madsci-events/sdk/event'
+import { allEventTypes, type Value } from '@madsci-events/sdk/event'
 
 /** Where events say by id and by name what they are about. Sources: MADSci's EventClient and managers, 0.5 to 0.8. */
 export interface Subject {
@@ -20,7 +20,7 @@ const subjectOf = (kind: string, names: readonly string[] = [], namedBy = typesO
 
 function typesOf(kind: string): string[] {
   const other = kind === 'workflow' ? 'workflow_step_' : ' '
-  return eventTypes.filter((type) => type.startsWith(`${kind}_`) && !type.startsWith(other))
+  return allEventTypes.filter((type) => type.startsWith(`${kind}_`) && !type.startsWith(other))
 }
 
 export const subjects = {
@@ -63,8 +63,8 @@ function namesAre(kind: SubjectKind, value: Value): Value[] {
 export const typePaths = ['event_type', 'event_data.event_type'] as const
 
 /** Types under which MADSci's programs since 0.7 store events of any type, and say it within. */
-export const wrappingTypes: readonly string[] = eventTypes.filter((type) => /^log(_|$)/.test(type))
-export const innerTypes: readonly string[] = eventTypes.filter(
+export const wrappingTypes: readonly string[] = allEventTypes.filter((type) => /^log(_|$)/.test(type))
+export const innerTypes: readonly string[] = allEventTypes.filter(
   (type) => type !== 'unknown' && !wrappingTypes.includes(type),
 )
 

@@ -73,7 +73,7 @@ export function registerPieces(app: FastifyInstance): void {
   })
 }
 
-function toStream(pieces: Iterable<string> | AsyncIterable<string>): Readable {
+export function toStream(pieces: Iterable<string> | AsyncIterable<string>): Readable {
   return Readable.from(pieces, { objectMode: false, highWaterMark: pieceCharacters })
 }
 

@@ -83,32 +83,30 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const query = { ...filter, order: 'newest', timeoutMs: queryTimeoutMs } as const
     const find = { store, query, options }
     const { next, events } = await readPage(find, { cursor, number })
-    if (next !== undefined) {
-      const url = new URL(request.url, 'http://localhost')
-      url.searchParams.set('cursor', next)
-      reply.header('x-next-cursor', next).header('link', `<${url.pathname}${url.search}>; rel="next"`)
-    }
+    tellNext(request, reply, next)
     return sendEvents(reply, events, { toText: inNamesOf(request, toWholeJson) })
   }
 
   app.post('/events/query', { schema: schemas.queryEvents }, async (request, reply) => {
-    const text = createParameters(request.query).text('selector')
-    const find = (input: Value) =>
-      sendEvents(
-        reply,
-        store.find(
-          {
-            selector: parseSelector(input, selectorOptions),
-            archived: 'include',
-            order: 'none',
-            limit: 0,
-            offset: 0,
-            timeoutMs: queryTimeoutMs,
-          },
-          findOptionsOf(request, reply),
-        ),
-        { toText: inNamesOf(request) },
-      )
+    const parameters = createParameters(request.query)
+    const text = parameters.text('selector')
+    const cursor = parameters.text('cursor')
+    const order = parameters.choice('order', cursor === undefined ? 'none' : 'newest', orders)
+    const [least, most] = cursor === undefined ? [0, Number.MAX_SAFE_INTEGER] : [1, maxPageEvents]
+    const number = parameters.integer('number', cursor === undefined ? 0 : 100, least, most)
+    const find = async (input: Value) => {
+      parameters.check()
+      const selector = parseSelector(input, selectorOptions)
+      const query = { selector, archived: 'include', order, timeoutMs: queryTimeoutMs } as const
+      const find = { store, query, options: findOptionsOf(request, reply) }
+      if (cursor === undefined) {
+        const all = store.find({ ...query, limit: number, offset: 0 }, find.options)
+        return sendEvents(reply, all, { toText: inNamesOf(request) })
+      }
+      const { next, events } = await readPage(find, { cursor, number })
+      tellNext(request, reply, next)
+      return sendEvents(reply, events, { toText: inNamesOf(request) })
+    }
     // The Python client sends the selector so, as Python writes a dict.
     if (text !== undefined && !Number(request.headers['content-length'])) return find(parseLiteral(text))
     return withBody(request, options, async (body) => {
@@ -116,6 +114,15 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
       return find(body)
     })
   })
+}
+
+const orders = ['newest', 'oldest'] as const
+
+function tellNext(request: FastifyRequest, reply: FastifyReply, next: string | undefined): void {
+  if (next === undefined) return
+  const url = new URL(request.url, 'http://localhost')
+  url.searchParams.set('cursor', next)
+  reply.header('x-next-cursor', next).header('link', `<${url.pathname}${url.search}>; rel="next"`)
 }
 
 /** GET /events fills what documents of other programs lack. */

@@ -8,7 +8,7 @@ const heldCharacters = 1024 * 1024
 
 export interface PageFind {
   store: EventStore
-  query: Omit<FindQuery, 'limit' | 'offset' | 'upTo'>
+  query: Omit<FindQuery, 'limit' | 'offset' | 'upTo' | 'from'>
   options: FindOptions
 }
 
@@ -41,11 +41,13 @@ export async function readPage(
   const isCut = timestamps.length === number || characters > pageCharacters
   const next = isCut ? encodePageCursor(nextPage(begin, timestamps)) : undefined
   if (held) return { next, events: only(held) }
-  return { next, events: until(findFrom(find, begin, 0), { lastId, timestamp: timestamps.at(-1)! }) }
+  const { order } = find.query
+  return { next, events: until(findFrom(find, begin, 0), { lastId, order, timestamp: timestamps.at(-1)! }) }
 }
 
 function findFrom({ store, query, options }: PageFind, { upTo, offset }: PageStart, limit: number) {
-  return store.find({ ...query, ...(upTo !== undefined && { upTo }), limit, offset }, options)
+  const bound = upTo === undefined ? {} : query.order === 'oldest' ? { from: upTo } : { upTo }
+  return store.find({ ...query, ...bound, limit, offset }, options)
 }
 
 async function* only(events: StoredEvent[]): AsyncGenerator<StoredEvent[]> {
@@ -55,10 +57,12 @@ async function* only(events: StoredEvent[]): AsyncGenerator<StoredEvent[]> {
 /** To the end of a page that was measured. An event that came meanwhile is part of it, for the cursor leads behind it. */
 async function* until(
   chunks: AsyncIterable<StoredEvent[]>,
-  { lastId, timestamp }: { lastId: string; timestamp: string },
+  { lastId, order, timestamp }: { lastId: string; order: FindQuery['order']; timestamp: string },
 ): AsyncGenerator<StoredEvent[]> {
+  const isBeyond = (event: StoredEvent) =>
+    order === 'oldest' ? timestampOf(event) > timestamp : timestampOf(event) < timestamp
   for await (const chunk of chunks) {
-    const end = chunk.findIndex((event) => event.id === lastId || timestampOf(event) < timestamp)
+    const end = chunk.findIndex((event) => event.id === lastId || isBeyond(event))
     if (end < 0) {
       yield chunk
       continue

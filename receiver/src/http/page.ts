@@ -3,7 +3,7 @@ import type { StoredEvent } from '../store/event-store.ts'
 
 export const maxPageEvents = 10_000
 
-/** Where a page of GET /events begins: at this event_timestamp, behind so many events that have it. */
+/** Where a page begins: at this event_timestamp, in the order of the pages, behind so many events that have it. */
 export interface PageStart {
   upTo: string | undefined
   offset: number

@@ -9,6 +9,12 @@ export interface Parameters {
   /** Canonical timestamp; undefined when absent. */
   time(name: string): string | undefined
   boolean(name: string, fallback: boolean): boolean
+  /** One of these words. */
+  choice<Word extends string, Fallback extends string>(
+    name: string,
+    fallback: Fallback,
+    words: readonly Word[],
+  ): Word | Fallback
   /** Throws EVT_INVALID with every problem found so far. */
   check(): void
 }
@@ -84,6 +90,15 @@ export function createParameters(query: unknown): Parameters {
       const value = parseBoolean(text)
       if (value !== undefined) return value
       fail('bool_parsing', name, 'Input should be a valid boolean, unable to interpret input', text)
+      return fallback
+    },
+    choice(name, fallback, words) {
+      const text = textOf(name)
+      if (text === undefined) return fallback
+      const word = words.find((one) => one === text)
+      if (word !== undefined) return word
+      const expected = words.map((one) => `'${one}'`).join(' or ')
+      fail('literal_error', name, `Input should be ${expected}`, text, { expected })
       return fallback
     },
     check() {

@@ -181,9 +181,16 @@ export const schemas = {
   },
   queryEvents: {
     operationId: 'query_events',
-    summary: 'Events that match a MongoDB selector, archived ones included, in no promised order',
+    summary:
+      'Events that match a MongoDB selector, archived ones included; in no promised order without order or cursor',
     querystring: z.object({
       selector: z.string().optional().describe('instead of a body: JSON, or a dict as Python writes it'),
+      order: z.enum(['newest', 'oldest']).optional().describe('by event_timestamp'),
+      number: z.int().min(0).optional().describe('at most so many; with cursor from 1 to 10,000 (100)'),
+      cursor: z
+        .string()
+        .optional()
+        .describe('pages, newest first without order: empty for the first, then what x-next-cursor said'),
     }),
     body: z.record(z.string(), anyJson),
     response: { 200: events, 400: detail, 422: detail, ...trouble },

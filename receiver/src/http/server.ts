@@ -24,6 +24,7 @@ import { registerCors } from './cors.ts'
 import { createErrorNotes, registerErrors, sendError, toErrorAnswer } from './error.ts'
 import { registerEvents } from './event.ts'
 import { registerExplorer } from './explorer.ts'
+import { registerExport } from './export.ts'
 import { createHostCheck, type GuardOptions, registerGuard, registerSecurityHeaders } from './guard.ts'
 import { type HealthDoorOptions, registerHealth } from './health.ts'
 import { registerLab } from './lab.ts'
@@ -112,6 +113,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerEvents(app, { ...options, takeEvent })
   registerSearch(app, options)
   registerSummary(app, options)
+  registerExport(app, options)
   registerAround(app, options)
   registerExplorer(app, options)
   registerArchive(app, options)

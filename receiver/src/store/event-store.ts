@@ -34,6 +34,8 @@ export interface FindQuery {
   order: 'newest' | 'oldest' | 'none'
   /** Greatest event_timestamp, as text that is taken as it stands: where a page with a cursor begins. */
   upTo?: string
+  /** Least event_timestamp, in the same way, for pages of the oldest first. */
+  from?: string
   /** 0 = no limit. */
   limit: number
   offset: number
@@ -42,7 +44,7 @@ export interface FindQuery {
 }
 
 /** Events that are summed up; of those that are not archived, or of all. */
-export type SummaryQuery = Omit<FindQuery, 'order' | 'limit' | 'offset' | 'upTo'>
+export type SummaryQuery = Omit<FindQuery, 'order' | 'limit' | 'offset' | 'upTo' | 'from'>
 
 /** For whom a query is. */
 export interface FindOptions {

@@ -1,4 +1,4 @@
-import type { Value } from '@madsci-events/sdk/event'
+import { currentType, type Value } from '@madsci-events/sdk/event'
 import { componentName, innerTypes, subjects, wrappingTypes } from '../subject.ts'
 import type { StoredEvent } from './event-store.ts'
 import { valueAt } from './expression.ts'
@@ -72,7 +72,7 @@ export function addEvent(summary: Summary, document: Value): void {
   const own = textAt(document, paths.type) ?? 'unknown'
   const within = wrapping.has(own) ? textAt(document, paths.innerType) : undefined
   const type = within !== undefined && inner.has(within) ? within : own
-  summary.addValue('type', type)
+  summary.addValue('type', currentType(type))
   const component = textAt(document, paths.component)
   const service = textAt(document, paths.service) ?? component
   if (service !== undefined) summary.addValue('service', service)

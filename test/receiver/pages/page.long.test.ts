@@ -214,10 +214,17 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     expect(troubles).toEqual([])
     const [download] = await Promise.all([
       page.waitForEvent('download'),
-      page.goto(`${receiver.url}explore?q=gripper`).then(() => page.click('text=Export JSON')),
+      page.goto(`${receiver.url}explore?q=gripper`).then(() => page.click('.bar a:text-is("JSON")')),
     ])
     const exported = JSON.parse(readFileSync((await download.path())!, 'utf8')) as object
     expect(Object.keys(exported)).toHaveLength(3)
+    const [table] = await Promise.all([page.waitForEvent('download'), page.click('.bar a:has-text("CSV")')])
+    expect(table.suggestedFilename()).toBe('events.csv')
+    expect(
+      readFileSync((await table.path())!, 'utf8')
+        .trim()
+        .split('\r\n'),
+    ).toHaveLength(4)
     await page.close()
   })
 

@@ -144,6 +144,15 @@ describe('a line of the search language', () => {
     expect([problem.column, problem.length]).toEqual([column, length])
   })
 
+  it('finds a renamed type by each of its names', () => {
+    for (const event_type of ['experiment_stop', 'experiment_cancelled'])
+      for (const line of ['type:experiment_stop', 'type:experiment_cancelled']) {
+        const matches = createMatcher(parseSelector(selectorOf(line)!))
+        expect(matches({ event_type }), `${line} ${event_type}`).toBe(true)
+        expect(matches({ event_type: 'log', event_data: { event_type } })).toBe(true)
+      }
+  })
+
   it('names what it calls by name, and takes their ids', () => {
     const search = parseSearch('node:arm -workflow:"assay 1"', { now })
     if ('problem' in search) throw new Error(search.problem.message)

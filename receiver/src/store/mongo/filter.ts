@@ -67,6 +67,7 @@ function toFilter(query: FindQuery, selector: { [key: string]: Value } | undefin
   const range: Document = {}
   if (query.startTime !== undefined) range.$gte = toLowestText(query.startTime)
   if (query.endTime !== undefined) range.$lte = toHighestText(query.endTime)
+  if (query.from !== undefined && !(range.$gte > query.from)) range.$gte = query.from
   if (query.upTo !== undefined && !(range.$lte < query.upTo)) range.$lte = query.upTo
   if (Object.keys(range).length > 0) parts.push({ event_timestamp: range })
   if (query.archived === 'exclude') parts.push({ archived: { $ne: true } })

@@ -26,6 +26,7 @@ export function toPlan(query: FindQuery): Plan {
   const found: Narrowing = { ids: createTerms(), times: createTerms(), hints: createTerms(), leastLevel: 0 }
   if (query.startTime !== undefined) add(found.times, 'event_timestamp >= ?', toLowestText(query.startTime))
   if (query.endTime !== undefined) add(found.times, 'event_timestamp <= ?', toHighestText(query.endTime))
+  if (query.from !== undefined) add(found.times, 'event_timestamp >= ?', query.from)
   if (query.upTo !== undefined) add(found.times, 'event_timestamp <= ?', query.upTo)
   if (query.minLevel !== undefined && query.minLevel > 0) addLevel(found, '>=', query.minLevel)
   if (query.selector) narrow(found, query.selector.conditions)
