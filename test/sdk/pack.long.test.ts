@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { startTestReceiver } from '@madsci-events/sdk/testing'
 import { publint } from 'publint'
@@ -94,6 +94,14 @@ describe('the packed SDK, in a project of its own', () => {
     )
     const { text } = packed.run(process.execPath, ['error.mjs'])
     expect(text).toBe('false [[true,true],[true,true]] false true false\n')
+  })
+
+  it('the README names the file that is packed, and how an id is made', () => {
+    const readme = readFileSync(join(root, 'sdk/README.md'), 'utf8')
+    expect(readme).toContain(`npm install path/to/this/repository/${basename(packed.archive)} `)
+    const script = /node -p "(.*createEventId.*)"/.exec(readme)![1]!
+    const { text } = packed.run(process.execPath, ['-p', script])
+    expect(text).toMatch(/^[0-9A-HJKMNP-TV-Z]{26}\n$/)
   })
 
   it('needs none of its sources, also in a project that has a condition called source', () => {
