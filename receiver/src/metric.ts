@@ -7,7 +7,7 @@ export const counters = {
   events_stored: 'Events committed to the store',
   events_duplicate: 'Events whose id was stored already',
   events_conflicting:
-    'Events of POST /event whose id was stored already with other content; the stored one is kept',
+    'Events whose id was stored already with other content; the stored one is kept (of OTLP in requests below 64 KiB)',
   events_rejected: 'Events refused for good, by reason',
   events_unavailable: 'Events answered with 503 because nothing could be told of their commit, by error code',
   commits_checked: 'Own commits that were found again, once, in the order of commit',

@@ -13,9 +13,10 @@ import type { Clients } from '../client.ts'
 import { limitConnections } from '../connection.ts'
 import type { PassedSignal, PassOn } from '../fanout/pass-on.ts'
 import type { Attempt, Attempts } from '../ingest/attempt.ts'
+import { canDecodeAgain } from '../ingest/conflict.ts'
 import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
-import { createLogsIntake } from '../ingest/logs.ts'
+import { createLogsIntake, type LogsIntakeOptions } from '../ingest/logs.ts'
 import { isLarge, type Unpacker } from '../ingest/unpack.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
@@ -30,6 +31,7 @@ import { type GrpcStatus, grpcCodes, toGrpcStatus, toTrailers } from './status.t
 
 export interface GrpcOptions {
   ingest: Ingest
+  store: LogsIntakeOptions['store']
   unpacker: Unpacker
   attempts: Attempts
   metric: Metric
@@ -234,7 +236,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
     }
     const accepting = isLarge(bytes, 'protobuf')
       ? accept(await asStep('decode', {}, () => unpacker.logs(bytes, 'protobuf', limits, identify)))
-      : accept(read())
+      : accept(read(), canDecodeAgain(bytes) ? () => decodeProtobuf(bytes, limits) : undefined)
     return encodeSuccess('protobuf', await accepting)
   }
 

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { toClient } from '../client.ts'
 import { createMemoryPool } from '../document/memory-pool.ts'
 import type { Attempts } from '../ingest/attempt.ts'
+import { canDecodeAgain } from '../ingest/conflict.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake } from '../ingest/logs.ts'
 import { isLarge, type Unpacker } from '../ingest/unpack.ts'
@@ -14,6 +15,7 @@ import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import type { Identify } from '../otlp/record-id.ts'
 import { encodeSuccess, encodingOf } from '../otlp/reply.ts'
+import type { EventStore } from '../store/event-store.ts'
 import { asStep, spanOfNow } from '../trace.ts'
 import { createAnswerWatch } from './answer-watch.ts'
 import { toEventError } from './error.ts'
@@ -24,6 +26,7 @@ import { lingerOnUnreadBody } from './unread-body.ts'
 
 export interface LogsDoorOptions extends TelemetryDoorOptions {
   ingest: Ingest
+  store: Pick<EventStore, 'get'>
   unpacker: Unpacker
   attempts: Attempts
   metric: Metric
@@ -110,16 +113,21 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
             span?.step('decode', decodeMs)
           }
         }
-        return sendOtlp(reply, encoding, encodeSuccess(encoding, await take(read, bytes)))
+        const again = canDecodeAgain(bytes) ? () => decode(bytes, limits) : undefined
+        return sendOtlp(reply, encoding, encodeSuccess(encoding, await take(read, bytes, again)))
       } finally {
         ticket.release()
       }
     })
 
     /** What is decoded has no name where the answer is waited for: it would be held until the commit is through. */
-    function take(read: () => DecodedLogs, bytes: Uint8Array): ReturnType<typeof accept> {
+    function take(
+      read: () => DecodedLogs,
+      bytes: Uint8Array,
+      again: (() => DecodedLogs) | undefined,
+    ): ReturnType<typeof accept> {
       try {
-        return accept(read())
+        return accept(read(), again)
       } finally {
         pool.giveBack(bytes)
       }

@@ -6,6 +6,7 @@ import {
   type ParseEventOptions,
   parseEvent,
 } from '@madsci-events/sdk/event'
+import { createConflicts } from '../ingest/conflict.ts'
 import { codeOf, type Ingest, toRefusal } from '../ingest/ingest.ts'
 import { parseBytes } from '../ingest/json-body.ts'
 import { isSameContent } from '../ingest/same-content.ts'
@@ -34,6 +35,7 @@ export type EventTaker = (bytes: Uint8Array, contentType: string | undefined) =>
 export function createEventTaker(options: EventTakerOptions): EventTaker {
   const { ingest, unpacker, store, metric, log, parse } = options
   const throttle = createThrottle()
+  const conflicts = createConflicts(options)
 
   function countLoss(error: unknown): void {
     const { code, retry, message } = error instanceof EventError ? error : new EventError('EVT_INTERNAL')
@@ -56,13 +58,7 @@ export function createEventTaker(options: EventTakerOptions): EventTaker {
     const stored = await store.get(id).catch(() => undefined)
     if (!stored) return sentJson
     if (!(await isSame(stored.json))) {
-      metric.add('events_conflicting', 1)
-      throttle('conflict', (suppressed) =>
-        log.warn(
-          { event_id: id, suppressed },
-          'an event with the id of a stored one has other content; the stored one was kept',
-        ),
-      )
+      conflicts.note(id)
     }
     return stored.json
   }

@@ -142,6 +142,7 @@ export async function createOtlpServer(
     Pick<
       HttpOptions,
       | 'ingest'
+      | 'store'
       | 'unpacker'
       | 'attempts'
       | 'metric'

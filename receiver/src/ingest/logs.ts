@@ -1,19 +1,18 @@
-import { createThrottle, type Log } from '../log.ts'
-import type { Metric } from '../metric.ts'
+import { createThrottle } from '../log.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { PartialSuccess } from '../otlp/reply.ts'
+import { type ConflictOptions, createConflicts } from './conflict.ts'
 import { codeOf, type Ingest, type Receipt } from './ingest.ts'
 
-export interface LogsIntakeOptions {
+export interface LogsIntakeOptions extends ConflictOptions {
   ingest: Pick<Ingest, 'accept' | 'receive'>
-  metric: Metric
-  log: Log
 }
 
 interface Totals {
   received: number
   rejectedCount: number
   notices: Notice[]
+  again: (() => DecodedLogs) | undefined
 }
 
 type Notice = [kind: string, line: string]
@@ -22,7 +21,11 @@ type Notice = [kind: string, line: string]
  * What a decoded OTLP request comes to, by HTTP or by gRPC: its events are committed, and each record is counted.
  * Undefined for a full success. Throws what `accept` throws.
  */
-export type LogsIntake = (decoded: DecodedLogs) => Promise<PartialSuccess | undefined>
+export type LogsIntake = (
+  decoded: DecodedLogs,
+  /** Decodes it once more; asked for when ids of it were stored already. */
+  again?: () => DecodedLogs,
+) => Promise<PartialSuccess | undefined>
 
 /** What was stored otherwise than its sender may have meant it. */
 function noticesOf({
@@ -48,10 +51,12 @@ function noticesOf({
   return notices
 }
 
-export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): LogsIntake {
+export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
+  const { ingest, metric, log } = options
   const throttle = createThrottle()
+  const conflicts = createConflicts(options)
 
-  return (decoded) => {
+  return (decoded, again) => {
     const { events, isSound } = decoded
     const reasons = new Map(decoded.refused)
     let rejectedCount = 0
@@ -63,8 +68,18 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
     metric.add('records_undated', decoded.undatedCount)
     metric.add('ids_unreadable', decoded.unreadableIdCount)
 
-    const totals = { received, rejectedCount, notices: noticesOf(decoded) }
+    const totals = { received, rejectedCount, notices: noticesOf(decoded), again }
     return settle(start(events, isSound), reasons, totals).finally(end)
+  }
+
+  /** The notice of records that are not what is stored under their ids. */
+  async function findConflicts(again: () => DecodedLogs): Promise<Notice[]> {
+    const { events, undatedCount } = again()
+    const count = await conflicts.count(events, undatedCount === 0)
+    if (count === 0) return []
+    return [
+      ['conflict', `${count} records have other content than what is stored under their ids, which was kept`],
+    ]
   }
 
   function start(events: DecodedLogs['events'], isSound: boolean): Promise<Receipt> {
@@ -79,15 +94,17 @@ export function createLogsIntake({ ingest, metric, log }: LogsIntakeOptions): Lo
   async function settle(
     accepting: Promise<Receipt>,
     reasons: Map<string, number>,
-    { received, rejectedCount, notices }: Totals,
+    { received, rejectedCount, notices: given, again }: Totals,
   ): Promise<PartialSuccess | undefined> {
     let rejected = rejectedCount
+    let notices = given
     try {
       const receipt = await accepting
       metric.add('events_stored', receipt.stored)
       metric.add('events_duplicate', receipt.duplicate)
       for (const { reason } of receipt.rejected) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
       rejected += receipt.rejected.length
+      if (receipt.duplicate > 0 && again) notices = [...notices, ...(await findConflicts(again))]
     } catch (error) {
       metric.add('events_unavailable', received, codeOf(error))
       throw error
