@@ -14,6 +14,8 @@ export interface TextPattern {
    * repetitions above 1000. It may take exponential time, so it runs only where it can be ended: see `limitTime`.
    */
   readonly isLinear: boolean
+  /** The text that a match holds, in any case; given where the pattern is nothing but this text. */
+  readonly literal?: string
 }
 
 /**
@@ -42,8 +44,26 @@ export function parseRegex(source: string, options: string): TextPattern {
     throw refuse(`is wrong: ${(cause as Error).message}`, cause)
   }
   const linear = compileLinear(translate(body, all, 're2'), all.includes('i'))
-  if (linear) return { test: (text) => linear.test(text), isLinear: true }
+  const literal = literalOf(body, all)
+  if (linear)
+    return { test: (text) => linear.test(text), isLinear: true, ...(literal !== undefined && { literal }) }
   return { test: (text) => backtracking.test(text), isLinear: false }
+}
+
+/** Undefined for what means more than its own characters. */
+function literalOf(source: string, options: string): string | undefined {
+  if (/[^i]/.test(options)) return undefined
+  let literal = ''
+  for (let i = 0; i < source.length; i++) {
+    const char = source[i]!
+    if (char === '\\') {
+      const next = source[++i] ?? ''
+      if (!/^[^A-Za-z0-9]$/.test(next)) return undefined
+      literal += next
+    } else if ('^$.*+?()[]{}|'.includes(char)) return undefined
+    else literal += char
+  }
+  return literal
 }
 
 /** Undefined for what RE2 does not know. Its own bounds keep the compiled program small. */

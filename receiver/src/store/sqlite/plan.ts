@@ -109,11 +109,31 @@ function addTime(found: Narrowing, text: string, ...parameters: Parameter[]): vo
 function narrow(found: Narrowing, conditions: readonly Condition[]): void {
   for (const condition of conditions) {
     if (condition.kind === 'and') for (const member of condition.members) narrow(found, member)
+    else if (condition.kind === 'or') narrowAny(found, condition.members)
     else if (condition.kind === 'field') {
       const path = condition.path.join('.')
       for (const test of condition.tests) narrowField(found, path, test)
     }
   }
+}
+
+// Of what SQL tries on each row.
+const maxAlternatives = 20
+
+/** A row matches where it may match one of the alternatives, when SQL can say something of each. */
+function narrowAny(found: Narrowing, members: readonly (readonly Condition[])[]): void {
+  if (members.length > maxAlternatives) return
+  const all: Terms[] = []
+  for (const member of members) {
+    const own: Narrowing = { ids: createTerms(), times: createTerms(), hints: createTerms(), leastLevel: 0 }
+    narrow(own, member)
+    const terms = join(own.ids, own.times, own.hints)
+    if (terms.texts.length === 0) return
+    all.push(terms)
+  }
+  const { parameters } = join(...all)
+  if (parameters.length > maxHints) return
+  addHint(found, `(${all.map(({ texts }) => `(${texts.join(' AND ')})`).join(' OR ')})`, ...parameters)
 }
 
 const operators = { $eq: '=', $gt: '>', $gte: '>=', $lt: '<', $lte: '<=' } as const
@@ -123,6 +143,11 @@ function narrowField(found: Narrowing, path: string, test: FieldTest): void {
     case '$in':
       narrowList(found, path, test.values)
       return
+    case '$regex': {
+      const pattern = path.startsWith('event_data') ? toLikePattern(test.regex.literal) : undefined
+      if (pattern !== undefined) addHint(found, 'document LIKE ?', pattern)
+      return
+    }
     case '$eq':
     case '$gt':
     case '$gte':
@@ -159,6 +184,28 @@ function narrowComparison(found: Narrowing, path: string, operator: string, valu
   } else if (path === 'archived' && operator === '=' && typeof value === 'boolean') {
     addHint(found, 'archived = ?', value ? 1 : 0)
   }
+}
+
+// A shorter text is in most documents.
+const leastLikeCharacters = 2
+
+/**
+ * The pattern of LIKE for a document that has a text in any case. LIKE knows the cases of ASCII alone; `k` and `s` have relatives
+ * beyond it (U+212A, U+017F). What JSON may write otherwise is any text.
+ */
+export function toLikePattern(literal: string | undefined): string | undefined {
+  if (literal === undefined) return undefined
+  let pattern = ''
+  let count = 0
+  for (const character of literal) {
+    if (character < ' ' || character > '~' || character === '"' || character === '\\') pattern += '%'
+    else if ('kKsS%_'.includes(character)) pattern += '_'
+    else {
+      pattern += character
+      count++
+    }
+  }
+  return count < leastLikeCharacters ? undefined : `%${pattern}%`
 }
 
 /** Where a window begins: behind this row. */
