@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { Worker } from 'node:worker_threads'
 import type { StoreReply } from '../../receiver/src/store/mongo/protocol.ts'
 import { runSchedule, type ScheduleOptions, seeded } from './journal-schedule.ts'
 
@@ -13,12 +15,40 @@ function optionsOf(seed: number, mutation: Partial<ScheduleOptions> = {}): Sched
 }
 
 /** The first seed that goes wrong, and how. */
-export function explore(count: number, mutation: Partial<ScheduleOptions> = {}): string | undefined {
-  for (let seed = 1; seed <= count; seed++) {
+export function explore(
+  count: number,
+  mutation: Partial<ScheduleOptions> = {},
+  from = 1,
+): string | undefined {
+  for (let seed = from; seed < from + count; seed++) {
     const wrong = runSchedule(optionsOf(seed, mutation))
     if (wrong) return `seed ${seed}: ${wrong}`
   }
   return undefined
+}
+
+/** What a thread is to explore. */
+export interface Exploration extends Pick<ScheduleOptions, 'notDurable'> {
+  from: number
+  count: number
+}
+
+/** The same on two threads. */
+export async function exploreWide(
+  count: number,
+  mutation: Pick<ScheduleOptions, 'notDurable'> = {},
+): Promise<string | undefined> {
+  const half = Math.ceil(count / 2)
+  const parts = [1, half + 1].map(async (from) => {
+    const workerData: Exploration = { ...mutation, from, count: half }
+    const worker = new Worker(new URL('journal-worker.ts', import.meta.url), {
+      workerData,
+      execArgv: ['--conditions=madsci-events-source'],
+    })
+    const [found] = (await once(worker, 'message')) as [string | undefined]
+    return found
+  })
+  return (await Promise.all(parts)).find((found) => found !== undefined)
 }
 
 let made = 0
