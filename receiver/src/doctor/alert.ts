@@ -1,6 +1,6 @@
 import type { Config } from '../config/config.ts'
 import { type Finding, good, problem, warning } from '../finding.ts'
-import { splitLogin } from '../url.ts'
+import { showUrl, splitLogin } from '../url.ts'
 import type { Answerer } from './port.ts'
 
 const askTimeoutMs = 3000
@@ -61,7 +61,7 @@ export async function* inspectAlerts(
 async function inspectLink({ publicUrl, serverUrl }: Config): Promise<Finding> {
   const { url, headers } = splitLogin(new URL(publicUrl ?? serverUrl))
   const host = url.hostname.replace(/^\[|\]$/g, '')
-  const link = `links in messages lead to ${url.href}`
+  const link = `links in messages lead to ${showUrl(url)}`
   if (/^(localhost|127\..*|::1|0\.0\.0\.0|::)$/.test(host))
     return warning(
       'alerts',
