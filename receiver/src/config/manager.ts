@@ -119,7 +119,7 @@ export const managerSettings = {
     fallback: '',
     unit: 'URL with `{event_id}`',
     about:
-      'page that shows one event among its neighbours, as docker/ has one in Grafana: where `GET /event/{event_id}/logs` leads; not set: `/e/{event_id}` of this receiver',
+      'page that shows one event among its neighbours, as docker/ has one in Grafana: where `GET /event/{event_id}/logs` leads. `{from}` and `{to}` in it are five minutes before and after the event, ms since 1970. Not set: `/e/{event_id}` of this receiver',
     parse: (given) => (given === '' ? undefined : parseExplorerUrl(given)),
     show: (url) => url && showUrl(url),
     schema: orNull('string'),

@@ -339,6 +339,25 @@ describe('GET /event/{event_id}/logs', () => {
     } finally {
       await other.close()
     }
+    // Its neighbours lie around it, however old it is.
+    const around = await startTestReceiver({
+      flags: { explorer_url: 'http://grafana.example/d/x?id={event_id}&from={from}&to={to}' },
+    })
+    try {
+      const body = JSON.stringify({ event_id: 'old', event_timestamp: '2001-02-03T04:05:06.789Z' })
+      const headers = { 'content-type': 'application/json' }
+      await fetch(`${around.url}event`, { method: 'POST', headers, body })
+      const at = Date.parse('2001-02-03T04:05:06.789Z')
+      const answer = await fetch(`${around.url}event/old/logs`, { redirect: 'manual' })
+      expect(answer.headers.get('location')).toBe(
+        `http://grafana.example/d/x?id=old&from=${at - 300_000}&to=${at + 300_000}`,
+      )
+      const absent = await fetch(`${around.url}event/gone/logs`, { redirect: 'manual' })
+      const from = Number(/from=(\d+)/.exec(absent.headers.get('location')!)![1])
+      expect(Math.abs(from + 300_000 - Date.now())).toBeLessThan(60_000)
+    } finally {
+      await around.close()
+    }
   })
 })
 
