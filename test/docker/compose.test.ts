@@ -46,7 +46,7 @@ describe('the compose files', () => {
   it('name every image by an exact version', () => {
     for (const { file, name, service } of own)
       expect(service.image, `${file}: ${name}`).toMatch(
-        /:-(madsci-events:local|[\w./-]+:\d+\.\d+\.\d+[\w.-]*)\}$/,
+        /:-(madsci-events:local|[\w./-]+:v?\d+\.\d+\.\d+[\w.-]*)\}$/,
       )
     expect(readFileSync(join(folder, 'Dockerfile'), 'utf8')).toMatch(/NODE_IMAGE=node:\d+\.\d+\.\d+-/)
   })
@@ -68,6 +68,17 @@ describe('the compose files', () => {
   it('run nothing as root that goes on running', () => {
     for (const { file, name, service } of own)
       if (service.restart !== undefined) expect(service.user ?? '', `${file}: ${name}`).not.toMatch(/^0/)
+  })
+
+  it('ask each receiver of the whole stack for its counters', () => {
+    const { scrape_configs } = parse(readFileSync(join(folder, 'prometheus.yaml'), 'utf8')) as {
+      scrape_configs: { static_configs: { targets: string[] }[] }[]
+    }
+    const targets = scrape_configs.flatMap((job) => job.static_configs.flatMap((one) => one.targets))
+    const receivers = services
+      .filter(({ file, name }) => file === 'compose.full.yaml' && /^receiver-\d$/.test(name))
+      .map(({ name }) => `${name}:8001`)
+    expect(targets).toEqual(receivers)
   })
 
   it('publish ports on this machine alone', () => {

@@ -5,6 +5,7 @@ import { EventClient } from '@madsci-events/sdk'
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { labels } from '../../receiver/src/metric.ts'
 import { type Loki, type LokiSeries, startLoki } from '../support/loki.ts'
 import { findPeer, spawnPeer, waitForPort } from '../support/peer.ts'
 import { findFreePorts } from '../support/process.ts'
@@ -16,6 +17,7 @@ const folder = join(root, 'docker/grafana')
 
 interface Panel {
   title: string
+  datasource: { uid: string }
   targets: { expr: string; queryType: 'range' | 'instant' }[]
 }
 interface Dashboard {
@@ -25,11 +27,14 @@ interface Dashboard {
   templating: { list: { name: string; allValue?: string }[] }
 }
 
-const dashboards: Dashboard[] = await Promise.all(
+const all: Dashboard[] = await Promise.all(
   (await readdir(join(folder, 'dashboards'))).map(async (file) =>
     JSON.parse(await readFile(join(folder, 'dashboards', file), 'utf8')),
   ),
 )
+const isOf = (source: string) => (dashboard: Dashboard) =>
+  dashboard.panels.every(({ datasource }) => datasource.uid === source)
+const dashboards = all.filter(isOf('loki'))
 
 const cleanups: (() => unknown)[] = []
 let loki: Loki | undefined
@@ -271,6 +276,30 @@ describe('the dashboards of Grafana', () => {
     expect(countLines(await ask('madsci-events', 'Events', { workflow_id: ids.workflow }))).toBeGreaterThan(1)
     const errors = await ask('madsci-events', 'Events', { level: 'error|critical', ...seeded })
     expect([...labelOf(errors, 'level')].sort()).toEqual(['critical', 'error'])
+  })
+
+  it('what is asked of Prometheus is what a receiver shows', async () => {
+    const [receiverBoard, ...more] = all.filter(isOf('prometheus'))
+    expect([receiverBoard!.uid, more]).toEqual(['madsci-receiver', []])
+    const flags = { fanout: '[{"name": "x", "url": "http://127.0.0.1:9"}]', alert_rules: '[]' }
+    const receiver = await startTestReceiver({ flags })
+    cleanups.push(() => receiver.close())
+    const body = JSON.stringify({ event_type: 'node_error', log_level: 40 })
+    const headers = { 'content-type': 'application/json' }
+    await fetch(`${receiver.url}event`, { method: 'POST', headers, body })
+    await fetch(`${receiver.url}events?number=x`)
+    const shown = await (await fetch(`${receiver.url}metrics`)).text()
+    for (const { title, targets } of receiverBoard!.panels)
+      for (const { expr } of targets)
+        for (const [name] of expr.matchAll(/\b(?:madsci|process)_\w+/g)) expect(shown, title).toContain(name)
+    for (const { title, targets } of receiverBoard!.panels)
+      for (const { expr } of targets) {
+        const [, name] = /madsci_(\w+?)(?:_total|_bucket)?[ )[]/.exec(`${expr} `) ?? []
+        const [, list = ''] = /by \(([^)]*)\)/.exec(expr) ?? []
+        const asked = list.split(', ').filter((label) => !['', 'instance', 'le'].includes(label))
+        for (const label of asked)
+          expect(label, `${title}: ${name}`).toBe(labels[name as keyof typeof labels])
+      }
   })
 
   it('variables, data source and links are as the panels use them', async () => {
