@@ -81,6 +81,22 @@ describe('the compose files', () => {
     expect(targets).toEqual(receivers)
   })
 
+  it('take their variables from a file of which there is a sample, as the README lists them', () => {
+    const readme = readFileSync(join(folder, 'README.md'), 'utf8')
+    const listed = [
+      ...readme.slice(readme.indexOf('## Variables')).matchAll(/^\| `([A-Z_]+)` \| `([^`]*)` \|/gm),
+    ]
+    const sample = readFileSync(join(folder, '.env.sample'), 'utf8')
+    expect([...sample.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, ...pair]) => pair)).toEqual(
+      listed.map(([, ...pair]) => pair),
+    )
+    const text = files.map((file) => readFileSync(join(folder, file), 'utf8')).join('\n')
+    const used = new Set([...text.matchAll(/\$\{([A-Z_]+):-/g)].map(([, name]) => name!))
+    expect(listed.map(([, name]) => name!).sort()).toEqual(
+      [...used, 'NODE_IMAGE'].sort().filter((name, place, list) => list.indexOf(name) === place),
+    )
+  })
+
   it('publish ports on this machine alone', () => {
     for (const { service } of services)
       for (const port of service.ports ?? []) expect(port).toMatch(/^\$\{BIND:-127\.0\.0\.1\}:/)

@@ -78,6 +78,11 @@ describe('the Kubernetes manifests', () => {
     }
   })
 
+  it('say where people reach the receiver', () => {
+    for (const file of ['sqlite.yaml', 'mongodb.yaml'])
+      expect(readFileSync(join(folder, file), 'utf8'), file).toMatch(/name: EVENT_PUBLIC_URL, value: "https:/)
+  })
+
   it('have no field that Kubernetes does not know', async () => {
     expect(await typeCheck(toSource(manifests))).toBe('')
     const wrong = structuredClone(manifests[0]!.manifest)
