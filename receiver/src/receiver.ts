@@ -364,11 +364,12 @@ function toSettings(config: Config, known: { manager_id: string; backup_dir: str
 }
 
 /** Whether the log of the receiver leaves by OTLP. */
-export const isExporting = ({ otelEnabled, otelExporter, otelEndpoint, otelProtocol }: Config) =>
-  otelEnabled && otelExporter === 'otlp' && otelProtocol === 'http' && isHttpEndpoint(otelEndpoint)
+export const isExporting = ({ otelEnabled, otelExporter, otelEndpoint }: Config) =>
+  otelEnabled && otelExporter === 'otlp' && isHttpEndpoint(otelEndpoint)
 
 const toTelemetry = (config: Config) => ({
   endpoint: config.otelEndpoint!,
+  protocol: config.otelProtocol,
   serviceName: config.otelServiceName ?? toName(config),
   version,
 })

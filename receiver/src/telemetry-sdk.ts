@@ -1,6 +1,3 @@
-import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-http'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import {
   defaultResource,
   detectResources,
@@ -21,14 +18,16 @@ import {
 } from '@opentelemetry/sdk-trace'
 import type { Log } from './log.ts'
 import type { Metric } from './metric.ts'
+import type { Exporters, TelemetryProtocol } from './telemetry-exporter.ts'
 import { createMetricProducer } from './telemetry-metric.ts'
 import { contextOf, createTracing } from './telemetry-span.ts'
 import { spanOfNow, type Tracing } from './trace.ts'
-import { showUrlsIn, splitLogin } from './url.ts'
+import { showUrlsIn } from './url.ts'
 
 export interface TelemetryOptions {
-  /** Of an OTLP/HTTP receiver, with or without the `/v1/…` of a signal. */
+  /** Of an OTLP receiver, with or without the `/v1/…` of a signal. */
   endpoint: string
+  protocol: TelemetryProtocol
   serviceName: string
   version: string
   metric: Metric
@@ -60,13 +59,13 @@ const severities = {
 } as const
 
 /**
- * The three signals by OTLP/HTTP, in batches. Nothing is registered globally: a program that holds the receiver as a library keeps its
+ * The three signals by OTLP, in batches. Nothing is registered globally: a program that holds the receiver as a library keeps its
  * own OpenTelemetry. What cannot be sent is dropped.
  */
-export function createTelemetry(options: TelemetryOptions): Telemetry {
+export function createTelemetry(options: TelemetryOptions, exporters: Exporters): Telemetry {
   const scope = { name: 'madsci-events', version: options.version }
   let isRefused = false
-  const { tracer, meter, logs } = createProviders(options, scope, () => isRefused)
+  const { tracer, meter, logs } = createProviders(options, exporters, scope, () => isRefused)
   const logger = logs?.getLogger(scope.name, scope.version)
   const providers = [tracer, meter, logs].filter((one) => one !== undefined)
 
@@ -100,7 +99,8 @@ export function createTelemetry(options: TelemetryOptions): Telemetry {
 }
 
 function createProviders(
-  { endpoint, serviceName, metric, environment }: TelemetryOptions,
+  { serviceName, metric, environment }: TelemetryOptions,
+  exporters: Exporters,
   scope: { name: string; version: string },
   isRefused: () => boolean,
 ) {
@@ -110,15 +110,9 @@ function createProviders(
     .merge(detectResources({ detectors: [serviceInstanceIdDetector, envDetector] }))
     .merge(own)
   const wants = (signal: string) => environment[`OTEL_${signal}_EXPORTER`]?.trim().toLowerCase() !== 'none'
-  const spans = wants('TRACES')
-    ? unlessRefused(new OTLPTraceExporter(toTarget(endpoint, 'traces')), isRefused)
-    : undefined
-  const figures = wants('METRICS')
-    ? unlessRefused(new OTLPMetricExporter(toTarget(endpoint, 'metrics')), isRefused)
-    : undefined
-  const records = wants('LOGS')
-    ? unlessRefused(new OTLPLogExporter(toTarget(endpoint, 'logs')), isRefused)
-    : undefined
+  const spans = wants('TRACES') ? unlessRefused(exporters.traces(), isRefused) : undefined
+  const figures = wants('METRICS') ? unlessRefused(exporters.metrics(), isRefused) : undefined
+  const records = wants('LOGS') ? unlessRefused(exporters.logs(), isRefused) : undefined
   const intervalMs = Number(environment.OTEL_METRIC_EXPORT_INTERVAL) || metricIntervalMs
   return {
     tracer:
@@ -164,14 +158,6 @@ async function end(providers: readonly { shutdown(): Promise<void> }[]): Promise
   const ended = Promise.all(providers.map((one) => one.shutdown().catch(() => {})))
   await Promise.race([ended, late])
   clearTimeout(timer)
-}
-
-/** The exporter takes no login in a URL. */
-function toTarget(endpoint: string, signal: 'traces' | 'metrics' | 'logs') {
-  const { url, headers } = splitLogin(new URL(endpoint))
-  const base = url.pathname.replace(/\/v1\/(?:traces|metrics|logs)\/?$/, '').replace(/\/$/, '')
-  url.pathname = `${base}/v1/${signal}`
-  return { url: url.href, headers }
 }
 
 /** Source: OpenTelemetry specification, General SDK configuration. Unknown names count as the default. */

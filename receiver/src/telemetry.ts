@@ -8,8 +8,11 @@ export const isHttpEndpoint = (text: string | undefined): text is string =>
 
 /** Loads OpenTelemetry's SDK, which nobody pays for who has it off. */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const { createTelemetry } = await import('./telemetry-sdk.ts')
-  return createTelemetry(options)
+  const [{ createTelemetry }, { loadExporters }] = await Promise.all([
+    import('./telemetry-sdk.ts'),
+    import('./telemetry-exporter.ts'),
+  ])
+  return createTelemetry(options, await loadExporters(options.protocol, options.endpoint))
 }
 
 function toLogsUrl(text: string): string {

@@ -77,10 +77,10 @@ const makeEvent = (more: object = {}) =>
 describe('spans', () => {
   it('continue a traceparent at every door, with steps below and names of the semantic conventions', async () => {
     const { receiver, endpoint, close } = await start()
-    const body = Buffer.from(encodeLogs([makeEvent()]))
+    const body = () => Buffer.from(encodeLogs([makeEvent()]))
     const headers = { 'content-type': 'application/x-protobuf', traceparent }
     for (const url of [`${receiver.url}v1/logs`, receiver.otlpUrl])
-      expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(200)
+      expect((await fetch(url, { method: 'POST', headers, body: body() })).status).toBe(200)
     const event = JSON.stringify({ event_type: 'log_info', event_data: 'hello' })
     for (const more of [{}, { 'x-strange': '1' }, { referer: receiver.url }])
       await fetch(`${receiver.url}event`, {
@@ -90,7 +90,7 @@ describe('spans', () => {
       })
     const grpc = createGrpcClient(receiver.grpcUrl)
     cleanups.push(() => grpc.close())
-    expect((await grpc.export(body)).code).toBe(0)
+    expect((await grpc.export(body())).code).toBe(0)
     await fetch(`${receiver.url}events?selector={"event_type":"log_info"}`, { headers: { traceparent } })
     await fetch(`${receiver.url}event/nowhere`, { headers: { traceparent } })
     await fetch(`${receiver.url}utilization/summary`, { headers: { traceparent } })
@@ -128,7 +128,7 @@ describe('spans', () => {
       'db.operation.batch.size': 1,
     })
     expect(below(named('GET /events')[0]!)).toEqual(['query'])
-    expect(attributesOf(named('query')[0]!)).toMatchObject({ 'db.response.returned_rows': 4 })
+    expect(attributesOf(named('query')[0]!)).toMatchObject({ 'db.response.returned_rows': 6 })
     expect(attributesOf(named('GET /event/{event_id}')[0]!)).toMatchObject({
       'http.response.status_code': 404,
     })
@@ -230,17 +230,50 @@ describe('metrics', () => {
   })
 })
 
+it('all three signals leave by gRPC too, with the login of the endpoint', async () => {
+  const destination = await startTestReceiver({ flags: { grpc_port: '0' } })
+  cleanups.push(() => destination.close())
+  const receiver = await startTestReceiver({
+    flags: {
+      otel_enabled: 'true',
+      otel_exporter: 'otlp',
+      otel_protocol: 'grpc',
+      otel_endpoint: destination.grpcUrl.replace('://', '://me:secret@'),
+      otel_service_name: 'lab 3',
+    },
+  })
+  const headers = { 'content-type': 'application/json' }
+  await fetch(`${receiver.url}event`, { method: 'POST', headers, body: '{"event_type": "log_info"}' })
+  await fetch(`${receiver.url}v1/logs`, { method: 'POST', headers, body: '{' })
+  const health = await (await fetch(`${receiver.url}health`)).text()
+  expect(health).toContain('"otel_enabled":true')
+  expect(health).not.toContain('secret')
+  await receiver.close()
+  const events = Object.values(
+    (await (await fetch(`${destination.url}events`)).json()) as {
+      [id: string]: { otel: { resource: { [key: string]: string } } }
+    },
+  )
+  expect(events.length).toBeGreaterThan(0)
+  expect(events[0]!.otel.resource['service.name']).toBe('lab 3')
+  const dropped = await (await fetch(`${destination.url}metrics`)).text()
+  for (const signal of ['traces', 'metrics'])
+    expect(dropped).toMatch(new RegExp(`madsci_telemetry_dropped_total\\{signal="${signal}"\\} [1-9]`))
+})
+
 describe('an endpoint that is the receiver itself', () => {
   it('is told and refused, by each of its listeners and names', async () => {
-    for (const of of ['server', 'otlp'] as const) {
+    for (const of of ['server', 'otlp', 'grpc'] as const) {
       const port = await findFreePort()
       const lines: string[] = []
       const receiver = await startTestReceiver({
         flags: {
-          ...(of === 'server' ? { server_url: `http://127.0.0.1:${port}/` } : { otlp_port: String(port) }),
+          ...(of === 'server'
+            ? { server_url: `http://127.0.0.1:${port}/` }
+            : { [`${of}_port`]: String(port) }),
           otel_enabled: 'true',
           otel_exporter: 'otlp',
-          otel_protocol: 'http',
+          otel_protocol: of === 'grpc' ? 'grpc' : 'http',
           otel_endpoint: `http://localhost:${port}/v1/traces`,
         },
         log: { info: () => {}, warn: () => {}, error: (_fields, message) => void lines.push(message) },

@@ -46,7 +46,7 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
   if (config.otelEnabled && config.otelExporter === 'otlp' && !isExporting(config))
     log.warn(
       {},
-      'otel_enabled has no effect: the log of the receiver leaves by otel_protocol=http to an otel_endpoint like http://collector:4318 alone',
+      'otel_enabled has no effect: otel_exporter=otlp needs an otel_endpoint like http://collector:4317',
     )
   const receiver = await startReceiver(config, { log, workingDirectory, environment })
   const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')

@@ -4,7 +4,7 @@ import { count, flag, optionalText, orNull, setting, word } from './setting.ts'
 /** MADSci's OpenTelemetry of the event manager itself. */
 export const telemetrySettings = {
   otel_enabled: flag(
-    'traces, metrics and the log lines of the receiver leave by OTLP, where otel_exporter is `otlp` and otel_protocol `http`: see OpenTelemetry of the receiver itself; /health says whether they do',
+    'traces, metrics and the log lines of the receiver leave by OTLP, where otel_exporter is `otlp`: see OpenTelemetry of the receiver itself; /health says whether they do',
   ),
   otel_service_name: optionalText({
     unit: 'text',
@@ -21,12 +21,12 @@ export const telemetrySettings = {
     unit: 'URL',
     variables: ['EVENT_OTEL_ENDPOINT', 'OTEL_EXPORTER_OTLP_ENDPOINT'],
     about:
-      'of an OTLP/HTTP receiver, such as a Collector, not of this receiver itself; may hold user:password',
+      'of an OTLP receiver, such as a Collector (`http://collector:4317` for grpc, `http://collector:4318` for http), not of this receiver itself; may hold user:password',
     parse: (given) => given || undefined,
     show: (url) => url && showUrl(url),
     schema: orNull('string'),
   }),
-  otel_protocol: word('grpc', ['grpc', 'http'], 'must be `http` for anything to leave'),
+  otel_protocol: word('grpc', ['grpc', 'http'], 'OTLP/gRPC, or OTLP/HTTP in JSON'),
   canary_interval_seconds: count(0, 0, {
     unit: 's',
     about:

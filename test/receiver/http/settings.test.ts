@@ -121,7 +121,7 @@ describe('GET /definition', () => {
 })
 
 describe('OpenTelemetry of the receiver itself', () => {
-  it('is told in /health as the original tells it where its extra is not installed', async () => {
+  it('is told in /health as the original tells it', async () => {
     await withReceiver({}, async (get) => {
       expect(await json(get('health'))).toMatchObject({
         otel_enabled: null,
@@ -132,7 +132,7 @@ describe('OpenTelemetry of the receiver itself', () => {
     const flags = { otel_enabled: 'true', otel_exporter: 'otlp', otel_endpoint: 'http://collector:4317' }
     await withReceiver(flags, async (get) => {
       expect(await json(get('health'))).toMatchObject({
-        otel_enabled: false,
+        otel_enabled: true,
         otel_exporter_type: 'otlp',
         otel_endpoint: 'http://collector:4317',
       })
@@ -140,6 +140,13 @@ describe('OpenTelemetry of the receiver itself', () => {
         otel_enabled: true,
         otel_protocol: 'grpc',
       })
+    })
+  })
+
+  it('is told as off where nothing can be sent', async () => {
+    const flags = { otel_enabled: 'true', otel_exporter: 'otlp', otel_endpoint: 'collector' }
+    await withReceiver(flags, async (get) => {
+      expect(await json(get('health'))).toMatchObject({ otel_enabled: false, otel_endpoint: 'collector' })
     })
   })
 
