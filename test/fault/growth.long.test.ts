@@ -125,6 +125,7 @@ const bodies: { [route: string]: { names: string[]; largest: number; dressUp?: (
       largest: 2 * MiB,
     },
     'POST /events/query': { names: ['event_type', 'event_data.message', '$or'], largest: 2 * MiB },
+    'POST /events/export': { names: ['event_type', 'event_data.message', '$or'], largest: 2 * MiB },
     'POST /events/archive': { names: ['event_ids', 'before_date', 'batch_size'], largest: 2 * MiB },
     'POST /events/receipts': { names: ['event_ids'], largest: 2 * MiB },
     'POST /backup': { names: ['description'], largest: 2 * MiB },

@@ -80,8 +80,8 @@ export async function runSdkKillCycles({
     await last.flush({ timeoutMs: 60_000 })
     await last.close()
     const verdict = await judge(url, emitted)
-    const streams = await readdir(spoolDir)
-    const left = (await readdir(join(spoolDir, streams[0]!))).filter((name) => name.includes('@'))
+    // The folders of the streams go when they are empty.
+    const left = (await readdir(spoolDir, { recursive: true })).filter((name) => name.includes('@'))
     return { ...report, ...verdict, emitted: emitted.size, left }
   } finally {
     receiver.kill('SIGKILL')

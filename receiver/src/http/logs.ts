@@ -113,7 +113,9 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
             span?.step('decode', decodeMs)
           }
         }
-        const again = canDecodeAgain(bytes) ? () => decode(bytes, limits) : undefined
+        // Its own memory is used again as soon as it is decoded.
+        const kept = canDecodeAgain(bytes) ? Buffer.from(bytes) : undefined
+        const again = kept && (() => decode(kept, limits))
         return sendOtlp(reply, encoding, encodeSuccess(encoding, await take(read, bytes, again)))
       } finally {
         ticket.release()

@@ -137,12 +137,14 @@ async function toSubjectValues(
     if (key[0] === 'i') rows.push({ id: value, name: names.get(value) ?? null, count })
     else if (hasRuns || byName.get(value) !== 1) rows.push({ id: null, name: value, count })
   }
-  if (!hasRuns)
+  if (!hasRuns) {
+    const rowOf = new Map(rows.map((row) => [row.name, row]))
     for (const [key, count] of sorted) {
       const name = key.slice(1)
-      const one = key[0] === 'n' && byName.get(name) === 1 && rows.find((row) => row.name === name)
+      const one = key[0] === 'n' && byName.get(name) === 1 && rowOf.get(name)
       if (one) one.count += count
     }
+  }
   const token = ({ id, name }: { id: string | null; name: string | null }) =>
     toToken(kind, id === null || (name !== null && !hasRuns && byName.get(name) === 1) ? name! : id)
   return rows

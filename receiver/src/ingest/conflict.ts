@@ -18,7 +18,7 @@ export interface Conflicts {
   count(events: readonly Event[], isTimed: boolean): Promise<number>
 }
 
-/** Whether the bytes of a request are still there when its events are stored: larger ones lie in memory that is used again at once. */
+/** Whether the bytes of a request are few enough to be kept until its events are stored. */
 export const canDecodeAgain = (bytes: Uint8Array) => bytes.length < leastPooledBytes
 
 // After an outage whole spools come again, of which all is stored: a look at some is enough.

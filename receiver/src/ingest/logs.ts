@@ -97,19 +97,20 @@ export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
     { received, rejectedCount, notices: given, again }: Totals,
   ): Promise<PartialSuccess | undefined> {
     let rejected = rejectedCount
-    let notices = given
+    let duplicateCount = 0
     try {
       const receipt = await accepting
       metric.add('events_stored', receipt.stored)
       metric.add('events_duplicate', receipt.duplicate)
       for (const { reason } of receipt.rejected) reasons.set(reason, (reasons.get(reason) ?? 0) + 1)
       rejected += receipt.rejected.length
-      if (receipt.duplicate > 0 && again) notices = [...notices, ...(await findConflicts(again))]
+      duplicateCount = receipt.duplicate
     } catch (error) {
       metric.add('events_unavailable', received, codeOf(error))
       throw error
     }
 
+    const notices = duplicateCount > 0 && again ? [...given, ...(await findConflicts(again))] : given
     const warnings: string[] = []
     for (const [reason, count] of reasons) {
       metric.add('events_rejected', count, reason)
