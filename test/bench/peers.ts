@@ -102,7 +102,7 @@ const peers: Peer[] = [
       import { OTLPLogExporter } from '@opentelemetry/exporter-logs-otlp-http'
       import { OpenTelemetryTransportV3 } from '@opentelemetry/winston-transport'
       const exporter = new OTLPLogExporter({ url: URL_ + '/v1/logs' })
-      const provider = new LoggerProvider({ processors: [new BatchLogRecordProcessor(exporter)] })
+      const provider = new LoggerProvider({ processors: [new BatchLogRecordProcessor({ exporter })] })
       logs.setGlobalLoggerProvider(provider)
       const logger = winston.createLogger({ transports: [new OpenTelemetryTransportV3()] })
       const log = { info: (data, message) => logger.info(message, data) }
