@@ -58,15 +58,18 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   showFigures()
   stdout.write('\n')
   const code = await closeReceiver(receiver, log, terminal)
-  const [tail, ...questions] = commandsFor(receiver.url)
-  const again = `serve --document_db_url=${showUrl(config.documentDbUrl)}${tail!.slice('tail'.length)}`
+  const [, ...questions] = commandsFor(receiver.url)
+  const again = `serve --document_db_url=${showUrl(config.documentDbUrl)}${placeOption(receiver.url)}`
   stdout.write(toSteps('what it did is still there:', [again, ...questions]))
   return code
 }
 
-/** What to try first; the address is said where it is not the usual one. */
+/** The address is said where it is not the usual one. */
+const placeOption = (url: string) => (new URL(url).port === '8001' ? '' : ` --server_url=${url}`)
+
+/** What to try first. */
 function commandsFor(url: string): string[] {
-  const place = new URL(url).port === '8001' ? '' : ` --server_url=${url}`
+  const place = placeOption(url)
   return [
     `tail${place}`,
     `query --level=error${place}`,

@@ -33,7 +33,7 @@ export async function* inspectAlerts(
       yield problem(
         'alerts',
         told,
-        'madsci-events alerts show ID tells why; madsci-events doctor --test tries again',
+        'madsci-events alerts show ID tells why; once that is mended, madsci-events doctor --test sends a test',
       )
     else if (pending > 0)
       yield warning('alerts', told, 'madsci-events alerts list --state=firing shows of what')

@@ -21,7 +21,7 @@ export type ExamineOptions = ReadConfigOptions & {
   isTested?: boolean
 }
 
-/** Looks at everything that a receiver with these settings needs, and says what to do; changes nothing. */
+/** Looks at everything that a receiver with these settings needs, and says what to do; changes nothing, and sends nothing but the tests that were asked for. */
 export async function* examine(options: ExamineOptions): AsyncGenerator<Finding> {
   let config: Config
   try {

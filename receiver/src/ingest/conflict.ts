@@ -23,6 +23,9 @@ export const canDecodeAgain = (bytes: Uint8Array) => bytes.length < leastPooledB
 
 // After an outage whole spools come again, of which all is stored: a look at some is enough.
 const looksPerSecond = 500
+const looksPerRequest = 50
+// The requests are small; what is stored under their ids may be large.
+const maxStoredCharacters = 1024 * 1024
 
 export function createConflicts({ store, metric, log }: ConflictOptions): Conflicts {
   const throttle = createThrottle()
@@ -52,9 +55,11 @@ export function createConflicts({ store, metric, log }: ConflictOptions): Confli
     note,
     async count(events, isTimed) {
       let found = 0
-      for (const event of events) {
-        if (!mayLook()) break
+      let characters = 0
+      for (const event of events.slice(0, looksPerRequest)) {
+        if (characters > maxStoredCharacters || !mayLook()) break
         const stored = await store.get(event.event_id).catch(() => undefined)
+        characters += stored?.json.length ?? 0
         if (!stored || isSameContent(stored.json, keptEventJson(event), isTimed)) continue
         note(event.event_id)
         found++

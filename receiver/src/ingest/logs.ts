@@ -72,14 +72,12 @@ export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
     return settle(start(events, isSound), reasons, totals).finally(end)
   }
 
-  /** The notice of records that are not what is stored under their ids. */
-  async function findConflicts(again: () => DecodedLogs): Promise<Notice[]> {
+  /** What the answer says of records that are not what is stored under their ids. */
+  async function findConflicts(again: () => DecodedLogs): Promise<string | undefined> {
     const { events, undatedCount } = again()
     const count = await conflicts.count(events, undatedCount === 0)
-    if (count === 0) return []
-    return [
-      ['conflict', `${count} records have other content than what is stored under their ids, which was kept`],
-    ]
+    if (count === 0) return undefined
+    return `${count} records have other content than what is stored under their ids, which was kept`
   }
 
   function start(events: DecodedLogs['events'], isSound: boolean): Promise<Receipt> {
@@ -94,7 +92,7 @@ export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
   async function settle(
     accepting: Promise<Receipt>,
     reasons: Map<string, number>,
-    { received, rejectedCount, notices: given, again }: Totals,
+    { received, rejectedCount, notices, again }: Totals,
   ): Promise<PartialSuccess | undefined> {
     let rejected = rejectedCount
     let duplicateCount = 0
@@ -110,7 +108,6 @@ export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
       throw error
     }
 
-    const notices = duplicateCount > 0 && again ? [...given, ...(await findConflicts(again))] : given
     const warnings: string[] = []
     for (const [reason, count] of reasons) {
       metric.add('events_rejected', count, reason)
@@ -123,6 +120,9 @@ export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
       throttle(kind, (suppressed) => log.warn({ suppressed }, line))
       warnings.push(line)
     }
+    // It is in the log already.
+    const conflict = duplicateCount > 0 && again ? await findConflicts(again) : undefined
+    if (conflict !== undefined) warnings.push(conflict)
     return warnings.length > 0
       ? { rejectedCount: rejected, message: warnings.slice(0, 10).join('; ') }
       : undefined
