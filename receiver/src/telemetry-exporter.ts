@@ -59,7 +59,11 @@ async function loadGrpc(endpoint: string): Promise<Exporters> {
 /** The exporter takes no login in a URL. */
 function toTarget(endpoint: string, signal: 'traces' | 'metrics' | 'logs') {
   const { url, headers } = splitLogin(new URL(endpoint))
-  const base = url.pathname.replace(/\/v1\/(?:traces|metrics|logs)\/?$/, '').replace(/\/$/, '')
-  url.pathname = `${base}/v1/${signal}`
+  url.pathname = pathOf(url, signal)
   return { url: url.href, headers }
+}
+
+/** The path of a signal, whichever signal's path the endpoint has. */
+export function pathOf({ pathname }: URL, signal: 'traces' | 'metrics' | 'logs'): string {
+  return `${pathname.replace(/\/v1\/(?:traces|metrics|logs)\/?$/, '').replace(/\/$/, '')}/v1/${signal}`
 }

@@ -1,5 +1,6 @@
 import { lookup } from 'node:dns/promises'
 import { networkInterfaces } from 'node:os'
+import { loadExporters, pathOf } from './telemetry-exporter.ts'
 import type { Telemetry, TelemetryOptions } from './telemetry-sdk.ts'
 
 /** Whether an endpoint is one to which telemetry can be sent. */
@@ -8,16 +9,13 @@ export const isHttpEndpoint = (text: string | undefined): text is string =>
 
 /** Loads OpenTelemetry's SDK, which nobody pays for who has it off. */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
-  const [{ createTelemetry }, { loadExporters }] = await Promise.all([
-    import('./telemetry-sdk.ts'),
-    import('./telemetry-exporter.ts'),
-  ])
+  const { createTelemetry } = await import('./telemetry-sdk.ts')
   return createTelemetry(options, await loadExporters(options.protocol, options.endpoint))
 }
 
 function toLogsUrl(text: string): string {
-  const { origin, pathname } = new URL(text)
-  return `${origin}${pathname.replace(/\/v1\/(?:traces|metrics|logs)\/?$/, '').replace(/\/$/, '')}/v1/logs`
+  const url = new URL(text)
+  return `${url.origin}${pathOf(url, 'logs')}`
 }
 
 const defaultPorts: { [protocol: string]: number } = { 'http:': 80, 'https:': 443 }

@@ -30,15 +30,10 @@ function toQuery({ options }: CommandCall, selector: Value | undefined): FindQue
   const level = options.level === undefined ? 0 : parseLevel(options.level)
   if (level === undefined) throw wrong(`--level is no level: '${options.level}'`)
   return {
+    ...everything,
     ...(selector !== undefined && { selector: parseSelector(selector) }),
     minLevel: level,
     ...toPeriod(options),
-    archived: 'include',
-    canaries: 'include',
-    order: 'none',
-    limit: 0,
-    offset: 0,
-    timeoutMs: 0,
   }
 }
 

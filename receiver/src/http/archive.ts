@@ -17,6 +17,7 @@ import { withBody } from './body.ts'
 import { toWholeJson } from './event.ts'
 import { findOptionsOf } from './find-options.ts'
 import { createParameters } from './parameter.ts'
+import { inNamesOf } from './release.ts'
 import { schemas } from './schema.ts'
 
 export interface ArchiveDoorOptions {
@@ -64,7 +65,9 @@ export function registerArchive(app: FastifyInstance, options: ArchiveDoorOption
       offset,
       timeoutMs: queryTimeoutMs,
     } as const
-    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), { toText: toWholeJson })
+    return sendEvents(reply, store.find(query, findOptionsOf(request, reply)), {
+      toText: inNamesOf(request, toWholeJson),
+    })
   })
 
   app.delete('/events/archived', { schema: schemas.purgeArchived }, async (request, reply) => {

@@ -94,7 +94,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     const order = parameters.choice('order', cursor === undefined ? 'none' : 'newest', orders)
     const [least, most] = cursor === undefined ? [0, Number.MAX_SAFE_INTEGER] : [1, maxPageEvents]
     const number = parameters.integer('number', cursor === undefined ? 0 : 100, least, most)
-    const find = async (input: Value) => {
+    const answer = async (input: Value) => {
       parameters.check()
       const selector = parseSelector(input, selectorOptions)
       const query = { selector, archived: 'include', order, timeoutMs: queryTimeoutMs } as const
@@ -108,10 +108,10 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
       return sendEvents(reply, events, { toText: inNamesOf(request) })
     }
     // The Python client sends the selector so, as Python writes a dict.
-    if (text !== undefined && !Number(request.headers['content-length'])) return find(parseLiteral(text))
+    if (text !== undefined && !Number(request.headers['content-length'])) return answer(parseLiteral(text))
     return withBody(request, options, async (body) => {
       if (body === null) throw invalid([missing(['body'])])
-      return find(body)
+      return answer(body)
     })
   })
 }
