@@ -84,6 +84,16 @@ describe('the id of a stored event with other content', () => {
         body: rest,
       })
       expect(conflicts()).toBe(6)
+      // What is stored may be large: the look at one such event is the last of its request.
+      const large = JSON.stringify({ event_id: 'large', event_data: { message: 'x'.repeat(2 << 20) } })
+      await fetch(`${receiver.url}event`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: large,
+      })
+      const many = Array.from({ length: 200 }, (_, number) => record('large', `${number}`))
+      expect(await send(body(many))).toContain(`1 records have ${told}`)
+      expect(conflicts()).toBe(7)
       // Without a time it is another moment each time, and says the same.
       const timeless = body([{ body: { stringValue: 'now' }, attributes: [uid('timeless')] }])
       await send(timeless)
