@@ -104,18 +104,27 @@ export function fromTimestamp(text: string): bigint | undefined {
   return Number.isNaN(ms) ? undefined : BigInt(ms) * 1_000_000n + BigInt(text.slice(20, 26)) * 1000n
 }
 
-// performance.now() gives the microseconds that Date.now() has not; both are read once and compared for clock jumps.
+// performance.now() gives the microseconds that Date.now() has not. Their distance is kept, and mended whenever the
+// sum leaves the millisecond of the system clock.
 let originMs = Date.now() - performance.now()
+let lastMicros = 0
 
-/** Now, microseconds since 1970: the millisecond of the system clock, also when it is set, and what lies below it. */
+/**
+ * Now, microseconds since 1970: the millisecond of the system clock, also when it is set, and what lies below it.
+ * Calls of one millisecond give rising values, while it has microseconds left.
+ */
 export function nowMicros(): number {
-  const now = Date.now()
-  const precise = originMs + performance.now()
-  if (Math.abs(precise - now) > 2) {
-    originMs += now - precise
-    return now * 1000
+  const startMicros = Date.now() * 1000
+  const elapsedMs = performance.now()
+  const endMicros = startMicros + 999
+  let micros = Math.round((originMs + elapsedMs) * 1000)
+  if (micros < startMicros || micros > endMicros) {
+    originMs = startMicros / 1000 - elapsedMs
+    micros = startMicros
   }
-  return Math.min(Math.max(Math.round(precise * 1000), now * 1000), now * 1000 + 999)
+  if (lastMicros >= micros && lastMicros <= endMicros) micros = Math.min(lastMicros + 1, endMicros)
+  lastMicros = micros
+  return micros
 }
 
 /** Now as canonical UTC text. */

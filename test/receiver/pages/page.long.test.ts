@@ -199,15 +199,15 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     await page.goBack()
     await expect.poll(() => page.locator('.events tbody tr').count()).toBe(2)
     expect(await page.inputValue('input[type=search]')).toBe('gripper -type:log_error')
-    const problems = async (line: string) => {
+    const complain = async (line: string, complaint: string) => {
       await page.fill('input[type=search]', line)
       await page.keyboard.press('Enter')
-      await page.waitForSelector('[role=alert]')
-      return page.textContent('[role=alert]')
+      // The complaint about the line of before may stand there for a moment.
+      await expect.poll(() => page.textContent('[role=alert]'), { message: line }).toContain(complaint)
     }
-    expect(await problems('level>=loud')).toContain('level is one of')
-    expect(await problems('{"a":')).toContain('no JSON')
-    expect(await problems('gripper nod:arm')).toContain("Column 9: 'nod' is no field")
+    await complain('level>=loud', 'level is one of')
+    await complain('{"a":', 'no JSON')
+    await complain('gripper nod:arm', "Column 9: 'nod' is no field")
     const selection =
       '[...document.querySelectorAll("input[type=search]")].map((one) => [one.selectionStart, one.selectionEnd])'
     await expect.poll(() => page.evaluate(selection)).toEqual([[8, 11]])

@@ -1,6 +1,6 @@
 import { fromTimestamp, nowTimestamp, parseTimestamp, toTimestamp } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 
 describe('parseTimestamp', () => {
   it.each([
@@ -73,6 +73,26 @@ describe('parseTimestamp', () => {
       const after = new Date().toISOString()
       if (!(now.slice(0, 23) >= before.slice(0, 23) && now.slice(0, 23) <= after.slice(0, 23)))
         expect.fail(`${before} ${now} ${after}`)
+    }
+  })
+
+  it('keeps the order of what one process says, also beside a clock that runs slower or faster', () => {
+    const read = performance.now.bind(performance)
+    const clock = vi.spyOn(performance, 'now')
+    try {
+      for (const offsetMs of [0, 0.9, 1.8, -0.9, -1.8]) {
+        clock.mockImplementation(() => read() + offsetMs)
+        let last = ''
+        for (let i = 0; i < 5000; i++) {
+          const earliestMs = read() + 0.005
+          while (read() < earliestMs);
+          const now = nowTimestamp()
+          if (now <= last) expect.fail(`${last} ${now}, clocks ${offsetMs} ms apart`)
+          last = now
+        }
+      }
+    } finally {
+      clock.mockRestore()
     }
   })
 })
