@@ -51,8 +51,8 @@ export const emitBench: Bench = {
         const bare = costs.get(bareName)!
         return median(costs.get(ours)!.map((cost, round) => cost / bare[round]!))
       }
-      report.judge({ what: `${offName} / bare`, ratio: ratio(offName), kind: 'most', bound: 1.3 })
-      report.judge({ what: `${onName} / bare`, ratio: ratio(onName), kind: 'most', bound: 2 })
+      report.judge({ what: `${offName} / bare`, ratio: ratio(offName), kind: 'most', bound: 1.2 })
+      report.judge({ what: `${onName} / bare`, ratio: ratio(onName), kind: 'most', bound: 1.8 })
       for (const subject of subjects) await subject.close()
       await measureStall(report, { url: sink.url, folder, seconds: Math.max(1, 10 * scale) })
       await measureBurst(report, folder, Math.max(2000, Math.round(100_000 * scale)))

@@ -2,6 +2,7 @@ import { alertStormBench } from './alert-storm.ts'
 import { emitBench } from './emit.ts'
 import { fanoutBench } from './fanout.ts'
 import { historyBench } from './history.ts'
+import { installBench } from './install.ts'
 import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
@@ -15,6 +16,7 @@ import { utilizationBench } from './utilization.ts'
 /** Every bench by its name. */
 export const benches = {
   emit: emitBench,
+  install: installBench,
   mongodb: mongodbBench,
   sqlite: sqliteBench,
   'null-store': nullStoreBench,
