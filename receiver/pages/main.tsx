@@ -1,17 +1,24 @@
-import { render } from 'preact'
+import { type ComponentChild, render } from 'preact'
 import { EventPage } from './event.tsx'
 import { ExplorePage } from './explore.tsx'
 import { LabPage } from './lab.tsx'
 import { Shell } from './shell.tsx'
 import { path } from './state.ts'
+import { TimelinePage } from './timeline.tsx'
+
+const pages: { [path: string]: () => ComponentChild } = {
+  '/explore': ExplorePage,
+  '/timeline': TimelinePage,
+}
 
 /** The page of the address. Unknown addresses are the server's, which answers 404. */
 function App() {
   const event = /^\/e\/([^/]+)$/.exec(path.value)
-  if (path.value === '/explore')
+  const Page = pages[path.value]
+  if (Page)
     return (
       <Shell>
-        <ExplorePage />
+        <Page />
       </Shell>
     )
   return <Shell>{event ? <EventPage key={event[1]} id={toId(event[1]!)} /> : <LabPage />}</Shell>

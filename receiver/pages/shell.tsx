@@ -12,16 +12,9 @@ export function Shell({ children }: { children: ComponentChildren }) {
     <>
       <header>
         <nav aria-label="Pages">
-          <a href="/" onClick={follow} {...(path.value === '/' && { 'aria-current': 'page' as const })}>
-            Lab
-          </a>
-          <a
-            href="/explore"
-            onClick={follow}
-            {...(path.value === '/explore' && { 'aria-current': 'page' as const })}
-          >
-            Explore
-          </a>
+          <PageLink to="/" name="Lab" />
+          <PageLink to="/explore" name="Explore" />
+          <PageLink to="/timeline" name="Timeline" />
           <a href="/docs">API</a>
         </nav>
         <button type="button" onClick={switchZone} title="Switch the clock of every time on the pages">
@@ -31,6 +24,14 @@ export function Shell({ children }: { children: ComponentChildren }) {
       </header>
       <main tabIndex={-1}>{children}</main>
     </>
+  )
+}
+
+function PageLink({ to, name }: { to: string; name: string }) {
+  return (
+    <a href={to} onClick={follow} {...(path.value === to && { 'aria-current': 'page' as const })}>
+      {name}
+    </a>
   )
 }
 

@@ -29,7 +29,7 @@ const policy = [
 ].join('; ')
 
 /**
- * The laboratory in a browser: /explore, /e/{event_id} and the files of all pages. `/` belongs to programs too, and asks what it
+ * The laboratory in a browser: /explore, /timeline, /e/{event_id} and the files of all pages. `/` belongs to programs too, and asks what it
  * gets here (settings.ts). Where the pages are not built, they lead to the events themselves.
  */
 export async function registerPages(
@@ -48,6 +48,9 @@ export async function registerPages(
       .send(html)
   app.get('/explore', { schema: { hide: true } }, async (_request, reply) =>
     isBuilt ? send(reply) : reply.redirect('/events', 302),
+  )
+  app.get('/timeline', { schema: { hide: true } }, async (_request, reply) =>
+    isBuilt ? send(reply) : reply.redirect('/utilization/timeline', 302),
   )
   app.get('/e/:event_id', { schema: { hide: true } }, async (request, reply) => {
     if (isBuilt) return send(reply)

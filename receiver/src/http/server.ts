@@ -40,7 +40,7 @@ import { registerSearch } from './search.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
 import { registerSummary } from './summary.ts'
-import { registerTimeline } from './timeline.ts'
+import { registerTimeline, registerTimelineData } from './timeline.ts'
 import { beginRequest, endRequest, traceRequests } from './trace.ts'
 import { closeUnread } from './unread-answer.ts'
 import { registerUtilization } from './utilization.ts'
@@ -125,6 +125,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerAlerts(app, options)
   const sendPage = await registerPages(app, options)
   if (sendPage) registerLab(app, options)
+  if (sendPage) registerTimelineData(app, options)
   registerSettings(app, options, sendPage)
   registerHealth(app, options)
   registerMetrics(app, options)

@@ -1,3 +1,4 @@
+import compress from '@fastify/compress'
 import type { FastifyInstance } from 'fastify'
 import type { Utilization } from '../utilization/thread.ts'
 import { timelineSchemas } from './timeline-schema.ts'
@@ -20,4 +21,18 @@ function lastOfEach(query: { [name: string]: string | string[] | undefined }): {
     if (last !== undefined) found[name] = last
   }
   return found
+}
+
+/** GET /data/timeline: the timeline in few characters, for the page that draws it. */
+export function registerTimelineData(
+  app: FastifyInstance,
+  { utilization }: { utilization: Utilization },
+): void {
+  void app.register(async (scope) => {
+    await scope.register(compress, { encodings: ['gzip'] })
+    scope.get('/data/timeline', { schema: { hide: true } }, async (request, reply) => {
+      const parameters = lastOfEach(request.query as { [name: string]: string | string[] | undefined })
+      return sendReport(reply, await utilization.ask({ report: 'columns', parameters }))
+    })
+  })
 }

@@ -16,7 +16,11 @@ const browser = await chromium.launch({
   args: ['--no-sandbox'],
 })
 
+/** The pages whose pictures are wanted, by the beginnings of their names; all without any. */
+const wanted = process.argv.slice(2)
+
 async function shoot(name: string, path: string, selector: string): Promise<void> {
+  if (wanted.length > 0 && !wanted.some((one) => name.startsWith(one))) return
   for (const colorScheme of ['light', 'dark'] as const)
     for (const width of [380, 1000, 1920]) {
       const page = await browser.newPage({ colorScheme, viewport: { width, height: 800 } })
@@ -38,6 +42,7 @@ const post = async (event: object) =>
   ).json()) as { _id: string }
 
 await shoot('empty', '', '.note')
+await shoot('timeline-empty', 'timeline', '.note')
 const lab = startLab({ url: receiver.url, spoolDir: receiver.folder, speed: 4 })
 await sleep(6000)
 await shoot('lab', '', '.tile')
@@ -57,6 +62,7 @@ const { _id: eventId } = await post({
 await shoot('trouble', '', '.sentence-bad')
 await shoot('explore', 'explore', '.events td')
 await shoot('detail', `explore?id=${eventId}`, 'aside pre')
+await shoot('timeline', 'timeline?span=1h', '.timeline-names')
 await shoot('event', `e/${eventId}`, 'pre')
 await browser.close()
 await lab.close()

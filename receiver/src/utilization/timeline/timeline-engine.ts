@@ -3,6 +3,7 @@ import type { EventScan } from '../../store/event-scan.ts'
 import type { Engine, ReportAnswer } from '../engine.ts'
 import { createHistory } from '../history.ts'
 import { createTimeCheck } from '../time-check.ts'
+import { toTimelineColumns } from './column.ts'
 import { compare, compareColumns, compareRows, type ReportedSession, reasons } from './compare.ts'
 import { createTimelineFold, type TimelineFold } from './fold.ts'
 import { type NoticeKind, noticeKinds } from './history.ts'
@@ -24,6 +25,8 @@ const wantedTypes = new Set<string>(
 const defaultIntervals = 1000
 const defaultWaits = 100
 const maxBuckets = 1000
+// About 8 MB of JSON, which a page takes in some seconds.
+const maxColumnIntervals = 200_000
 
 /** What a report is made from. */
 export interface Sources {
@@ -84,6 +87,7 @@ export function createTimelineEngine(
     timeline: timelineReport,
     summary: summaryReport,
     waits: waitReport,
+    columns: columnReport,
   }
 
   return {
@@ -122,6 +126,14 @@ function timelineReport(sources: Sources): ReportAnswer {
     checkTime,
   })
   return toJson({ ...toMetadata(sources), entities, next_cursor: next ?? null })
+}
+
+/** The timeline for a page that draws it; the limit of intervals may be lowered, and is no page of more. */
+function columnReport({ fold, checkTime, window, parameters }: Sources): ReportAnswer {
+  const selected = selectEntities(fold, parameters.filter, window, checkTime)
+  const options = { window, bounds: fold.bounds, nowMicros: nowMicros(), checkTime }
+  const maxIntervals = parameters.limit ?? maxColumnIntervals
+  return toJson(toTimelineColumns(fold.history, selected, { ...options, maxIntervals }))
 }
 
 function summaryReport(sources: Sources): ReportAnswer {
