@@ -1,5 +1,5 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
 import { nodeEnv, nodeFlags } from '../receiver/bin/node-flags.js'
@@ -33,6 +33,12 @@ function tableUnder(file: string, heading: string): string[][] {
   )
 }
 
+/** The README of a package and all of its reference pages, as one text. */
+const pagesOf = (folder: string) =>
+  [`${folder}/README.md`, ...readdirSync(join(root, folder, 'docs')).map((name) => `${folder}/docs/${name}`)]
+    .map(read)
+    .join('\n')
+
 const code = (text: string) => `\`${text}\``
 
 it('the image starts Node with the flags of the launcher', () => {
@@ -43,11 +49,11 @@ it('the image starts Node with the flags of the launcher', () => {
     expect(read('docker/Dockerfile')).toContain(`ENV ${name}=${value}`)
 })
 
-describe('the READMEs say what the source says', () => {
+describe('the documents say what the source says', () => {
   it('sdk: every option with its default, every variable, every reason of a drop', () => {
     const defaults: { [name: string]: unknown } = { ...readSettings({}), url: 'http://localhost:8001' }
     const optionNames = [...read('sdk/src/setting.ts').matchAll(/^ {2}(\w+)\?: /gm)].map((match) => match[1]!)
-    const rows = tableUnder('sdk/README.md', 'Options')
+    const rows = tableUnder('sdk/docs/settings.md', 'Options')
     expect(rows.map(([name]) => name)).toEqual(optionNames.map(code))
     for (const [name, fallback] of rows) {
       const value = defaults[name!.replaceAll('`', '')]
@@ -59,13 +65,13 @@ describe('the READMEs say what the source says', () => {
     const used = new Set(sources.join('').match(/\b(OTEL|MADSCI|EVENT)_[A-Z_]+[A-Z]\b/g))
     for (const id of ['NODE_ID', 'LAB_ID']) used.delete(`MADSCI_${id}`)
     expect(used.size).toBeGreaterThan(25)
-    for (const variable of used) expect(read('sdk/README.md')).toContain(code(variable))
-    const drops = tableUnder('sdk/README.md', 'Delivery').map(([reason]) => reason)
+    for (const variable of used) expect(pagesOf('sdk')).toContain(code(variable))
+    const drops = tableUnder('sdk/docs/delivery.md', 'Delivery').map(([reason]) => reason)
     expect(drops).toEqual(dropReasons.map(code))
   })
 
   it('sdk: every part of a configuration file', () => {
-    const text = tableUnder('sdk/README.md', 'A configuration file').join('\n')
+    const text = tableUnder('sdk/docs/settings.md', 'A configuration file').join('\n')
     const parts = [...read('sdk/src/config-file.ts').matchAll(/^ {2}(\w+): 'OTEL_/gm)].map(
       (match) => match[1]!,
     )
@@ -83,13 +89,13 @@ describe('the READMEs say what the source says', () => {
     }
     const named = (rows: string[][], of: string) =>
       rows.filter(([, whose]) => whose === of || whose === 'both').map(([name]) => name)
-    const transports = tableUnder('sdk/README.md', 'pino and winston')
+    const transports = tableUnder('sdk/docs/loggers.md', 'pino and winston')
     const pino = optionsOf('sdk/src/pino/index.ts', 'PinoOptions').map(code)
     expect(named(transports, 'pino').sort()).toEqual(pino.sort())
     const winston = optionsOf('sdk/src/winston/index.ts', 'WinstonOptions').map(code)
     expect(named(transports, 'winston').sort()).toEqual(winston.sort())
 
-    const activities = tableUnder('sdk/README.md', 'Actions, workflows, steps, experiments')
+    const activities = tableUnder('sdk/docs/client.md', 'Actions, workflows, steps, experiments')
     const activity = ['ActivityOptions', 'ActionOptions', 'WorkflowOptions'].flatMap((name) =>
       optionsOf('sdk/src/activity.ts', name),
     )
@@ -99,7 +105,7 @@ describe('the READMEs say what the source says', () => {
       .exec(read('sdk/src/register/index.ts'))![1]!
       .replaceAll("'", '')
       .split(', ')
-    expect(tableUnder('sdk/README.md', 'Without a line of code').map(([name]) => name)).toEqual(
+    expect(tableUnder('sdk/docs/opentelemetry.md', 'Without a line of code').map(([name]) => name)).toEqual(
       switches.map(code),
     )
 
@@ -112,21 +118,6 @@ describe('the READMEs say what the source says', () => {
     ).toEqual(paths.sort())
   })
 
-  it('every link between the READMEs leads somewhere', () => {
-    for (const file of [
-      'README.md',
-      'sdk/README.md',
-      'sdk/examples/README.md',
-      'receiver/README.md',
-      'test/README.md',
-      'docker/README.md',
-      'collector/README.md',
-    ]) {
-      for (const [, target] of read(file).matchAll(/\]\((?!https?:)([^)#]+)/g))
-        expect(existsSync(join(root, dirname(file), target!)), `${file}: ${target}`).toBe(true)
-    }
-  })
-
   it('receiver: every setting with default, unit, variables and meaning', () => {
     const rows = Object.entries(settings).map(([name, one]) => [
       code(name),
@@ -135,11 +126,11 @@ describe('the READMEs say what the source says', () => {
       variablesOf(name, one).map(code).join(', '),
       one.about,
     ])
-    expect(tableUnder('receiver/README.md', 'Settings')).toEqual(rows)
+    expect(tableUnder('receiver/docs/settings.md', 'Settings')).toEqual(rows)
   })
 
   it('receiver: every member of an object setting with its default', () => {
-    const text = read('receiver/README.md')
+    const text = read('receiver/docs/settings.md')
     for (const [name, { members }] of Object.entries<Setting<unknown>>(settings)) {
       if (!members) continue
       const said = Object.entries(members).map(([member, { fallback }]) =>
@@ -150,11 +141,11 @@ describe('the READMEs say what the source says', () => {
   })
 
   it('receiver: every command and exit code', () => {
-    const rows = tableUnder('receiver/README.md', 'Command line')
+    const rows = tableUnder('receiver/docs/command-line.md', 'Command line')
     expect(rows.slice(0, Object.keys(commands).length)).toEqual(
       Object.entries(commands).map(([name, { about }]) => [code(name), about]),
     )
-    const text = read('receiver/README.md')
+    const text = read('receiver/docs/command-line.md')
     for (const [number, about] of Object.entries(exitCodes))
       expect(text).toContain(`| ${number} | ${about} |`)
     for (const [name, { codes = {} }] of Object.entries(commands)) {
@@ -170,21 +161,21 @@ describe('the READMEs say what the source says', () => {
       retry ? 'yes' : 'no',
       message,
     ])
-    expect(tableUnder('receiver/README.md', 'Errors')).toEqual(rows)
+    expect(tableUnder('receiver/docs/errors.md', 'Errors')).toEqual(rows)
   })
 
   it('receiver: every counter', () => {
     const rows = Object.entries(counters).map(([name, about]) => [code(name), about])
-    expect(tableUnder('receiver/README.md', 'Counters')).toEqual(rows)
+    expect(tableUnder('receiver/docs/metrics.md', 'Counters')).toEqual(rows)
   })
 
   it('receiver: every gauge and histogram', () => {
     const rows = Object.entries({ ...gauges, ...histograms }).map(([name, about]) => [code(name), about])
-    expect(tableUnder('receiver/README.md', 'Gauges and histograms')).toEqual(rows)
+    expect(tableUnder('receiver/docs/metrics.md', 'Gauges and histograms')).toEqual(rows)
   })
 
   it('receiver: every field of otel, as the source and the API description have them', async () => {
-    const text = readFileSync(join(root, 'receiver/README.md'), 'utf8')
+    const text = read('receiver/docs/otlp.md')
     const table = /\*\*The member `otel`\*\*[\s\S]*?\n\n(\| field[\s\S]*?)\n\n/.exec(text)![1]!
     const told = table
       .split('\n')
@@ -214,7 +205,7 @@ describe('the READMEs say what the source says', () => {
       const routes = Object.entries(api.paths).flatMap(([path, methods]) =>
         Object.keys(methods).map((method) => code(`${method.toUpperCase()} ${path}`)),
       )
-      const documented = tableUnder('receiver/README.md', 'Routes').map(([route]) => route)
+      const documented = tableUnder('receiver/docs/routes.md', 'Routes').map(([route]) => route)
       expect([...documented].sort()).toEqual(
         [...routes, code('GET /openapi.json'), code('GET /docs'), code('GET /redoc')].sort(),
       )
@@ -236,16 +227,16 @@ describe('the READMEs say what the source says', () => {
     expect(rows.sort()).toEqual([...used].sort())
   })
 
-  it('root: every npm script', () => {
+  it('contributing: every npm script', () => {
     const scripts = Object.keys(JSON.parse(read('package.json')).scripts)
-    const text = read('README.md')
+    const text = read('CONTRIBUTING.md')
     for (const name of scripts) {
       expect(text, `npm script ${name}`).toMatch(new RegExp(`npm (run )?${name}\\b`))
     }
   })
 
-  it('every environment variable that the tests read is in the root README', () => {
-    const text = read('README.md')
+  it('every environment variable that the tests read is in CONTRIBUTING.md', () => {
+    const text = read('CONTRIBUTING.md')
     for (const name of [
       'MONGODB_URL',
       'MONGOD_BINARY',
@@ -259,5 +250,11 @@ describe('the READMEs say what the source says', () => {
     ]) {
       expect(text).toContain(name)
     }
+  })
+
+  it('one version of Node: that of the package, of .nvmrc and of the image', () => {
+    const { devDependencies } = JSON.parse(read('package.json')) as { devDependencies: { node: string } }
+    expect(read('.nvmrc').trim()).toBe(devDependencies.node)
+    expect(read('docker/Dockerfile')).toContain(`node:${devDependencies.node}-`)
   })
 })

@@ -7,6 +7,10 @@ const conditions = ['madsci-events-source', 'node', 'import', 'module', 'default
 // The spools of the tests' programs; the user's own are none of their business.
 process.env.MADSCI_SPOOL_DIR = mkdtempSync(join(tmpdir(), 'madsci-spool-'))
 process.on('exit', () => rmSync(process.env.MADSCI_SPOOL_DIR!, { recursive: true, force: true }))
+// `npm test -- FILE` runs a long test too, when the file is named.
+const isLongNamed =
+  process.argv.includes('quick') && process.argv.some((argument) => argument.endsWith('.long.test.ts'))
+const longTimeout = 600_000
 const shared = {
   pool: 'forks' as const,
   // See receiver/bin/node-flags.js.
@@ -30,7 +34,8 @@ export default defineConfig({
           ...shared,
           name: 'quick',
           include: ['**/*.test.ts'],
-          exclude: ['**/*.long.test.ts', '**/node_modules/**'],
+          exclude: [...(isLongNamed ? [] : ['**/*.long.test.ts']), '**/node_modules/**'],
+          testTimeout: isLongNamed ? longTimeout : shared.testTimeout,
         },
       },
       {
@@ -41,7 +46,7 @@ export default defineConfig({
           name: 'long',
           include: ['**/*.long.test.ts'],
           exclude: ['**/node_modules/**'],
-          testTimeout: 600_000,
+          testTimeout: longTimeout,
           fileParallelism: false,
           maxConcurrency: 2,
         },

@@ -12,7 +12,7 @@ import { trimEndSlashes } from './slash.ts'
 export type Protocol = 'http/protobuf' | 'http/json'
 export type ExporterName = 'otlp' | 'console'
 
-/** What a program may say in code; it wins over OTEL_* variables, which win over the defaults in the README. */
+/** What a program may say in code; it wins over OTEL_* variables, which win over the defaults in docs/settings.md. */
 export interface ClientOptions {
   /** The receiver: OTLP goes to `<url>/v1/logs`, queries to its REST routes. */
   url?: string | undefined

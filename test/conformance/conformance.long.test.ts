@@ -62,7 +62,7 @@ const peers: { [name: string]: { variable: string; start: (path: string) => Prom
   },
 }
 
-it('every rule holds here, as the README says; the table of the others is printed', async () => {
+it('every rule holds here, as the documents say; the table of the others is printed', async () => {
   const columns = [{ name: 'madsci-events', lines: await tryAll(await startOurs()) }]
   for (const [name, { variable, start }] of Object.entries(peers)) {
     const found = findPeer(variable)
@@ -75,7 +75,7 @@ it('every rule holds here, as the README says; the table of the others is printe
   expect(ours.filter(({ outcome }) => outcome.state !== 'holds')).toEqual([])
   for (const { lines } of columns) expect(lines.some(({ outcome }) => outcome.state === 'holds')).toBe(true)
 
-  const readme = readFileSync(join(import.meta.dirname, '../../receiver/README.md'), 'utf8')
+  const readme = readFileSync(join(import.meta.dirname, '../../receiver/docs/otlp.md'), 'utf8')
   const rows = [...readme.matchAll(/^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|/gm)].map((match) =>
     match.slice(1, 4),
   )

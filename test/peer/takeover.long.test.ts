@@ -27,7 +27,7 @@ seen = client.get_events(number=100, level=0).values()
 print("SEEN", sorted(event.event_data["message"].split()[0] for event in seen), flush=True)
 `
 
-/** The section "In place of MADSci's event manager" of the receiver's README, step by step. */
+/** The guide receiver/docs/migrate.md, step by step. */
 it('the receiver takes the place of the original under a client that goes on, brings back the outage, and goes again', async (context) => {
   const peer = findPeer('MADSCI_PEER')
   if ('skip' in peer) return context.skip(peer.skip)

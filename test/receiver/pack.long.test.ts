@@ -55,7 +55,14 @@ describe('the packed receiver, in a project of its own', () => {
 
   it('holds what was built and no more, and publint has nothing to say', async () => {
     const pkgDir = join(project, 'node_modules/@madsci-events/receiver')
-    expect(readdirSync(pkgDir).sort()).toEqual(['LICENSE', 'README.md', 'bin', 'dist', 'package.json'])
+    expect(readdirSync(pkgDir).sort()).toEqual([
+      'LICENSE',
+      'README.md',
+      'bin',
+      'dist',
+      'docs',
+      'package.json',
+    ])
     expect(readdirSync(join(pkgDir, 'dist/pages')).sort()).toEqual(['assets', 'index.html'])
     const { messages } = await publint({ pkgDir, level: 'suggestion', strict: true, pack: false })
     expect(messages).toEqual([])

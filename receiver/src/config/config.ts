@@ -20,7 +20,7 @@ import { storeSettings } from './store.ts'
 import { telemetrySettings } from './telemetry.ts'
 import { utilizationSettings } from './utilization.ts'
 
-/** Every setting, in the order of the README's table. */
+/** Every setting, in the order of the table in docs/settings.md. */
 export const settings = {
   ...managerSettings,
   ...storeSettings,

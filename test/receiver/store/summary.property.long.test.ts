@@ -89,7 +89,7 @@ const isRecord = (value: unknown): value is Json =>
 const text = (value: unknown) =>
   typeof value === 'string' && value !== '' && value.length <= 300 ? value : undefined
 
-/** The rules of README, "Summaries", in plain words over the documents that the store finds. */
+/** The rules of receiver/docs/routes.md, "Summaries", in plain words over the documents that the store finds. */
 function sumUp(documents: Json[], buckets: number, bounds: number[]) {
   const count = (map: { [key: string]: number }, key: string | undefined) => {
     if (key !== undefined) map[key] = (map[key] ?? 0) + 1

@@ -130,8 +130,8 @@ describe('the comparison with the original', () => {
     )
   })
 
-  it('has every reason in the README, in the same words', () => {
-    const readme = readFileSync(join(import.meta.dirname, '../../../../receiver/README.md'), 'utf8')
+  it('has every reason in the documents, in the same words', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../../../receiver/docs/reports.md'), 'utf8')
     for (const [reason, meaning] of Object.entries(reasons))
       expect(readme).toContain(`| \`${reason}\` | ${meaning} |`)
   })

@@ -7,8 +7,8 @@ import { kindOf } from '../../../../receiver/src/utilization/timeline/reader.ts'
 import { parseRecording } from '../../../support/lab-event.ts'
 
 describe('the table of what MADSci says', () => {
-  it('stands in the README', () => {
-    const readme = readFileSync(join(import.meta.dirname, '../../../../receiver/README.md'), 'utf8')
+  it('stands in the documents', () => {
+    const readme = readFileSync(join(import.meta.dirname, '../../../../receiver/docs/reports.md'), 'utf8')
     const [, printed] = /<!-- emissions -->\n([\s\S]*?)<!-- \/emissions -->/.exec(readme) ?? []
     const rows = emissions.map(
       ({ message, type, package: program, releases, carries, says }) =>
