@@ -3,6 +3,7 @@ import fc from 'fast-check'
 import { afterEach, expect, it } from 'vitest'
 import { startFileCollector } from '../support/collector.ts'
 import { buildForeign, foreignRecord } from '../support/foreign-record.ts'
+import { parseOtlpLines, textOf } from '../support/otlp-file.ts'
 import { requestType } from '../support/otlp-reference.ts'
 import { findPeer } from '../support/peer.ts'
 import { startTestReceiver } from '../support/receiver.ts'
@@ -20,39 +21,10 @@ async function startCollector(binary: string) {
   return { url, read: () => readRecords(file) }
 }
 
-interface Envelope {
-  resourceLogs: { scopeLogs: { logRecords?: Record[] }[] }[]
-}
-type Record = { attributes: { key: string; value: { stringValue?: string } }[] }
-
-/** By id: the record with its resource and scope, attributes by their keys. */
+/** By id. */
 async function readRecords(file: string): Promise<Map<string, unknown>> {
-  const records = new Map<string, unknown>()
-  const lines = (await readFile(file, 'utf8').catch(() => '')).split('\n').filter(Boolean)
-  for (const { resourceLogs } of lines.map((line) => JSON.parse(line) as Envelope))
-    for (const { scopeLogs, ...resource } of resourceLogs)
-      for (const { logRecords = [], ...scope } of scopeLogs)
-        for (const record of logRecords) {
-          const uid = record.attributes.find(({ key }) => key === 'log.record.uid')!.value.stringValue!
-          records.set(uid, sorted({ resource, scope, record }))
-        }
-  return records
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).map(([key, member]) => {
-    const inner = sorted(member)
-    if (key !== 'attributes' || !Array.isArray(inner)) return [key, inner]
-    return [key, inner.toSorted((a, b) => (a.key < b.key ? -1 : 1))]
-  })
-  // An empty resource or scope is as good as none.
-  return Object.fromEntries(
-    entries.filter(
-      ([key, member]) => !['resource', 'scope'].includes(key as string) || JSON.stringify(member) !== '{}',
-    ),
-  )
+  const records = parseOtlpLines(await readFile(file, 'utf8').catch(() => ''))
+  return new Map(records.map((one) => [textOf(one.record, 'log.record.uid')!, one]))
 }
 
 it.for(['sqlite', 'mongodb'] as const)(

@@ -32,13 +32,15 @@ const otelVersion = '1.45.2'
 /** A Python with OpenTelemetry's SDK. */
 export function findPythonOtel(): FoundPython {
   return findPython({
-    name: `otel-${otelVersion}`,
+    name: `otel-grpc-${otelVersion}`,
     packages: [
       `opentelemetry-sdk==${otelVersion}`,
       `opentelemetry-exporter-otlp-proto-http==${otelVersion}`,
+      `opentelemetry-exporter-otlp-proto-grpc==${otelVersion}`,
       'opentelemetry-instrumentation-logging==0.66b2',
     ],
-    check: 'import opentelemetry.sdk._logs, opentelemetry.instrumentation.logging.handler',
+    check:
+      'import opentelemetry.sdk._logs, opentelemetry.instrumentation.logging.handler, opentelemetry.exporter.otlp.proto.grpc',
   })
 }
 
