@@ -15,6 +15,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <PageLink to="/" name="Lab" />
           <PageLink to="/explore" name="Explore" />
           <PageLink to="/timeline" name="Timeline" />
+          <PageLink to="/runs" name="Runs" />
           <a href="/docs">API</a>
         </nav>
         <button type="button" onClick={switchZone} title="Switch the clock of every time on the pages">

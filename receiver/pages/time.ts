@@ -45,6 +45,10 @@ export function showSpan(ms: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`
 }
 
+/** The same, with tenths of a short one: '0.3 s'. */
+export const showShort = (ms: number) =>
+  ms < 10_000 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : showSpan(ms)
+
 const numbers = new Intl.NumberFormat('en-GB')
 
 /** '1,240' */

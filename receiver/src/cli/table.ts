@@ -192,6 +192,17 @@ export const commands: { [name: string]: Command } = {
     ],
     run: async (call, terminal) => (await import('./utilization.ts')).utilization(call, terminal),
   },
+  report: {
+    about:
+      'one experiment or workflow of a running receiver (server_url) as one HTML file to hand on or print',
+    arguments: ['KIND', 'ID'],
+    options: { output: { about: 'the file; - for standard output (run-ID.html)' }, ...json },
+    examples: [
+      'report run 01KBGTKQ3J5Z8W4T9X2M6V7P1D',
+      'report experiment 01KBGTKQ3J5Z8W4T9X2M6V7P1D --output=night.html',
+    ],
+    run: async (call, terminal) => (await import('./report.ts')).report(call, terminal),
+  },
   backup: {
     about: 'have a running receiver (server_url) make a backup',
     options: { description: { about: 'becomes part of its name' }, ...json },

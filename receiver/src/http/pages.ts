@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import fastifyStatic from '@fastify/static'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { Log } from '../log.ts'
 
 export interface PagesOptions {
@@ -72,6 +72,18 @@ export async function registerPages(
     maxAge: '365d',
   })
   return send
+}
+
+/** The page for a browser; undefined for a program, which gets what the route answers. */
+export function sendPageTo(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  sendPage: SendPage | undefined,
+): FastifyReply | undefined {
+  if (!sendPage) return undefined
+  const vary = reply.getHeader('vary')
+  reply.header('vary', vary === undefined ? 'Accept' : `${vary}, Accept`)
+  return wantsPage(request.headers.accept) ? sendPage(reply) : undefined
 }
 
 /** True for who prefers a page: a browser. Programs name JSON, or take whatever comes. */

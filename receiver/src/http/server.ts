@@ -36,6 +36,7 @@ import { createEventTaker } from './post-event.ts'
 import { openQuickDoor, type QuickAnswer, type QuickDoor } from './quick-door.ts'
 import { type RateLimitOptions, registerRateLimit } from './rate-limit.ts'
 import { registerReceipts } from './receipt.ts'
+import { registerRuns } from './run.ts'
 import { registerSearch } from './search.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
@@ -127,6 +128,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   if (sendPage) registerLab(app, options)
   if (sendPage) registerTimelineData(app, options)
   registerSettings(app, options, sendPage)
+  registerRuns(app, options, sendPage)
   registerHealth(app, options)
   registerMetrics(app, options)
   // Headers of CORS are a hook's.

@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
-import { type SendPage, wantsPage } from './pages.ts'
+import { type SendPage, sendPageTo } from './pages.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
 
@@ -38,10 +38,8 @@ export function registerSettings(
     ['/definition', 'get_definition'],
   ] as const) {
     app.get(url, { schema: { ...schemas.getDefinition, operationId } }, async (request, reply) => {
-      if (url !== '/' || !sendPage) return send(reply, definition)
-      const vary = reply.getHeader('vary')
-      reply.header('vary', vary === undefined ? 'Accept' : `${vary}, Accept`)
-      return wantsPage(request.headers.accept) ? sendPage(reply) : send(reply, definition)
+      const page = url === '/' ? sendPageTo(request, reply, sendPage) : undefined
+      return page ?? send(reply, definition)
     })
   }
 }

@@ -14,6 +14,7 @@ const reportQuery = {
   workcell_id: z.string().optional(),
   user: z.string().optional().describe('author of workflows, or user_id'),
   experiment_id: z.string().optional(),
+  workflow_id: z.string().optional().describe('the workflow, its steps and its actions'),
 }
 const reportResponse = {
   200: z.record(z.string(), z.unknown()).describe('in the format that was asked for'),

@@ -43,6 +43,7 @@ const post = async (event: object) =>
 
 await shoot('empty', '', '.note')
 await shoot('timeline-empty', 'timeline', '.note')
+await shoot('empty-runs', 'runs', 'main .note')
 const lab = startLab({ url: receiver.url, spoolDir: receiver.folder, speed: 4 })
 await sleep(6000)
 await shoot('lab', '', '.tile')
@@ -64,6 +65,14 @@ await shoot('explore', 'explore', '.events td')
 await shoot('detail', `explore?id=${eventId}`, 'aside pre')
 await shoot('timeline', 'timeline?span=1h', '.timeline-names')
 await shoot('event', `e/${eventId}`, 'pre')
+await shoot('runs', 'runs', '.runs li')
+const { runs } = (await (await fetch(`${receiver.url}runs`)).json()) as {
+  runs: { kind: string; id: string }[]
+}
+const experiment = runs.find(({ kind }) => kind === 'experiment')!
+const [one, two] = runs.filter(({ kind }) => kind === 'workflow')
+await shoot('experiment', `run/experiment/${experiment.id}`, '.gantt li')
+await shoot('pair', `run/workflow/${one!.id}?with=workflow/${two!.id}`, 'article:nth-child(2) .gantt li')
 await browser.close()
 await lab.close()
 await receiver.close()

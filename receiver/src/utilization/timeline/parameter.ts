@@ -12,6 +12,7 @@ export interface Filter {
   workcellId: string | undefined
   user: string | undefined
   experimentId: string | undefined
+  workflowId?: string | undefined
 }
 
 export interface ReportParameters {
@@ -121,6 +122,7 @@ export function parseReportParameters(given: {
       workcellId: text('workcell_id'),
       user: text('user'),
       experimentId: text('experiment_id'),
+      workflowId: text('workflow_id'),
     },
     limit: integer('limit', 1, maxLimit),
     cursor: text('cursor'),

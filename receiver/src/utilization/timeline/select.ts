@@ -59,7 +59,7 @@ export function touches(entity: Entity, { start, end }: Window): boolean {
 }
 
 function isWanted(history: History, entity: Entity, filter: Filter): boolean {
-  const { nodeId, workcellId, user, experimentId } = filter
+  const { nodeId, workcellId, user, experimentId, workflowId } = filter
   if (
     nodeId !== undefined &&
     !(isRun(entity) ? entity.links.node_id === nodeId : isIt(entity, 'node', nodeId))
@@ -67,8 +67,12 @@ function isWanted(history: History, entity: Entity, filter: Filter): boolean {
     return false
   if (workcellId !== undefined && workcellOf(history, entity) !== workcellId) return false
   if (user !== undefined && !(isRun(entity) && userOf(history, entity) === user)) return false
+  if (workflowId !== undefined && !(isRun(entity) && isOfWorkflow(entity, workflowId))) return false
   return experimentId === undefined || (isRun(entity) && experimentOf(history, entity) === experimentId)
 }
+
+const isOfWorkflow = ({ kind, id, links }: Run, workflowId: string) =>
+  kind === 'workflow' ? id === workflowId : links.workflow_id === workflowId
 
 const isIt = (standing: Standing, kind: Kind, id: string) => standing.kind === kind && standing.id === id
 
