@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { errorTable } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
@@ -256,5 +256,25 @@ describe('the documents say what the source says', () => {
     const { devDependencies } = JSON.parse(read('package.json')) as { devDependencies: { node: string } }
     expect(read('.nvmrc').trim()).toBe(devDependencies.node)
     expect(read('docker/Dockerfile')).toContain(`node:${devDependencies.node}-`)
+  })
+
+  it('glossary: at most 60 terms, each once and with a link; every file that the design names exists', () => {
+    const rows = read('receiver/docs/glossary.md')
+      .split('\n')
+      .filter((line) => line.startsWith('| ') && !line.startsWith('| term ') && !line.startsWith('| ---'))
+    const terms = rows.flatMap((row) => row.split('|')[1]!.trim().split(', '))
+    expect(terms.length).toBeGreaterThan(40)
+    expect(terms.length).toBeLessThanOrEqual(60)
+    expect(new Set(terms).size).toBe(terms.length)
+    for (const row of rows) expect(row).toMatch(/\]\(https:/)
+    for (const page of ['receiver/docs/design.md', 'receiver/docs/glossary.md', 'CONTRIBUTING.md']) {
+      for (const [, path] of read(page).matchAll(/`([a-z][\w/.-]*(?:\.ts|\/))`/g)) {
+        const places = [path!, `receiver/src/${path}`, `receiver/src/store/sqlite/${path}`]
+        expect(
+          places.some((place) => existsSync(join(root, place))),
+          `${page}: ${path}`,
+        ).toBe(true)
+      }
+    }
   })
 })
