@@ -20,6 +20,7 @@ import { JsonWriter } from './document-writer.ts'
 import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
 import { type FindCommand, type FindProgress, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
+import { startIndexer } from './indexer.ts'
 import type { Place } from './keep.ts'
 import { lockFile } from './lock.ts'
 import { claimDatabase, releaseDatabase } from './owner.ts'
@@ -100,6 +101,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   open(path, () => readValue(lastSeq))
   const files = identifyFiles(path, options.path)
   const writer = createWriter({ path, synchronous, files, onTrouble: damage.see })
+  const indexer = startIndexer(path, { write: (task) => writer.keep(task), log })
 
   async function guarded<T>(read: () => T): Promise<T> {
     try {
@@ -228,6 +230,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       closing.abort()
       await checking
       await queries.close()
+      await indexer.close()
       await writer.close()
       reading.close()
       // The last connection folds the log back into the file, which then stands alone. Not one of another file.

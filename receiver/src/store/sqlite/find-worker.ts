@@ -16,6 +16,7 @@ import { createSummaryFold, type SummaryFold } from '../summary-fold.ts'
 import { openReadable } from './connection.ts'
 import { type FindCommand, type FindProgress, timeIsUp } from './find-command.ts'
 import { type Plan, toPlan, toWindow } from './plan.ts'
+import { openPostings, readPostings } from './posting-reader.ts'
 import { filterRow, type Row } from './row-filter.ts'
 
 /**
@@ -46,6 +47,8 @@ interface Known {
   plan: Plan
   matches: ReturnType<typeof createMatcher> | undefined
   progress: FindProgress
+  /** Rows by the index of ids; undefined where the plan alone finds them. */
+  rows: Iterator<Row> | undefined
 }
 const known = new Map<number, Known>()
 
@@ -72,13 +75,19 @@ function post(message: FromQueryThread<FindProgress>): void {
   port.postMessage(message)
 }
 
-function remember(number: number, command: FindCommand): Known {
+function remember(number: number, command: FindCommand, rest: FindProgress | undefined): Known {
   const selector = command.selector === undefined ? undefined : parseSelector(command.selector)
+  const query = { ...command.query, ...(selector && { selector }) }
+  const plan = toPlan(query)
+  const progress = rest ?? { position: undefined, passedOver: 0, given: 0 }
+  database ??= openReadable(path)
+  const found = openPostings(database, query, plan)
   const one: Known = {
     command,
-    plan: toPlan({ ...command.query, ...(selector && { selector }) }),
+    plan,
     matches: selector && createMatcher(selector),
-    progress: { position: undefined, passedOver: 0, given: 0 },
+    progress,
+    rows: found && readPostings(database, found, { plan, position: progress.position }),
   }
   known.set(number, one)
   return one
@@ -86,7 +95,7 @@ function remember(number: number, command: FindCommand): Known {
 
 function takeTurn({ query: number, command, rest, chunks, remainingMs }: Turn): void {
   try {
-    const one = command ? remember(number, command) : known.get(number)!
+    const one = command ? remember(number, command, rest) : known.get(number)!
     if (rest) one.progress = rest
     const startedMs = performance.now()
     const { timeoutMs } = one.command.query
@@ -135,18 +144,13 @@ function reopen(): void {
 
 /** One window of rows: 'end' when there are no more, 'pause' when the turn is over, 'late' when a summary ends early, else 'window'. */
 function read(turn: Running): 'end' | 'pause' | 'window' | 'late' {
-  const { command, plan, progress } = turn
+  const { command, progress } = turn
   const { limit, offset } = command.query
   const filter = { offset, matches: turn.matches }
-  database ??= openReadable(path)
-  const { sql, parameters } = toWindow(plan, progress.position, rowsAtOnce)
-  const statement = database.prepare(sql)
-  statement.setReturnArrays(true)
   let count = 0
   let unseenRows = 0
   let unseenCharacters = 0
-  // Arrays, as setReturnArrays makes them: the declared type is that of objects.
-  for (const row of statement.iterate(...parameters) as unknown as Iterable<Row>) {
+  for (const row of rowsOf(turn)) {
     count++
     const event = filterRow(progress, filter, row)
     if (event && turn.fold) turn.fold.add(event.json)
@@ -168,6 +172,17 @@ function read(turn: Running): 'end' | 'pause' | 'window' | 'late' {
   }
   if (count < rowsAtOnce) return 'end'
   return overOf(turn) ?? 'window'
+}
+
+/** Of the next window, or all that the index of ids still finds: leaving the loop early does not end those. */
+function rowsOf({ plan, progress, rows }: Running): Iterable<Row> {
+  if (rows) return { [Symbol.iterator]: () => ({ next: () => rows.next() }) }
+  database ??= openReadable(path)
+  const { sql, parameters } = toWindow(plan, progress.position, rowsAtOnce)
+  const statement = database.prepare(sql)
+  statement.setReturnArrays(true)
+  // Arrays, as setReturnArrays makes them: the declared type is that of objects.
+  return statement.iterate(...parameters) as unknown as Iterable<Row>
 }
 
 /** A summary that runs out of time ends with what it has. */

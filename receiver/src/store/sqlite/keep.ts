@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { fromExactJson, parseJson, toExactJson, toJson, type Value } from '@madsci-events/sdk/event'
 import type { ArchiveSelection, EventMatch } from '../event-store.ts'
 import { toDateText, toLowestText } from '../time-text.ts'
+import { type PostingTask, writePostings } from './posting-task.ts'
 import { noDate } from './row.ts'
 import { lastSeqSql } from './schema.ts'
 
@@ -11,6 +12,7 @@ export type KeepTask =
   | { kind: 'purge'; beforeMs: number; rows: number }
   | { kind: 'note'; name: string; text: string; version: number }
   | { kind: 'probe' }
+  | PostingTask
 
 /** Behind which row the next commit goes on. */
 export interface Place {
@@ -36,6 +38,7 @@ interface Candidate {
 export function runTask(database: DatabaseSync, task: KeepTask): KeepResult {
   if (task.kind === 'note') return writeNote(database, task)
   if (task.kind === 'probe') return writeProbe(database)
+  if (task.kind === 'index') return { changed: writePostings(database, task), next: undefined }
   return task.kind === 'archive' ? archive(database, task) : purge(database, task)
 }
 

@@ -18,6 +18,8 @@ export interface Plan {
   index: string
   bounds: Terms
   hints: Terms
+  /** Its rows are found by their own ids. */
+  isById?: boolean
 }
 
 const noCanary = '(id < ? OR id >= ? OR instr(document, ?) = 0)'
@@ -48,7 +50,7 @@ export function toPlan(query: FindQuery): Plan {
   if (query.archived !== 'include') add(hints, `archived = ${query.archived === 'only' ? 1 : 0}`)
   if (ids.texts.length > 0) {
     const column = query.order === 'none' ? undefined : byTime.column
-    return { column, direction, index: '', bounds: join(ids, times), hints }
+    return { column, direction, index: '', bounds: join(ids, times), hints, isById: true }
   }
   if (leastLevel >= 30) {
     const bounds = add(times, 'log_level >= 30')
@@ -208,6 +210,14 @@ export function toLikePattern(literal: string | undefined): string | undefined {
   return count < leastLikeCharacters ? undefined : `%${pattern}%`
 }
 
+const toText = ({ texts }: Terms): string => (texts.length > 0 ? texts.join(' AND ') : '1')
+
+/** What is tried on a row that was found in another way than by the plan. */
+export function toWanted({ bounds, hints }: Plan): { text: string; parameters: Parameter[] } {
+  const all = join(bounds, hints)
+  return { text: toText(all), parameters: all.parameters }
+}
+
 /** Where a window begins: behind this row. */
 export interface Position {
   seq: number
@@ -228,7 +238,7 @@ export function toWindow(
     add(after, `(${column} ${order} ? OR seq ${order} ?)`, position.value, position.seq)
   } else if (position) add(after, `seq ${order} ?`, position.seq)
   const where = join(bounds, after)
-  const isWanted = hints.texts.length > 0 ? hints.texts.join(' AND ') : '1'
+  const isWanted = toText(hints)
   const whereText = where.texts.length > 0 ? `WHERE ${where.texts.join(' AND ')}` : ''
   const by = column ? `${column} ${direction}, seq ${direction}` : `seq ${direction}`
   return {

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
+import { postingSql } from './posting-task.ts'
 
 /**
  * Each step makes the next schema version (`PRAGMA user_version`) of the one before; published steps never change.
@@ -95,6 +96,7 @@ export function upgradeSchema(database: DatabaseSync, path: string): void {
        PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${next}; COMMIT`,
     )
   }
+  database.exec(postingSql)
 }
 
 function numberOf(database: DatabaseSync, pragma: string): number {
