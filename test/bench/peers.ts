@@ -1,6 +1,6 @@
 // How loggers whose lines leave by OTLP behave beside each other, as a table for sdk/README.md:
 //
-//     node --conditions=madsci-events-source test/bench/peers.ts [outage seconds]
+//     node --conditions=madsci-events-source test/bench/peers.ts [outage seconds [part of a title]]
 //
 // Each peer is installed from the npm registry into a folder of its own and logs from a program of its own.
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
@@ -29,7 +29,7 @@ const inSpan = `
   import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks'
   context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable())
   const within = (traceId, run) => context.with(trace.setSpanContext(context.active(), { traceId, spanId: '00f067aa0ba902b7', traceFlags: 1 }), run)
-  const ids = () => { const span = trace.getActiveSpan()?.spanContext(); return span ? { trace_id: span.traceId, span_id: span.spanId } : {} }
+  const ids = () => { const span = trace.getActiveSpan()?.spanContext(); return span ? { trace_id: span.traceId, span_id: span.spanId, trace_flags: '0' + span.traceFlags } : {} }
 `
 const hooks = { '@opentelemetry/context-async-hooks': '3.1.0' }
 
@@ -155,6 +155,7 @@ const program = `
 `
 
 const outageSeconds = Number(process.argv[2] ?? 60)
+const wanted = process.argv[3] ?? ''
 
 interface Row {
   title: string
@@ -170,6 +171,7 @@ async function main(): Promise<void> {
   try {
     const rows: Row[] = []
     for (const [index, peer] of peers.entries()) {
+      if (!peer.title.includes(wanted)) continue
       console.error(peer.title)
       rows.push(await measure(peer, join(packed.path, `peer-${index}`), packed))
     }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { startTestReceiver } from '@madsci-events/sdk/testing'
@@ -162,6 +162,34 @@ describe('the packed SDK, in a project of its own', () => {
     const messages = receiver.events().map((event) => (event.event_data as { message: string }).message)
     expect(messages).toEqual(['imported', 'required', 'by pino', 'by pino-9'])
     await receiver.close()
+  })
+
+  it('the example of a test passes a hundred times of a hundred, and leaves nothing in the spool', () => {
+    const page = readFileSync(join(root, 'sdk/docs/testing.md'), 'utf8')
+    const lines = page.split('```ts\n')[1]!.split('```')[0]!.split('\n')
+    const example = lines.filter((line) => !line.startsWith('import '))
+    expect(example.join('\n')).toContain('runYourCode(events)')
+    writeFileSync(
+      join(project, 'hundred.mjs'),
+      `${lines.find((line) => line.startsWith('import '))}
+      const door = () => { throw new Error('The door is open') }
+      const runYourCode = async (events) => { try { events.action('transfer', { args: {} }, door) } catch {} }
+      async function test() {
+        ${example.join('\n')}
+        return failed.event_type === 'action_failed' && receiver.events('action_start').length === 1
+      }
+      let passed = 0
+      for (let i = 0; i < 5; i++)
+        for (const one of await Promise.all(Array.from({ length: 20 }, test))) if (one) passed++
+      console.log(passed)`,
+    )
+    const spool = join(project, 'hundred-spool')
+    const { status, text } = packed.run(process.execPath, ['hundred.mjs'], { MADSCI_SPOOL_DIR: spool })
+    // What failNext() did is told.
+    const said = text.split('\n').filter((line) => !line.startsWith('madsci-events http://127.0.0.1:'))
+    expect(said.filter((line) => !line.includes('HTTP 503'))).toEqual(['100', ''])
+    expect(status, text).toBe(0)
+    expect(existsSync(spool)).toBe(false)
   })
 
   it('has types for both', () => {
