@@ -288,6 +288,19 @@ describe('flush() resolves after everything taken before was delivered, and reje
     }
   })
 
+  it('Retry-After is waited for in the background, where nobody flushes', async () => {
+    const events = connect()
+    endpoint.script.push({ status: 429, headers: { 'retry-after': '2' } })
+    const ids = emit(events, 1)
+    await until(() => endpoint.requests.length === 2)
+    const [first, second] = endpoint.requests
+    // A backoff alone would be 1.2 s at most.
+    expect(second!.atMs - first!.atMs).toBeGreaterThan(1900)
+    await events.flush()
+    expect(arrived()).toEqual(ids)
+    await events.close()
+  })
+
   it('it does not wait longer than its timeout for a Retry-After', async () => {
     const events = connect()
     endpoint.script.push({ status: 429, headers: { 'retry-after': '3600' } })

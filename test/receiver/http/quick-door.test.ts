@@ -145,6 +145,7 @@ describe('the quick door', () => {
     ['a head in two parts', ['POST /event HT', plain('a').slice(14)], ['a']],
     ['a body in three parts', [plain('abc').slice(0, -2), 'b', 'c'], ['abc']],
     ['an origin', [plain('a', 'Origin: http://x\r\n')], ['a']],
+    ['a transfer encoding and a length', [plain('abcdefgh', 'transfer-encoding: chunked\r\n')], []],
     ['two hosts or lengths', [plain('a', 'content-length: 1\r\n')], []],
     ['a folded header', [plain('a', 'x: 1\r\n 2\r\n')], undefined],
     ['HTTP/1.0', [plain('a').replace('1.1', '1.0')], ['a']],

@@ -124,6 +124,26 @@ describe('batcher', () => {
     expect(await call).toHaveLength(500)
   })
 
+  it('A write that throws fails every call in it, also those that share it', async () => {
+    const held = createHeldWrite()
+    const batcher = createBatcher({ write: held.write, concurrency: 1, maxEvents: 10 })
+    const first = batcher.add([event('a')])
+    await turn()
+    const shared = ['b', 'c', 'd'].map((id) => batcher.add([event(id)]))
+    await turn()
+    held.writes[0]!.settle(['stored'])
+    expect(await first).toEqual(['stored'])
+    await turn()
+    expect(held.writes[1]!.ids).toEqual(['b', 'c', 'd'])
+    const failure = new Error('the disk is full')
+    held.writes[1]!.settle(failure)
+    const late = turn().then(() => 'unsettled' as const)
+    const settled = shared.map((call) => Promise.race([call, late]).catch((error: unknown) => error))
+    expect(await Promise.all(settled)).toEqual([failure, failure, failure])
+    expect(batcher.waitingEvents).toBe(0)
+    expect(batcher.runningWrites).toBe(0)
+  })
+
   it('keeps to its concurrency, and drain waits for all', async () => {
     const held = createHeldWrite()
     const batcher = createBatcher({ write: held.write, concurrency: 2, maxEvents: 1 })

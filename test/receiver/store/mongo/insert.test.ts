@@ -47,6 +47,23 @@ describe('insert', () => {
     expect((await read('open')).equals(await read('direct'))).toBe(true)
   })
 
+  it('each write is asked to be in the journal of a majority, whatever the URL says', async () => {
+    const url = new URL(mongod.url)
+    url.searchParams.set('w', '1')
+    url.searchParams.set('journal', 'false')
+    const watched = new MongoClient(url.href, { monitorCommands: true })
+    const concerns: unknown[] = []
+    watched.on('commandStarted', ({ commandName, command }) => {
+      if (commandName === 'insert') concerns.push(command.writeConcern)
+    })
+    const db = watched.db(freshDatabaseName())
+    for (const inserter of [createInserter('direct'), createInserter('open', null)])
+      await inserter.insert(db, toRun(['a', 'b']))
+    await watched.close()
+    expect(concerns).toHaveLength(2)
+    for (const concern of concerns) expect(concern).toMatchObject({ w: 'majority', j: true })
+  })
+
   it('a document that fails the whole command is refused alone', async () => {
     const db = client.db(freshDatabaseName())
     const { bytes } = toRun(['a', 'b', 'c', 'd', 'e'])

@@ -2,7 +2,7 @@ import { mkdtemp, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { openWritable } from '../../../../receiver/src/store/sqlite/connection.ts'
 import {
   closeFiles,
@@ -62,6 +62,25 @@ describe('the writer of SQLite', () => {
     // The two large ones, the small one behind, and one turn at folding the log.
     expect(writer.commits.thread).toBe(4)
   })
+
+  it.each([
+    ['full', 2],
+    ['normal', 1],
+    ['off', 0],
+  ] as const)(
+    'what the caller commits is as durable as `synchronous` says: %s',
+    async (synchronous, number) => {
+      await writer.close()
+      const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare')
+      writer = createWriter({ path, synchronous, files, quickMs: 1e6 })
+      await writer.write([makeEvent('a')])
+      expect(writer.commits).toEqual({ here: 1, thread: 0 })
+      const at = prepare.mock.calls.findIndex(([sql]) => sql === 'COMMIT')
+      const connection = prepare.mock.contexts[at] as DatabaseSync
+      prepare.mockRestore()
+      expect(connection.prepare('PRAGMA synchronous').get()).toEqual({ synchronous: number })
+    },
+  )
 
   it('what fails on the connection of the caller is tried again by the thread', async () => {
     await writer.write([makeEvent('a')])
