@@ -1,5 +1,5 @@
 import { useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useMemo } from 'preact/hooks'
 import { ask } from './state.ts'
 
 // A report may have to read stored events first.
@@ -7,7 +7,18 @@ const patienceMs = 60_000
 
 /** What the receiver answers at an address; asked again when the address changes, and by `reload`. */
 export function useAnswer<Answer>(url: string, everyMs = 0) {
-  const answer = useSignal<Answer | undefined>(undefined)
+  const { text, ...rest } = useAsked(url, everyMs)
+  return {
+    answer: useMemo(() => (text === undefined ? undefined : (JSON.parse(text) as Answer)), [text]),
+    ...rest,
+  }
+}
+
+/** The same as text; '' until it is there. */
+export const useText = (url: string, everyMs = 0): string => useAsked(url, everyMs).text ?? ''
+
+function useAsked(url: string, everyMs: number) {
+  const answer = useSignal<string | undefined>(undefined)
   const problem = useSignal('')
   const turn = useSignal(0)
   useEffect(() => {
@@ -18,7 +29,7 @@ export function useAnswer<Answer>(url: string, everyMs = 0) {
         .then(
           (text) => {
             if (!isCurrent) return
-            answer.value = JSON.parse(text) as Answer
+            answer.value = text
             problem.value = ''
           },
           (error: Error) => {
@@ -36,7 +47,7 @@ export function useAnswer<Answer>(url: string, everyMs = 0) {
     }
   }, [url, turn.value])
   return {
-    answer: answer.value,
+    text: answer.value,
     problem: problem.value,
     reload: () => {
       turn.value++

@@ -2,15 +2,19 @@ import { type ComponentChild, render } from 'preact'
 import { EventPage } from './event.tsx'
 import { ExplorePage } from './explore.tsx'
 import { LabPage } from './lab.tsx'
+import { OpsPage } from './ops.tsx'
 import { RunPage } from './run.tsx'
 import { RunsPage } from './runs.tsx'
 import { Shell } from './shell.tsx'
 import { path } from './state.ts'
 import { TimelinePage } from './timeline.tsx'
+import { WatchPage } from './watch.tsx'
 
 const pages: { [path: string]: () => ComponentChild } = {
   '/explore': ExplorePage,
   '/runs': RunsPage,
+  '/watch': WatchPage,
+  '/ops': OpsPage,
   '/timeline': TimelinePage,
 }
 

@@ -16,6 +16,8 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <PageLink to="/explore" name="Explore" />
           <PageLink to="/timeline" name="Timeline" />
           <PageLink to="/runs" name="Runs" />
+          <PageLink to="/watch" name="Alerts" />
+          <PageLink to="/ops" name="Operation" />
           <a href="/docs">API</a>
         </nav>
         <button type="button" onClick={switchZone} title="Switch the clock of every time on the pages">

@@ -73,10 +73,12 @@ export const ask = async (url: string, waitMs = patienceMs): Promise<string> =>
 export async function askPage(
   url: string,
   waitMs = patienceMs,
+  init: { method?: string; body?: string; headers?: { [name: string]: string } } = {},
 ): Promise<{ text: string; next: string | undefined }> {
   try {
     const answer = await fetch(url, {
-      headers: { accept: 'application/json' },
+      ...init,
+      headers: { accept: 'application/json', ...init.headers },
       signal: AbortSignal.timeout(waitMs),
     })
     const text = await answer.text()
@@ -88,6 +90,18 @@ export async function askPage(
       contact.value = { ...contact.value, error: 'The receiver does not answer' }
     throw error
   }
+}
+
+const actionMs = 120_000
+
+/** The same with something to say: POST of JSON. */
+export const tell = async (url: string, body: object, headers: { [name: string]: string } = {}) => {
+  const init = {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json', ...headers },
+  }
+  return (await askPage(url, actionMs, init)).text
 }
 
 export class AnswerError extends Error {

@@ -126,8 +126,8 @@ export const managerSettings = {
   }),
   pages: word(
     'read',
-    ['off', 'read'],
-    'pages for people in a browser: the laboratory at `/`, an event at `/e/{event_id}`; `off`: none, and links lead to JSON',
+    ['off', 'read', 'act'],
+    'pages for people in a browser: the laboratory at `/`, an event at `/e/{event_id}`; `act`: with buttons, also for alerts and backups; `off`: none, and links lead to JSON',
   ),
   drain_delay_ms: count(0, 0, {
     unit: 'ms',

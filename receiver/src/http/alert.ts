@@ -173,7 +173,8 @@ function send(reply: FastifyReply, value: unknown): FastifyReply {
 
 const timeText = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
 
-function toAlert(record: AlertRecord, deliveries: readonly Delivery[]): object {
+/** An alert as REST shows it. */
+export function toAlert(record: AlertRecord, deliveries: readonly Delivery[]): object {
   const own = deliveries.filter(({ alertId }) => alertId === record.id)
   return {
     ...(JSON.parse(record.json) as object),

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
@@ -7,6 +8,8 @@ export interface GuardOptions {
   allowedHosts: readonly string[]
   /** Origins whose pages may read and write: see cors.ts. */
   corsOrigins: '*' | readonly string[] | undefined
+  /** What our own pages say with a change; undefined: they may change nothing. */
+  pageToken?: string | undefined
 }
 
 /**
@@ -14,7 +17,7 @@ export interface GuardOptions {
  *
  *     Host          a name that a page could have pointed at us (DNS rebinding)      ─▶ 403
  *     Origin, Referer, Sec-Fetch-Site   of another site                              ─▶ 403
- *     a change of state by a browser    Sec-Fetch-*, or Mozilla/ without a JSON body ─▶ 403
+ *     a change of state by a browser    Sec-Fetch-*, or Mozilla/ without a JSON body ─▶ 403, but for pages=act
  *
  * Other programs pass: they send none of this. Every request of the listener is seen, also of routes that there are not.
  */
@@ -31,7 +34,7 @@ export function registerGuard(app: FastifyInstance, options: GuardOptions): void
         'EVT_FORBIDDEN',
         'The request comes from a page of another site; cors_origins names those that may',
       )
-    if (changesState(request) && isBrowser(request))
+    if (changesState(request) && isBrowser(request) && !isOwnAct(request, options.pageToken))
       throw new EventError('EVT_FORBIDDEN', 'Pages in a browser may change nothing here; other programs may')
   })
 }
@@ -126,7 +129,15 @@ const hostOf = (host: string, url: string) => {
 }
 
 // Where messages, Grafana and people link to.
-const linkedRoutes = new Set(['/docs', '/docs/', '/redoc', '/event/:event_id/logs', '/', '/e/:event_id'])
+const linkedRoutes = new Set([
+  '/docs',
+  '/docs/',
+  '/redoc',
+  '/event/:event_id/logs',
+  '/',
+  '/e/:event_id',
+  '/run/:kind/:id',
+])
 
 /** Somebody who follows a link: the browser shows the answer, and no page of another site can look at it. */
 function isFollowedLink(request: FastifyRequest): boolean {
@@ -149,6 +160,26 @@ function changesState(request: FastifyRequest): boolean {
   // MADSci's reports are saved by a GET.
   const { save_to_file: save } = (request.query ?? {}) as { [name: string]: unknown }
   return save !== undefined
+}
+
+/** What a page may do with `pages=act`: nothing that deletes, and nothing that an event arrives by. */
+const actRoutes = new Set([
+  '/alerts/:alert_id/acknowledge',
+  '/alerts/:alert_id/silence',
+  '/alerts/:alert_id/resolve',
+  '/backup',
+])
+
+function isOwnAct(request: FastifyRequest, token: string | undefined): boolean {
+  const given = Buffer.from(String(request.headers['x-page-token'] ?? ''))
+  const own = Buffer.from(token ?? '')
+  return (
+    own.length > 0 &&
+    given.length === own.length &&
+    timingSafeEqual(given, own) &&
+    request.method === 'POST' &&
+    actRoutes.has(request.routeOptions.url ?? '')
+  )
 }
 
 function isBrowser({ headers }: FastifyRequest): boolean {

@@ -6,7 +6,7 @@ import type { Log } from '../log.ts'
 
 export interface PagesOptions {
   /** Whether pages are served; `off` leaves only what programs ask for. */
-  pages: 'off' | 'read'
+  pages: 'off' | 'read' | 'act'
   log: Log
 }
 
@@ -51,6 +51,12 @@ export async function registerPages(
   )
   app.get('/timeline', { schema: { hide: true } }, async (_request, reply) =>
     isBuilt ? send(reply) : reply.redirect('/utilization/timeline', 302),
+  )
+  app.get('/watch', { schema: { hide: true } }, async (_request, reply) =>
+    isBuilt ? send(reply) : reply.redirect('/alerts', 302),
+  )
+  app.get('/ops', { schema: { hide: true } }, async (_request, reply) =>
+    isBuilt ? send(reply) : reply.redirect('/health', 302),
   )
   app.get('/e/:event_id', { schema: { hide: true } }, async (request, reply) => {
     if (isBuilt) return send(reply)

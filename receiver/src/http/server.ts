@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
@@ -45,6 +46,7 @@ import { registerTimeline, registerTimelineData } from './timeline.ts'
 import { beginRequest, endRequest, traceRequests } from './trace.ts'
 import { closeUnread } from './unread-answer.ts'
 import { registerUtilization } from './utilization.ts'
+import { registerWatch } from './watch.ts'
 
 export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   ingest: Ingest
@@ -105,7 +107,8 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   observeRequests(app, options.metric)
   registerPieces(app)
   registerErrors(app, note)
-  registerGuard(app, options)
+  const pageToken = options.pages === 'act' ? randomBytes(24).toString('base64url') : undefined
+  registerGuard(app, { ...options, pageToken })
   registerSecurityHeaders(app, options)
   registerCors(app, options.corsOrigins)
   registerRateLimit(app, options.rateLimit)
@@ -126,6 +129,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerAlerts(app, options)
   const sendPage = await registerPages(app, options)
   if (sendPage) registerLab(app, options)
+  if (sendPage) registerWatch(app, { ...options, pageToken })
   if (sendPage) registerTimelineData(app, options)
   registerSettings(app, options, sendPage)
   registerRuns(app, options, sendPage)

@@ -1,0 +1,209 @@
+import type { ComponentChildren } from 'preact'
+import { useEffect } from 'preact/hooks'
+import type { SummaryAnswer } from '../src/http/summary-answer.ts'
+import type { WatchAnswer } from '../src/http/watch-answer.ts'
+import { Act } from './act.tsx'
+import { useAnswer, useText } from './load.ts'
+import { showCount, showTime } from './time.ts'
+
+interface Health {
+  healthy: boolean
+  description: string
+  version: string
+  total_events: number | null
+  fanout?: { [name: string]: unknown }[]
+}
+
+interface BackupStatus {
+  backup_enabled: boolean
+  backup_dir: string
+  available_backups: { path: string; created_at: string; size_bytes: number; is_valid: boolean }[]
+}
+
+const dayMs = 86_400_000
+const days = 14
+const summaryUrl = `/events/summary?${new URLSearchParams({
+  start_time: new Date(Math.floor(Date.now() / dayMs) * dayMs - (days - 1) * dayMs).toISOString(),
+  include_archived: 'true',
+  buckets: String(days),
+  values: '0',
+  timeout_ms: '3000',
+})}`
+
+/** How the receiver does: its store, its commits, what waits, backups and settings. */
+export function OpsPage() {
+  const health = useAnswer<Health>('/health', 5000)
+  const metrics = useText('/metrics', 5000)
+  const summary = useAnswer<SummaryAnswer>(summaryUrl)
+  const backups = useAnswer<BackupStatus>('/backup/status')
+  const settings = useAnswer<{ settings: { [name: string]: unknown } }>('/settings?include_defaults=false')
+  const watch = useAnswer<WatchAnswer>('/data/watch')
+  useEffect(() => {
+    document.title = 'Operation'
+  }, [])
+  if (!health.answer) return <h1 class="sentence">{health.problem || 'Asking the receiver …'}</h1>
+  const { healthy, description, version, total_events, fanout } = health.answer
+  return (
+    <>
+      <h1 class={`sentence ${healthy ? '' : 'sentence-bad'}`}>{description}</h1>
+      <p class="note">
+        Version {version}
+        {total_events !== null && `, ${showCount(total_events)} events`}
+      </p>
+      <Part title="Ingest and commits">
+        <Facts rows={toFacts(metrics)} />
+      </Part>
+      {fanout && (
+        <Part title="Fan-out">
+          {fanout.map((one, index) => (
+            <Facts key={index} rows={Object.entries(one).map(([name, value]) => [name, toText(value)])} />
+          ))}
+        </Part>
+      )}
+      <Part title="Events a day">
+        {summary.problem && <p class="note problem">{summary.problem}</p>}
+        {summary.answer && <Growth summary={summary.answer} />}
+      </Part>
+      <Part title="Backups">
+        {backups.problem && <p class="note problem">{backups.problem}</p>}
+        {backups.answer && <Backups status={backups.answer} />}
+        {typeof watch.answer?.token === 'string' ? (
+          <Act
+            label="Make a backup"
+            url="/backup"
+            body={{ description: 'browser' }}
+            token={watch.answer.token}
+            onDone={backups.reload}
+          />
+        ) : (
+          <p class="note">A button that makes one is here with the setting pages=act.</p>
+        )}
+      </Part>
+      <Part title="Settings that somebody set">
+        {settings.problem && <p class="note problem">{settings.problem}</p>}
+        {settings.answer && (
+          <Facts
+            rows={Object.entries(settings.answer.settings).map(([name, value]) => [name, toText(value)])}
+          />
+        )}
+        <p class="note">
+          Secrets are not shown. What waits in spools of programs is not seen from here; madsci-events doctor
+          checks disk, clocks and ports.
+        </p>
+      </Part>
+    </>
+  )
+}
+
+const toText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+
+function Part({ title, children }: { title: string; children: ComponentChildren }) {
+  return (
+    <section>
+      <h2>{title}</h2>
+      {children}
+    </section>
+  )
+}
+
+function Facts({ rows }: { rows: readonly (readonly [string, string])[] }) {
+  if (rows.length === 0) return <p class="note">None.</p>
+  return (
+    <dl class="wide">
+      {rows.map(([name, value]) => (
+        <div key={name}>
+          <dt>
+            <bdi>{name}</bdi>
+          </dt>
+          <dd>
+            <bdi>{value}</bdi>
+          </dd>
+        </div>
+      ))}
+    </dl>
+  )
+}
+
+const shownMetrics: [name: string, about: string][] = [
+  ['events_received_total', 'events received since its start'],
+  ['events_stored_total', 'stored'],
+  ['events_duplicate_total', 'stored before'],
+  ['events_rejected_total', 'refused for good'],
+  ['events_unavailable_total', 'told to try again'],
+  ['events_waiting', 'waiting for a commit'],
+  ['alerts_pending', 'messages not delivered yet'],
+  ['alerts_undeliverable', 'messages given up'],
+  ['fanout_lag_seconds', 'fan-out behind by seconds'],
+  ['streams_open', 'streams open'],
+  ['conservation_violations_total', 'events lost, late or doubled'],
+]
+
+function toFacts(text: string): [string, string][] {
+  const sums = sumsOf(text)
+  const facts = shownMetrics.flatMap(([name, about]): [string, string][] => {
+    const value = sums.get(`madsci_${name}`)
+    return value === undefined ? [] : [[about, showCount(value)]]
+  })
+  const count = sums.get('madsci_commit_duration_seconds_count') ?? 0
+  const seconds = sums.get('madsci_commit_duration_seconds_sum') ?? 0
+  if (count > 0)
+    facts.push([
+      'commits',
+      `${showCount(count)}, ${((seconds / count) * 1000).toFixed(1)} ms each on average`,
+    ])
+  return facts
+}
+
+/** The text of /metrics → values by name, of all labels together. */
+function sumsOf(text: string): Map<string, number> {
+  const sums = new Map<string, number>()
+  for (const line of text.split('\n')) {
+    if (line === '' || line.startsWith('#')) continue
+    const brace = line.indexOf('{')
+    const name = line.slice(0, brace < 0 ? line.indexOf(' ') : brace)
+    const value = Number(line.slice(line.lastIndexOf(' ') + 1))
+    if (Number.isFinite(value)) sums.set(name, (sums.get(name) ?? 0) + value)
+  }
+  return sums
+}
+
+function Growth({ summary }: { summary: SummaryAnswer }) {
+  const { buckets } = summary.histogram
+  const most = Math.max(1, ...buckets.map(({ total }) => total))
+  if (buckets.length === 0) return <p class="note">None in {days} days.</p>
+  return (
+    <ul class="lines growth">
+      {buckets.map(({ start_time, total }) => (
+        <li key={start_time}>
+          <span class="since">{showTime(`${start_time.slice(0, 19)}Z`)}</span> <span>{showCount(total)}</span>
+          <svg class="strip" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
+            <rect class="fill-busy" x="0" y="2" width={(total / most) * 1000} height="8" />
+          </svg>
+        </li>
+      ))}
+      {!summary.is_complete && <li class="note">Counted as far as three seconds went.</li>}
+    </ul>
+  )
+}
+
+function Backups({ status }: { status: BackupStatus }) {
+  const { backup_enabled, backup_dir, available_backups } = status
+  return (
+    <>
+      <p class="note">
+        {backup_enabled ? 'By schedule, to ' : 'Not by schedule. To '}
+        <bdi>{backup_dir}</bdi>
+      </p>
+      <ul class="lines">
+        {available_backups.length === 0 && <li class="note">There is none.</li>}
+        {available_backups.slice(0, 20).map(({ path, created_at, size_bytes, is_valid }) => (
+          <li key={path} class={is_valid ? '' : 'problem'}>
+            <span class="since">{created_at.slice(0, 19).replace('T', ' ')}</span>{' '}
+            {(size_bytes / 1e6).toFixed(1)} MB {is_valid ? 'whole' : 'damaged'}{' '}
+            <bdi>{path.slice(path.lastIndexOf('/') + 1)}</bdi>
+          </li>
+        ))}
+      </ul>
+    </>
+  )
+}

@@ -1,0 +1,38 @@
+import type { FastifyInstance } from 'fastify'
+import type { Alerts } from '../alert/alerts.ts'
+import type { AlertRecord } from '../store/alert-store.ts'
+import { type PreviewRoom, toAlert } from './alert.ts'
+import type { WatchAlert, WatchAnswer } from './watch-answer.ts'
+
+export interface WatchDoorOptions {
+  alerts: Alerts | undefined
+  previews: PreviewRoom
+  pageToken: string | undefined
+}
+
+const openStates = ['firing', 'acknowledged', 'silenced'] as const
+const maxOpen = 200
+const maxResolved = 50
+
+/** GET /data/watch: alerts for the page of them, and what a page needs to act. */
+export function registerWatch(app: FastifyInstance, { alerts, previews, pageToken }: WatchDoorOptions): void {
+  app.get('/data/watch', { schema: { hide: true } }, async (_request, reply) => {
+    const answer: WatchAnswer = {
+      now: new Date().toISOString(),
+      is_set_up: alerts !== undefined,
+      token: pageToken ?? null,
+      rules: previews.ruleSet.rules.map(({ name }) => name),
+      alerts: alerts ? await readAlerts(alerts) : [],
+    }
+    return reply.header('content-type', 'application/json').send(JSON.stringify(answer))
+  })
+}
+
+async function readAlerts({ store }: Alerts): Promise<WatchAlert[]> {
+  const found = await Promise.all(openStates.map((state) => store.find({ state, limit: maxOpen })))
+  const newest = (a: AlertRecord, b: AlertRecord) => b.openedMs - a.openedMs
+  const open = found.flat().sort(newest).slice(0, maxOpen)
+  const records = [...open, ...(await store.find({ state: 'resolved', limit: maxResolved }))]
+  const deliveries = await store.deliveriesOf(records.map(({ id }) => id))
+  return records.map((record) => toAlert(record, deliveries) as WatchAlert)
+}

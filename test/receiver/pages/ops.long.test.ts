@@ -1,0 +1,50 @@
+import { createEventId } from '@madsci-events/sdk/event'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { expectFits, expectSound, hostile, type PageHouse, startPages } from '../../support/browser.ts'
+
+describe('operation in a real browser', () => {
+  let house: PageHouse
+  let skip: string | undefined
+  beforeEach((context) => {
+    if (skip !== undefined) context.skip(skip)
+  })
+  beforeAll(async () => {
+    const channels = { hook: { kind: 'webhook', url: 'https://someone:hidden-word@chat.example/hook' } }
+    const started = await startPages({
+      pages: 'act',
+      manager_name: hostile,
+      alert_channels: JSON.stringify(channels),
+    })
+    if ('skip' in started) skip = started.skip
+    else {
+      house = started
+      await house.send('log_info', { message: 'one' }, { node_id: createEventId() })
+    }
+  })
+  afterAll(() => house?.close())
+
+  for (const dark of [false, true])
+    it(`${dark ? 'dark' : 'light'}: sound, and no secret is in it`, async () => {
+      const opened = await house.open('ops', { dark })
+      await opened.page.waitForSelector('dl:has-text("onerror=")')
+      await opened.page.waitForSelector('.growth li')
+      await opened.page.waitForSelector('button:has-text("Make a backup")')
+      expect(await opened.page.textContent('main')).toContain('1 events')
+      expect(await opened.page.textContent('main')).toContain('ms each on average')
+      expect(await opened.page.content()).not.toContain('hidden-word')
+      await expectSound(opened)
+      await opened.page.close()
+    })
+
+  it('nothing sticks out', () => expectFits(house, 'ops', '.growth li'))
+
+  it('makes a backup by its button, and shows that it is whole', async () => {
+    const { page, troubles } = await house.open('')
+    await page.click('nav a:has-text("Operation")')
+    await page.waitForSelector('li:has-text("There is none")')
+    await page.click('button:has-text("Make a backup")')
+    await page.waitForSelector('li:has-text("whole")', { timeout: 20_000 })
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+})
