@@ -13,7 +13,7 @@ function expectOnce(report: AlertKillReport): void {
   expect(report.acknowledged).toBeGreaterThan(report.cycles)
 }
 
-describe('alerts come, and once, though receivers are killed between commit and send', () => {
+describe.concurrent('alerts come, and once, though receivers are killed between commit and send', () => {
   it('SQLite: 20 kills', async () => {
     expectOnce(await runAlertKills({ store: 'sqlite', cycles: 20 }))
   }, 240_000)
