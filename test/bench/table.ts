@@ -7,6 +7,7 @@ import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
 import { postEventBench } from './post-event.ts'
+import { questionsBench } from './questions.ts'
 import { reportIntakeBench } from './report-intake.ts'
 import { reportPeerBench } from './report-peer.ts'
 import { sqliteBench } from './sqlite.ts'
@@ -28,5 +29,6 @@ export const benches = {
   'report-intake': reportIntakeBench,
   'report-peer': reportPeerBench,
   history: historyBench,
+  questions: questionsBench,
   fanout: fanoutBench,
 }

@@ -1,0 +1,176 @@
+// How long does each store take for the first page of a question by id or text, and for a summary?
+import { rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { microsToTimestamp, type Value } from '@madsci-events/sdk/event'
+import { silentLog } from '../../receiver/src/log.ts'
+import { textCondition } from '../../receiver/src/search/condition.ts'
+import type { EventStore, FindQuery } from '../../receiver/src/store/event-store.ts'
+import { openMongoStore } from '../../receiver/src/store/mongo/event-store.ts'
+import { parseSelector } from '../../receiver/src/store/selector.ts'
+import { openSqliteStore } from '../../receiver/src/store/sqlite/event-store.ts'
+import { blockEvents } from '../../receiver/src/store/sqlite/posting.ts'
+import { indexedSeqSql } from '../../receiver/src/store/sqlite/posting-task.ts'
+import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
+import { waitUntil } from '../support/wait.ts'
+import { makeEvents } from '../support/workload.ts'
+import { type Bench, createReport, median } from './figure.ts'
+
+const batchEvents = 2000
+const pageEvents = 100
+const rounds = 3
+const startMicros = Date.UTC(2026, 0, 1) * 1000
+/** Generated files of at least so many events stay, for the next run. */
+const keptEvents = 1_000_000
+const longMs = 600_000
+
+const sourceId = (kind: string, number: number) => `${kind}${String(number).padStart(26 - kind.length, '0')}`
+
+/** A workflow lasts 5,000 events, an experiment 50,000; there is one workcell, and twelve nodes. */
+function makeHistory(at: number, count: number) {
+  return makeEvents(count, at).map((event, i) => {
+    const index = at + i
+    return {
+      ...event,
+      event_timestamp: microsToTimestamp(startMicros + index * 1000),
+      source: {
+        node_id: sourceId('N', index % 12),
+        workflow_id: sourceId('W', Math.floor(index / 5000)),
+        experiment_id: sourceId('E', Math.floor(index / 50_000)),
+        workcell_id: sourceId('C', 0),
+      },
+      trace_id: Math.floor(index / 20)
+        .toString(16)
+        .padStart(32, '0'),
+    }
+  })
+}
+
+async function fill(store: EventStore, events: number): Promise<void> {
+  const writing: Promise<unknown>[] = []
+  const stored = (await store.health()).totalEvents ?? 0
+  for (let at = stored; at < events; at += batchEvents) {
+    writing.push(store.write(makeHistory(at, Math.min(batchEvents, events - at))))
+    if (writing.length >= store.writeConcurrency) await writing.shift()
+  }
+  await Promise.all(writing)
+}
+
+/** Each with the number of events of its first page, where that is known. */
+function questionsOf(events: number): [name: string, query: Partial<FindQuery>, expected?: number][] {
+  const selector = (source: Value) => ({ selector: parseSelector(source) })
+  const of = (count: number) => Math.min(pageEvents, count)
+  const middle = Math.floor(events / 2)
+  return [
+    ['first workflow', selector({ 'source.workflow_id': sourceId('W', 0) }), of(events)],
+    [
+      'experiment',
+      selector({ 'source.experiment_id': sourceId('E', Math.floor(middle / 50_000)) }),
+      pageEvents,
+    ],
+    [
+      'node, from the middle on',
+      {
+        ...selector({ 'source.node_id': sourceId('N', 3) }),
+        upTo: microsToTimestamp(startMicros + middle * 1000),
+      },
+      pageEvents,
+    ],
+    ['workcell', selector({ 'source.workcell_id': sourceId('C', 0) }), pageEvents],
+    ['trace', selector({ trace_id: '3'.padStart(32, '0') }), 20],
+    ['unknown user', selector({ 'source.user_id': sourceId('U', 0) }), 0],
+    ['common word', selector(textCondition('transferred'))],
+    ['word of no event', selector(textCondition('xylophone')), 0],
+  ]
+}
+
+async function ask(store: EventStore, query: Partial<FindQuery>): Promise<number> {
+  const whole: FindQuery = {
+    archived: 'exclude',
+    order: 'newest',
+    limit: pageEvents,
+    offset: 0,
+    timeoutMs: 0,
+  }
+  let count = 0
+  for await (const chunk of store.find({ ...whole, ...query })) count += chunk.length
+  return count
+}
+
+async function measure(
+  store: EventStore,
+  events: number,
+  note: (what: string, ms: number) => void,
+): Promise<void> {
+  const time = async (what: string, run: () => Promise<void>) => {
+    const times: number[] = []
+    for (let round = 0; round < rounds; round++) {
+      const startedMs = performance.now()
+      await run()
+      times.push(performance.now() - startedMs)
+    }
+    note(what, median(times))
+  }
+  for (const [name, query, expected] of questionsOf(events)) {
+    await time(name, async () => {
+      const found = await ask(store, query)
+      if (expected !== undefined && found !== expected)
+        throw new Error(`${name}: ${found} events instead of ${expected}`)
+    })
+  }
+  await time('summary of everything', async () => {
+    let total = 0
+    const query = { archived: 'exclude', timeoutMs: 0 } as const
+    for await (const part of store.summarize(query, { buckets: 120 })) total += part.total
+    if (total !== events) throw new Error(`the summary counts ${total} of ${events}`)
+  })
+}
+
+async function openFilledSqlite(path: string, events: number): Promise<EventStore> {
+  const store = await openSqliteStore({ path, log: silentLog })
+  await fill(store, events)
+  const reading = new DatabaseSync(path, { readOnly: true })
+  const indexed = reading.prepare(indexedSeqSql)
+  const whole = Math.floor(events / blockEvents) * blockEvents
+  await waitUntil(
+    async () => (indexed.get() as { value: number }).value === whole,
+    'the index of ids',
+    longMs * 6,
+  )
+  reading.close()
+  return store
+}
+
+export const questionsBench: Bench = {
+  question: 'the first 100 events of a question, and a summary, on both stores',
+  async run(scale) {
+    const report = createReport(this.question)
+    const events = Math.max(5000, Math.round(1_000_000 * scale))
+    const folder = join(tmpdir(), `madsci-questions-${events}`)
+    const sqlite = await openFilledSqlite(join(folder, 'events.db'), events)
+    try {
+      await measure(sqlite, events, (what, ms) => report.note(`SQLite, ${events}: ${what}`, ms, 'ms'))
+    } finally {
+      await sqlite.close()
+      if (events < keptEvents) await rm(folder, { recursive: true, force: true })
+    }
+    const source = await findMongo()
+    if ('skip' in source) {
+      report.skipped.push(source.skip)
+      return report
+    }
+    const mongod = await startMongod()
+    try {
+      const databaseName = freshDatabaseName()
+      const options = { url: mongod.url, databaseName, collectionName: 'events', log: silentLog }
+      const mongo = await openMongoStore(options)
+      await fill(mongo, events)
+      await measure(mongo, events, (what, ms) => report.note(`MongoDB, ${events}: ${what}`, ms, 'ms'))
+      await mongo.close()
+    } finally {
+      await mongod.stop()
+    }
+    return report
+  },
+}
