@@ -8,6 +8,7 @@ import { RunsPage } from './runs.tsx'
 import { Shell } from './shell.tsx'
 import { path } from './state.ts'
 import { TimelinePage } from './timeline.tsx'
+import { UsePage } from './use.tsx'
 import { WatchPage } from './watch.tsx'
 
 const pages: { [path: string]: () => ComponentChild } = {
@@ -16,6 +17,7 @@ const pages: { [path: string]: () => ComponentChild } = {
   '/watch': WatchPage,
   '/ops': OpsPage,
   '/timeline': TimelinePage,
+  '/use': UsePage,
 }
 
 /** The page of the address. Unknown addresses are the server's, which answers 404. */

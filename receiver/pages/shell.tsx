@@ -18,6 +18,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <PageLink to="/runs" name="Runs" />
           <PageLink to="/watch" name="Alerts" />
           <PageLink to="/ops" name="Operation" />
+          <PageLink to="/use" name="Use" />
           <a href="/docs">API</a>
         </nav>
         <button type="button" onClick={switchZone} title="Switch the clock of every time on the pages">

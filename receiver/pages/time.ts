@@ -49,6 +49,15 @@ export function showSpan(ms: number): string {
 export const showShort = (ms: number) =>
   ms < 10_000 ? `${(Math.max(0, ms) / 1000).toFixed(1)} s` : showSpan(ms)
 
+/** The same of microseconds, with milliseconds below a second. */
+export const showMicros = (micros: number) =>
+  micros > 0 && micros < 1e6
+    ? `${micros < 1000 ? micros / 1000 : Math.round(micros / 1000)} ms`
+    : showSpan(micros / 1000)
+
+/** A time without the digits below a second. */
+export const showSecond = (text: string) => showTime(text.replace(/\.\d{1,9}/, ''))
+
 const numbers = new Intl.NumberFormat('en-GB')
 
 /** '1,240' */

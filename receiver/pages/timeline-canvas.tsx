@@ -92,7 +92,11 @@ function toPicture(options: TimelineCanvasOptions, scrollPx: number): Picture {
     scale,
     view,
     scrollPx,
-    nameOf: (owner) => columns.entities[owner]?.name ?? '',
+    // The name of a node stands beside its row.
+    nameOf: (owner, cause) => {
+      const { kind, name } = columns.entities[owner]!
+      return kind === 'node' ? (columns.causes[cause] ?? '').replaceAll('_', ' ') : (name ?? '')
+    },
     isBright:
       workflow === ''
         ? undefined

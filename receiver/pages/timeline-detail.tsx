@@ -4,7 +4,7 @@ import { toToken } from '../src/search/line.ts'
 import type { ColumnEntity, TimelineColumns } from '../src/utilization/timeline/column.ts'
 import { shortId } from './shell.tsx'
 import { ask, follow, go } from './state.ts'
-import { showSpan, showTime } from './time.ts'
+import { showMicros, showTime } from './time.ts'
 import type { Lane } from './timeline-row.ts'
 import { timelineState, toIso, toTimelineAddress } from './timeline-state.ts'
 
@@ -134,7 +134,7 @@ export function describe(columns: TimelineColumns, { lane, index }: Picked): str
   const cause = columns.causes[lane.causes[index]!]!
   const state = stateWords[lane.paints[index]!]!
   const micros = lane.ends[index]! - lane.starts[index]!
-  const span = micros < 1e6 ? `${micros / 1000} ms` : showSpan(micros / 1000)
+  const span = showMicros(micros)
   const word = cause === state ? state : `${state} (${cause.replaceAll('_', ' ')})`
   const isLast = entity.outcome !== undefined && lane.ends[index] === endOf(columns, entity)
   return `${word}, ${span}${isLast ? `, ${entity.outcome}` : ''}`
@@ -153,7 +153,7 @@ function meanwhile({ node_busy_us, node_idle_us, node_error_us, node_down_us }: 
     error: node_error_us,
     down: node_down_us,
   })
-  const shown = parts.flatMap(([word, micros]) => (micros ? [`${word} ${showSpan(micros / 1000)}`] : []))
+  const shown = parts.flatMap(([word, micros]) => (micros ? [`${word} ${showMicros(micros)}`] : []))
   return shown.length > 0 ? `, which was ${shown.join(', ')}` : ''
 }
 

@@ -13,8 +13,8 @@ export interface Picture {
   scale: Scale
   view: View
   scrollPx: number
-  /** Names of the owners, for bars that are wide enough. */
-  nameOf: (owner: number) => string
+  /** What a bar says that is wide enough; of its owner and its cause. */
+  nameOf: (owner: number, cause: number) => string
   /** Owners that stand out; undefined: all. */
   isBright: ((owner: number) => boolean) | undefined
   picked: { lane: Lane; index: number } | undefined
@@ -52,6 +52,8 @@ export function draw(canvas: HTMLCanvasElement, picture: Picture): void {
   const height = canvas.clientHeight
   const { rows, scrollPx, picked } = picture
   context.clearRect(0, 0, width, height)
+  const ticks = [...ticksOf(picture, (picture.view.until - picture.view.from) / width, width)]
+  if (picture.scale.cuts.length === 0) drawGrid(brush, ticks, picture.view, height)
   for (const row of rows) {
     const top = axisPx + row.topPx - scrollPx
     if (top + row.heightPx < axisPx || top > height) continue
@@ -60,7 +62,7 @@ export function draw(canvas: HTMLCanvasElement, picture: Picture): void {
     for (const lane of row.lanes) drawLane(brush, lane, top + lane.topPx, picture)
   }
   if (picked) drawPicked(brush, picture, height)
-  drawAxis(brush, picture, height)
+  drawAxis(brush, picture, ticks, height)
 }
 
 function openBrush(canvas: HTMLCanvasElement): Brush | undefined {
@@ -95,7 +97,7 @@ function drawLane(brush: Brush, lane: Lane, top: number, picture: Picture): void
   const { view } = picture
   const perPx = (view.until - view.from) / width
   const shares = new Float32Array((Math.ceil(width) + 1) * lookList.length)
-  const names: { x: number; wide: number; owner: number; paint: number }[] = []
+  const names: { x: number; wide: number; name: string; paint: number }[] = []
   let hasShares = false
   const { froms, untils, paints: kinds, owners } = lane
   for (let index = firstBeyond(lane, view.from); index < froms.length; index++) {
@@ -115,10 +117,10 @@ function drawLane(brush: Brush, lane: Lane, top: number, picture: Picture): void
     const isDim = picture.isBright && !picture.isBright(owner)
     fillBar(brush, { x, wide: end - x, top, lane, paint, isDim: isDim === true })
     if (end - x > minNamePx && paint !== 1 && lane.heightPx >= 10 && !isDim)
-      names.push({ x, wide: end - x, owner, paint })
+      names.push({ x, wide: end - x, name: picture.nameOf(owner, lane.causes[index]!), paint })
   }
   if (hasShares) fillShares(brush, shares, top, lane)
-  for (const name of names) fillName(brush, name, top, lane, picture.nameOf(name.owner))
+  for (const name of names) fillName(brush, name, top, lane)
 }
 
 interface Bar {
@@ -167,10 +169,9 @@ function fillShares({ context, colours, width }: Brush, shares: Float32Array, to
 
 function fillName(
   { context, inks }: Brush,
-  { x, wide, paint }: { x: number; wide: number; paint: number },
+  { x, wide, paint, name }: { x: number; wide: number; paint: number; name: string },
   top: number,
   lane: Lane,
-  name: string,
 ): void {
   if (lookList[paint]!.height < 1) return
   context.save()
@@ -208,7 +209,27 @@ const steps = [
 ]
 const minTickPx = 88
 
-function drawAxis({ context, width, inks }: Brush, picture: Picture, height: number): void {
+interface Tick {
+  at: number
+  label: string
+}
+
+/** Below the bars. */
+function drawGrid({ context, width, inks }: Brush, ticks: readonly Tick[], view: View, height: number): void {
+  context.strokeStyle = inks.line
+  context.lineWidth = 1
+  for (const { at } of ticks) {
+    const x = Math.round(((at - view.from) / (view.until - view.from)) * width) + 0.5
+    line(context, x, axisPx, x, height)
+  }
+}
+
+function drawAxis(
+  { context, width, inks }: Brush,
+  picture: Picture,
+  ticks: readonly Tick[],
+  height: number,
+): void {
   const { view, scale, now } = picture
   const perPx = (view.until - view.from) / width
   const toX = (place: number) => Math.round((place - view.from) / perPx) + 0.5
@@ -217,11 +238,11 @@ function drawAxis({ context, width, inks }: Brush, picture: Picture, height: num
   context.strokeStyle = inks.line
   context.lineWidth = 1
   line(context, 0, axisPx - 0.5, width, axisPx - 0.5)
-  for (const { at, micros, label } of ticksOf(picture, perPx, width)) {
+  for (const { at, label } of ticks) {
     const x = toX(at)
-    line(context, x, axisPx - 5, x, scale.cuts.length > 0 ? axisPx : height)
+    line(context, x, axisPx - 5, x, axisPx)
     context.fillStyle = inks.quiet
-    if (micros >= 0 && x + 4 < width) context.fillText(label, x + 4, axisPx / 2 - 1)
+    if (x + 4 < width) context.fillText(label, x + 4, axisPx / 2 - 1)
   }
   context.setLineDash([2, 3])
   context.strokeStyle = inks.quiet
@@ -246,13 +267,12 @@ function line(context: CanvasRenderingContext2D, x: number, y: number, toX: numb
   context.stroke()
 }
 
-function* ticksOf({ view, scale }: Picture, perPx: number, width: number) {
+function* ticksOf({ view, scale }: Picture, perPx: number, width: number): Generator<Tick> {
   if (scale.cuts.length > 0) {
     // Time does not run evenly here: places are named as they come.
     for (let x = 0; x < width; x += minTickPx * 1.4) {
       const at = view.from + x * perPx
-      const micros = scale.toTime(at)
-      yield { at, micros, label: label(micros, 60, true) }
+      yield { at, label: label(scale.toTime(at), 60, true) }
     }
     return
   }
@@ -262,7 +282,7 @@ function* ticksOf({ view, scale }: Picture, perPx: number, width: number) {
   let day = ''
   for (let at = Math.ceil((view.from - offset) / step) * step + offset; at < view.until; at += step) {
     const date = label(at, 86_400, false)
-    yield { at, micros: at, label: label(at, seconds, date !== day) }
+    yield { at, label: label(at, seconds, date !== day) }
     day = date
   }
 }

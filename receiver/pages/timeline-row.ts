@@ -98,7 +98,7 @@ function addWorkflows(columns: TimelineColumns, followed: string, add: Add): voi
     if (shown.length === 0) continue
     const bands = pack(columns, shown, maxLanes).flatMap((lane) => {
       const own = followed === '' ? lane.flatMap((one) => steps.get(entities[one]!.id) ?? []) : []
-      return [{ places: lane, heightPx: 14 }, ...(own.length > 0 ? [{ places: own, heightPx: 8 }] : [])]
+      return [{ places: lane, heightPx: 14 }, ...(own.length > 0 ? [{ places: own, heightPx: 10 }] : [])]
     })
     add(`workflow ${name}`, name, shown.length === 1 ? entities[shown[0]!]!.id : '', bands)
   }

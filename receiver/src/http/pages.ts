@@ -29,7 +29,7 @@ const policy = [
 ].join('; ')
 
 /**
- * The laboratory in a browser: /explore, /timeline, /e/{event_id} and the files of all pages. `/` belongs to programs too, and asks what it
+ * The laboratory in a browser: /explore, /timeline, /use, /e/{event_id} and the files of all pages. `/` belongs to programs too, and asks what it
  * gets here (settings.ts). Where the pages are not built, they lead to the events themselves.
  */
 export async function registerPages(
@@ -57,6 +57,9 @@ export async function registerPages(
   )
   app.get('/ops', { schema: { hide: true } }, async (_request, reply) =>
     isBuilt ? send(reply) : reply.redirect('/health', 302),
+  )
+  app.get('/use', { schema: { hide: true } }, async (_request, reply) =>
+    isBuilt ? send(reply) : reply.redirect('/utilization/summary', 302),
   )
   app.get('/e/:event_id', { schema: { hide: true } }, async (request, reply) => {
     if (isBuilt) return send(reply)
