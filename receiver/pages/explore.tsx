@@ -15,6 +15,7 @@ import { Level } from './shell.tsx'
 import { ask, askPage, follow, go } from './state.ts'
 import { useSummary } from './summary.ts'
 import { showCount, showTime } from './time.ts'
+import { SavedViews } from './views.tsx'
 
 const pageEvents = 100
 /** More would make a page slow; a filter finds them. */
@@ -110,6 +111,7 @@ export function ExplorePage() {
           {problem.value}
         </p>
       )}
+      <SavedViews />
       <Histogram summary={summary} state={state} />
       <p class="bar">
         <span role="status">{isBusy.value ? 'asking …' : toCount(rows.value.length, summary.answer)}</span>

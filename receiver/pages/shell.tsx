@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
+import { useEffect } from 'preact/hooks'
 import { levelNames } from '../../sdk/src/event/level.ts'
-import { contact, follow, nowMs, path, switchZone, zone } from './state.ts'
+import { contact, follow, nowMs, path, query, switchZone, zone } from './state.ts'
 import { showSpan } from './time.ts'
 
 // Longer than a few questions take, so that one slow answer is no alarm.
@@ -8,6 +9,15 @@ export const staleMs = 10_000
 
 /** What every page has around it: the rail, the clock and whether the receiver answers. */
 export function Shell({ children }: { children: ComponentChildren }) {
+  const isWall = path.value === '/' && new URLSearchParams(query.value).has('wall')
+  useEffect(() => (isWall ? reloadNightly() : undefined), [isWall])
+  if (isWall)
+    return (
+      <main class="wall">
+        {children}
+        <Contact />
+      </main>
+    )
   return (
     <>
       <header>
@@ -37,6 +47,17 @@ function PageLink({ to, name }: { to: string; name: string }) {
       {name}
     </a>
   )
+}
+
+/** At three in the night, by the clock of the display, where the receiver answers: a page that stands for months stays as new. */
+function reloadNightly(): () => void {
+  const next = new Date()
+  next.setHours(3, 0, 0, 0)
+  if (next.getTime() <= Date.now()) next.setDate(next.getDate() + 1)
+  const timer = setInterval(() => {
+    if (Date.now() >= next.getTime() && contact.value.error === undefined) location.reload()
+  }, 60_000)
+  return () => clearInterval(timer)
 }
 
 function Contact() {
