@@ -7,6 +7,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { encodeLogs } from '../support/otlp.ts'
 import { type ReceiverProcess, spawnReceiver } from '../support/process.ts'
 import { prepareStore } from '../support/store-flag.ts'
+import { waitUntil } from '../support/wait.ts'
 import { makeEvents } from '../support/workload.ts'
 
 const KiB = 2 ** 10
@@ -190,7 +191,8 @@ describe.each(['sqlite', 'mongodb'] as const)('the event loop on %s', { timeout:
       const text = await answer.text()
       expect(answer.status, text.slice(0, 200)).toBe(status)
       await sleep(100)
-      const heldMs = existsSync(holdFile) ? Number(readFileSync(holdFile, 'utf8')) : 0
+      await waitUntil(async () => existsSync(holdFile), 'a turn that took time')
+      const heldMs = Number(readFileSync(holdFile, 'utf8'))
       console.log(`${name}, ${what}: held for ${heldMs} ms`)
       expect(heldMs).toBeGreaterThan(0)
       expect(heldMs).toBeLessThan(limitMs)

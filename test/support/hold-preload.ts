@@ -1,7 +1,7 @@
 // Loaded into a receiver before its own code: writes into HOLD_FILE how long its main thread was held at most, ms of
 // processor time (so that a busy machine counts for nothing), between two turns of its event loop. A file that was
 // taken away begins anew.
-import { existsSync, writeFileSync } from 'node:fs'
+import { existsSync, renameSync, writeFileSync } from 'node:fs'
 import { isMainThread } from 'node:worker_threads'
 
 const file = process.env.HOLD_FILE
@@ -18,7 +18,9 @@ if (isMainThread && file) {
     if (!existsSync(file)) mostMs = 0
     if (heldMs > mostMs) {
       mostMs = heldMs
-      writeFileSync(file, heldMs.toFixed(1))
+      // Whole at any moment for the one who reads it.
+      writeFileSync(`${file}.new`, heldMs.toFixed(1))
+      renameSync(`${file}.new`, file)
     }
     lastMs = cpuMs()
   }, 2).unref()
