@@ -157,7 +157,11 @@ function toEventLook(rule: Rule, documentOf: Looking['documentOf']): Look {
   const matches = selector && createMatcher(selector)
   const recovers = recovery && createMatcher(recovery)
   const paths = groupBy.map((path) => keysOf(path.split('.')))
-  const keyOf = (event: Event) => paths.map((path) => textAt(event, path))
+  const keyOf = (event: Event) => {
+    // What an event gives may stand in its document alone.
+    const whole = { ...documentOf(event), event_id: event.event_id } as Value
+    return paths.map((path) => textAt(whole, path))
+  }
   if (!matches && !recovers)
     return (event, note) => {
       if (event.alert || (event.log_level >= minLevel && !isExporterTrouble(documentOf(event))))
@@ -246,8 +250,8 @@ function labelsOf({ source }: Event): { [name: string]: string } {
   return labels
 }
 
-function textAt(event: Event, path: PathKeys): string | null {
-  const value = valueAt(event as unknown as Value, path)
+function textAt(whole: Value, path: PathKeys): string | null {
+  const value = valueAt(whole, path)
   if (value === null || value === undefined) return null
   return (typeof value === 'string' ? value : toJson(value as Value)).slice(0, 200)
 }
