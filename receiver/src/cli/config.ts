@@ -13,6 +13,7 @@ export async function showEffective({ options, flags }: CommandCall, terminal: T
     terminal.stdout.write(`${JSON.stringify(Object.fromEntries(entries))}\n`)
     return 0
   }
+  if (origins.length === 0) terminal.stdout.line('nothing is set; every setting has its default')
   const width = Math.max(0, ...origins.map(({ name }) => name.length))
   for (const { name, value, origin } of origins) {
     const text = value === null ? 'not set' : typeof value === 'string' ? value : JSON.stringify(value)

@@ -37,7 +37,7 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   const lab = startLab({ url: receiver.url, spoolDir, speed: 5 })
   const { stdout } = terminal
   stdout.write(
-    `a laboratory of five nodes is at work; ctrl-C ends it\n${toSteps('meanwhile, in another terminal:', commandsFor(receiver.url))}`,
+    `a laboratory of five nodes is at work, see ${receiver.url} in a browser; ctrl-C ends it\n${toSteps(terminal, 'meanwhile, in another terminal:', commandsFor(receiver.url))}`,
   )
 
   let storedBefore = 0
@@ -60,7 +60,7 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   const code = await closeReceiver(receiver, log, terminal)
   const [, ...questions] = commandsFor(receiver.url)
   const again = `serve --document_db_url=${showUrl(config.documentDbUrl)}${placeOption(receiver.url)}`
-  stdout.write(toSteps('what it did is still there:', [again, ...questions]))
+  stdout.write(toSteps(terminal, 'what it did is still there:', [again, ...questions]))
   return code
 }
 
@@ -78,6 +78,8 @@ function commandsFor(url: string): string[] {
   ]
 }
 
-function toSteps(title: string, commands: readonly string[]): string {
-  return `${title}\n${commands.map((command) => `  madsci-events ${command}\n`).join('')}`
+/** Who started it by npm has no command of ours in the terminal. */
+function toSteps({ environment }: Terminal, title: string, commands: readonly string[]): string {
+  const command = environment.npm_lifecycle_event ? 'npx madsci-events' : 'madsci-events'
+  return `${title}\n${commands.map((rest) => `  ${command} ${rest}\n`).join('')}`
 }

@@ -219,7 +219,9 @@ function toLeastMs({ least_ms: given = '1000' }: CommandCall['options']): number
 function waitLines(answer: Tree, leastMs: number): string[] {
   const waits = listOf(answer.waits)
   const long = waits.filter(({ wait_us }) => (numberOf(wait_us) ?? 0) >= leastMs * 1000)
-  const lines = [`${answer.total_waits} waits`, ...long.map(waitLine)]
+  const total = numberOf(answer.total_waits) ?? 0
+  const shown = waits.length < total ? `, of which the ${waits.length} longest are looked at` : ''
+  const lines = [`${total} waits${shown}`, ...long.map(waitLine)]
   const count = waits.length - long.length
   if (count > 0) lines.push(`${count} shorter than ${leastMs} ms; --least_ms=0 shows them, too`)
   return lines
