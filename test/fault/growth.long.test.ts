@@ -341,7 +341,17 @@ describe('processor time of commands grows with the size and no faster', () => {
       args: ['config'],
     },
   }
-  const onlyNetwork = ['serve', 'demo', 'doctor', 'query', 'tail', 'alerts', 'utilization', 'backup']
+  const onlyNetwork = [
+    'serve',
+    'demo',
+    'doctor',
+    'query',
+    'tail',
+    'alerts',
+    'utilization',
+    'report',
+    'backup',
+  ]
   const otherwise = { restore: 'a folder, whose list and checksum are read first', spool: 'test/sdk/spool' }
 
   it('names every command', () => {
