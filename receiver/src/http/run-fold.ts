@@ -40,7 +40,9 @@ export function toRunRows(
   own: TimelineEntity,
   nodeNames: ReadonlyMap<string, string>,
 ): RunRow[] {
-  const byStart = [...entities].sort((a, b) => (startOf(a) < startOf(b) ? -1 : 1))
+  const byStart = [...entities].sort(
+    (a, b) => Number(startOf(a) > startOf(b)) - Number(startOf(a) < startOf(b)),
+  )
   const below = new Map<string, TimelineEntity[]>()
   for (const entity of byStart) {
     if (entity === own) continue
@@ -51,15 +53,18 @@ export function toRunRows(
   }
   const rows: RunRow[] = []
   const seen = new Set<TimelineEntity>()
-  const add = (entity: TimelineEntity) => {
-    if (seen.has(entity)) return
+  // The next one is the last: ids in a chain of any length may lead from one to another.
+  const waiting = [
+    // Of a step or a workflow that nothing else was heard of.
+    ...byStart.toReversed(),
+    own,
+  ]
+  for (let entity = waiting.pop(); entity !== undefined; entity = waiting.pop()) {
+    if (seen.has(entity)) continue
     seen.add(entity)
     rows.push(toRow(entity, nodeNames))
-    for (const one of below.get(entity.id) ?? []) add(one)
+    for (const one of (below.get(entity.id) ?? []).toReversed()) waiting.push(one)
   }
-  add(own)
-  // Of a step or a workflow that nothing else was heard of.
-  for (const entity of byStart) add(entity)
   return rows
 }
 
