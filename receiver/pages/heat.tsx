@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useRef } from 'preact/hooks'
 import type { SummaryBucket, SummaryItem } from '../src/utilization/timeline/summary.ts'
+import { useDrawing } from './drawing.ts'
 import { go } from './state.ts'
 import { showSecond } from './time.ts'
 import { toTimelineAddress } from './timeline-state.ts'
@@ -22,21 +23,9 @@ export function Heat({ items }: { items: readonly SummaryItem[] }) {
   const at = useSignal<{ row: number; column: number } | undefined>(undefined)
   const columns = items[0]?.buckets?.length ?? 0
   const cell = at.value
-  const paint = useRef(() => {})
-  paint.current = () => {
+  useDrawing(() => {
     if (canvas.current) draw(canvas.current, items, cell)
-  }
-  useEffect(() => paint.current())
-  useEffect(() => {
-    const again = () => paint.current()
-    const dark = matchMedia('(prefers-color-scheme: dark)')
-    addEventListener('resize', again)
-    dark.addEventListener('change', again)
-    return () => {
-      removeEventListener('resize', again)
-      dark.removeEventListener('change', again)
-    }
-  }, [])
+  })
   const placeOf = (event: MouseEvent) => {
     const box = canvas.current!.getBoundingClientRect()
     const within = (part: number, count: number) => Math.min(count - 1, Math.max(0, Math.floor(part * count)))

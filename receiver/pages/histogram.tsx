@@ -2,6 +2,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { levelNames } from '../../sdk/src/event/level.ts'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
+import { useDrawing } from './drawing.ts'
 import { toAddress, type Wanted } from './explore-state.ts'
 import { go } from './state.ts'
 import type { ShownSummary } from './summary.ts'
@@ -63,7 +64,9 @@ export function Histogram({ summary, state }: { summary: ShownSummary; state: Wa
   useEffect(() => {
     chosen.value = undefined
   }, [answer])
-  useDrawing(canvas, pieces, range)
+  useDrawing(() => {
+    if (canvas.current && pieces) draw(canvas.current, pieces, range)
+  })
   if (!answer || !pieces)
     return (
       <p class="histogram since">
@@ -160,28 +163,6 @@ function describe(pieces: Pieces, [one, other]: [number, number]): string {
   })
   const span = (last - first + 1) * pieces.widthMs
   return `${showEdge(start)}, ${span < 1000 ? `${span} ms` : showSpan(span)}: ${parts.join(', ') || `${total} events`}`
-}
-
-function useDrawing(
-  canvas: { current: HTMLCanvasElement | null },
-  pieces: Pieces | undefined,
-  range: [number, number] | undefined,
-): void {
-  const latest = useRef<() => void>(() => {})
-  latest.current = () => {
-    if (canvas.current && pieces) draw(canvas.current, pieces, range)
-  }
-  useEffect(() => latest.current())
-  useEffect(() => {
-    const again = () => latest.current()
-    const dark = matchMedia('(prefers-color-scheme: dark)')
-    addEventListener('resize', again)
-    dark.addEventListener('change', again)
-    return () => {
-      removeEventListener('resize', again)
-      dark.removeEventListener('change', again)
-    }
-  }, [])
 }
 
 function draw(canvas: HTMLCanvasElement, { list, most }: Pieces, range: [number, number] | undefined): void {
