@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { toJson, type Value } from '@madsci-events/sdk/event'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import { expect } from 'vitest'
 import { buildPages } from './pages.ts'
@@ -13,12 +14,26 @@ export const hostile =
   '<img src=x onerror="window.broken=1"><a href="javascript:window.broken=1">https://evil.example</a>'
 export const longName = 'the-name-of-sixty-letters-that-somebody-once-gave-to-the-thing'
 
+export interface Look {
+  dark?: boolean
+  /** Pixels. */
+  width?: number
+  timezoneId?: string
+}
+
 export interface PageHouse {
   browser: Browser
   receiver: Awaited<ReturnType<typeof startTestReceiver>>
   /** Id of the stored event. */
-  send(event_type: string, event_data: object, source: object, log_level?: number): Promise<string>
-  open(path: string, look?: { dark?: boolean; width?: number }): Promise<{ page: Page; troubles: string[] }>
+  send(
+    event_type: string,
+    event_data: { [key: string]: Value },
+    source: object,
+    log_level?: number,
+    event_timestamp?: string,
+  ): Promise<string>
+  /** Troubles are complaints of the console, errors, and requests to any other host. */
+  open(path: string, look?: Look): Promise<{ page: Page; troubles: string[] }>
   close(): Promise<void>
 }
 
@@ -34,19 +49,27 @@ export async function startPages(
   return {
     browser,
     receiver,
-    async send(event_type, event_data, source, log_level = 20) {
+    async send(event_type, event_data, source, log_level = 20, event_timestamp) {
       const answer = await fetch(`${receiver.url}event`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
-        body: JSON.stringify({ event_type, event_data, source, log_level }),
+        // Numbers of any size.
+        body: toJson({
+          event_type,
+          event_data,
+          source: source as Value,
+          log_level,
+          ...(event_timestamp && { event_timestamp }),
+        }),
       })
       expect(answer.status).toBe(200)
       return ((await answer.json()) as { _id: string })._id
     },
-    async open(path, { dark = false, width = 1000 } = {}) {
+    async open(path, { dark = false, width = 1000, ...look } = {}) {
       const page = await browser.newPage({
         colorScheme: dark ? 'dark' : 'light',
         viewport: { width, height: 800 },
+        ...look,
       })
       const troubles: string[] = []
       page.on('console', (message) => {

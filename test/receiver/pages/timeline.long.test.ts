@@ -1,24 +1,15 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { createEventId } from '@madsci-events/sdk/event'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { buildPages } from '../../support/pages.ts'
-import { findPeer } from '../../support/peer.ts'
-import { startTestReceiver } from '../../support/receiver.ts'
+import { expectSound, hostile, longName, type PageHouse, startPages } from '../../support/browser.ts'
 
-const chromiumPath = findPeer('CHROMIUM_BINARY')
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const hostile = '<img src=x onerror="window.broken=1">'
-const longName = 'the-node-with-a-name-of-sixty-letters-that-somebody-gave-to-it'
 const minute = 60_000
 const day = Date.parse('2026-03-04T00:00:00Z')
 const range = (from: number, until: number) =>
   `start=${new Date(day + from * minute).toISOString()}&end=${new Date(day + until * minute).toISOString()}`
 
 describe('the timeline in a real browser', () => {
-  let browser: Browser
-  let receiver: Awaited<ReturnType<typeof startTestReceiver>>
+  let house: PageHouse
   let skip: string | undefined
   const ids = {
     arm: createEventId(),
@@ -32,13 +23,12 @@ describe('the timeline in a real browser', () => {
     if (skip !== undefined) context.skip(skip)
   })
   beforeAll(async () => {
-    if ('skip' in chromiumPath) {
-      skip = chromiumPath.skip
+    const started = await startPages()
+    if ('skip' in started) {
+      skip = started.skip
       return
     }
-    buildPages()
-    browser = await chromium.launch({ executablePath: chromiumPath.path, args: ['--no-sandbox'] })
-    receiver = await startTestReceiver()
+    house = started
     const { arm, reader, workflow, other } = ids
     await send(0, 'node_start', { node_name: longName }, { node_id: arm })
     await send(0, 'node_start', { node_name: hostile }, { node_id: reader })
@@ -56,77 +46,37 @@ describe('the timeline in a real browser', () => {
     ids.failed = await send(1000, 'node_error', { message: hostile }, { node_id: reader }, 40)
     await send(1010, 'node_start', { node_name: hostile }, { node_id: reader })
   })
-  afterAll(async () => {
-    await browser?.close()
-    await receiver?.close()
-  })
+  afterAll(() => house?.close())
 
-  async function send(
+  const send = (
     minutes: number,
-    event_type: string,
-    event_data: object,
+    type: string,
+    data: { [key: string]: string },
     source: object,
-    log_level = 20,
-  ): Promise<string> {
-    const event_timestamp = new Date(day + minutes * minute).toISOString()
-    const answer = await fetch(`${receiver.url}event`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ event_type, event_data, source, log_level, event_timestamp }),
-    })
-    expect(answer.status).toBe(200)
-    return ((await answer.json()) as { _id: string })._id
-  }
-
-  async function open(path: string, { dark = false, width = 1000 } = {}) {
-    const page = await browser.newPage({
-      colorScheme: dark ? 'dark' : 'light',
-      viewport: { width, height: 800 },
-      bypassCSP: false,
-    })
-    const troubles: string[] = []
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) troubles.push(message.text())
-    })
-    page.on('pageerror', (error) => troubles.push(error.message))
-    page.on('request', (request) => {
-      if (!request.url().startsWith(receiver.url)) troubles.push(`asked ${request.url()}`)
-    })
-    await page.goto(receiver.url + path)
-    return { page, troubles }
-  }
+    level?: number,
+  ) => house.send(type, data, source, level, new Date(day + minutes * minute).toISOString())
   const whole = `timeline?${range(0, 1440)}`
   const names = (page: Page) => page.locator('.timeline-names button').allTextContents()
   const detail = (page: Page) => page.locator('.timeline-detail')
 
   it.each([false, true])('dark %s: axe has no finding, nothing foreign runs or is asked', async (dark) => {
-    const { page, troubles } = await open(whole, { dark })
+    const { page, troubles } = await house.open(whole, { dark })
     await expect.poll(() => names(page)).toEqual([longName, hostile, hostile, 'second'])
     await page.click('.timeline-names button >> nth=2')
     await detail(page).locator('a:has-text("event …")').first().waitFor()
-    expect(await page.evaluate("[window.broken, document.querySelectorAll('main img').length]")).toEqual([
-      undefined,
-      0,
-    ])
-    expect(await page.textContent('main')).toContain('onerror=')
-    await page.evaluate(axe)
-    const found = (await page.evaluate(
-      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + " " + nodes.map((one) => one.html).join()))',
-    )) as string[]
-    expect(found).toEqual([])
-    expect(troubles).toEqual([])
+    await expectSound({ page, troubles })
     await page.close()
   })
 
   it.each([380, 700, 1920])('nothing sticks out at %i pixels', async (width) => {
-    const { page } = await open(whole, { width })
+    const { page } = await house.open(whole, { width })
     await expect.poll(() => names(page)).toHaveLength(4)
     expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
     await page.close()
   })
 
   it('a click on an interval tells what it is, which events began and ended it, and leads to them', async () => {
-    const { page, troubles } = await open(whole)
+    const { page, troubles } = await house.open(whole)
     const canvas = page.locator('.timeline canvas')
     await canvas.waitFor()
     const box = (await canvas.boundingBox())!
@@ -157,7 +107,7 @@ describe('the timeline in a real browser', () => {
   })
 
   it('follows one workflow with its steps, shortens idle time, and keeps all of it in the address', async () => {
-    const { page, troubles } = await open(whole)
+    const { page, troubles } = await house.open(whole)
     await page.click('.timeline-names button >> nth=2')
     await detail(page).locator('button:has-text("Follow")').click()
     await expect.poll(() => names(page)).toEqual([longName, hostile, 'transfer'])
@@ -175,7 +125,7 @@ describe('the timeline in a real browser', () => {
   })
 
   it('by keyboard: moves, zooms, goes from row to row and along, and to the events', async () => {
-    const { page, troubles } = await open(whole)
+    const { page, troubles } = await house.open(whole)
     const canvas = page.locator('.timeline canvas')
     await canvas.focus()
     const address = () => new URL(page.url()).searchParams
@@ -201,19 +151,19 @@ describe('the timeline in a real browser', () => {
   })
 
   it('says honestly that nothing is in a time, and what is left out of too much', async () => {
-    const { page } = await open('timeline?span=1h')
+    const { page } = await house.open('timeline?span=1h')
     await page.waitForSelector('.timeline-names, .note')
     await page.route('**/data/timeline*', async (route) => {
       const answer = await fetch(`${route.request().url()}&limit=3`)
       await route.fulfill({ status: 200, body: await answer.text() })
     })
-    await page.goto(receiver.url + whole)
+    await page.goto(house.receiver.url + whole)
     await expect.poll(() => page.textContent('.bar [role=status]')).toContain('too many to draw: the oldest')
     await page.close()
   })
 
   it('draws 100,000 intervals in a frame', async () => {
-    const { page, troubles } = await open(whole)
+    const { page, troubles } = await house.open(whole)
     await page.route('**/data/timeline*', (route) =>
       route.fulfill({ status: 200, body: JSON.stringify(large()) }),
     )

@@ -1,36 +1,26 @@
-import { readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { createEventId } from '@madsci-events/sdk/event'
-import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { buildPages } from '../../support/pages.ts'
-import { findPeer } from '../../support/peer.ts'
-import { startTestReceiver } from '../../support/receiver.ts'
+import { expectSound, hostile, type Look, type PageHouse, startPages } from '../../support/browser.ts'
 
-const chromiumPath = findPeer('CHROMIUM_BINARY')
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
-const hostile = '<img src=x onerror="window.broken=1">'
 const minute = 60_000
 const day = Date.parse('2026-03-04T00:00:00Z')
 const timeOf = (minutes: number) => new Date(day + minutes * minute).toISOString()
 const whole = `use?start=${timeOf(0)}&end=${timeOf(1440)}`
 
 describe('the use of a laboratory in a real browser', () => {
-  let browser: Browser
-  let receiver: Awaited<ReturnType<typeof startTestReceiver>>
+  let house: PageHouse
   let skip: string | undefined
   const [arm, reader, workflow] = [createEventId(), createEventId(), createEventId()]
   beforeEach((context) => {
     if (skip !== undefined) context.skip(skip)
   })
   beforeAll(async () => {
-    if ('skip' in chromiumPath) {
-      skip = chromiumPath.skip
+    const started = await startPages()
+    if ('skip' in started) {
+      skip = started.skip
       return
     }
-    buildPages()
-    browser = await chromium.launch({ executablePath: chromiumPath.path, args: ['--no-sandbox'] })
-    receiver = await startTestReceiver()
+    house = started
     const experiment_id = createEventId()
     const [step_id, action_id] = [createEventId(), createEventId()]
     const at = { workflow_id: workflow, step_id, node_id: arm }
@@ -48,42 +38,18 @@ describe('the use of a laboratory in a real browser', () => {
     await send(1000, 'node_error', { message: hostile }, { node_id: reader }, 40)
     await send(1010, 'node_start', { node_name: 'reader' }, { node_id: reader })
   })
-  afterAll(async () => {
-    await browser?.close()
-    await receiver?.close()
-  })
+  afterAll(() => house?.close())
 
-  async function send(
+  const send = (
     minutes: number,
-    event_type: string,
-    event_data: object,
+    type: string,
+    data: { [key: string]: string },
     source: object,
-    log_level = 20,
-  ): Promise<void> {
-    const answer = await fetch(`${receiver.url}event`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ event_type, event_data, source, log_level, event_timestamp: timeOf(minutes) }),
-    })
-    expect(answer.status).toBe(200)
-  }
+    level?: number,
+  ) => house.send(type, data, source, level, timeOf(minutes))
 
-  async function open(path: string, { dark = false, width = 1000 } = {}) {
-    const page = await browser.newPage({
-      colorScheme: dark ? 'dark' : 'light',
-      viewport: { width, height: 800 },
-      timezoneId: 'UTC',
-      bypassCSP: false,
-    })
-    const troubles: string[] = []
-    page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) troubles.push(message.text())
-    })
-    page.on('pageerror', (error) => troubles.push(error.message))
-    page.on('request', (request) => {
-      if (!request.url().startsWith(receiver.url)) troubles.push(`asked ${request.url()}`)
-    })
-    await page.goto(receiver.url + path)
+  async function open(path: string, look: Look = {}) {
+    const { page, troubles } = await house.open(path, { timezoneId: 'UTC', ...look })
     const part = (title: string) => page.locator(`section[aria-label="${title}"]`)
     const ready = () => expect.poll(() => page.locator('section:has-text("reading …")').count()).toBe(0)
     return { page, troubles, part, ready }
@@ -94,17 +60,7 @@ describe('the use of a laboratory in a real browser', () => {
     await page.waitForSelector('.heat')
     await ready()
     for (const details of await page.locator('details').all()) await details.locator('summary').click()
-    expect(await page.evaluate("[window.broken, document.querySelectorAll('main img').length]")).toEqual([
-      undefined,
-      0,
-    ])
-    expect(await page.textContent('main')).toContain('onerror=')
-    await page.evaluate(axe)
-    const found = (await page.evaluate(
-      'axe.run().then(({ violations }) => violations.map(({ id, nodes }) => id + " " + nodes.map((one) => one.html).join()))',
-    )) as string[]
-    expect(found).toEqual([])
-    expect(troubles).toEqual([])
+    await expectSound({ page, troubles })
     await page.close()
   })
 
@@ -175,7 +131,7 @@ describe('the use of a laboratory in a real browser', () => {
     await ready()
     expect(await part('Nodes').locator('li').count()).toBe(2)
     expect(await part("What differs from MADSci's own report").locator('.problem').count()).toBe(1)
-    const answer = await fetch(`${receiver.url}utilization/summary`)
+    const answer = await fetch(`${house.receiver.url}utilization/summary`)
     expect(answer.headers.get('content-type')).toBe('application/json')
     await answer.body?.cancel()
     await page.close()
