@@ -10,7 +10,7 @@ import { type Canary, startCanary } from './canary.ts'
 import { createClients } from './client.ts'
 import type { Config, ConfigCheck } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
-import { type Conservation, startConservation } from './conservation/conservation.ts'
+import { type Conservation, type ConservationTimes, startConservation } from './conservation/conservation.ts'
 import { openStore } from './database.ts'
 import { type Fanout, startFanout } from './fanout/fanout.ts'
 import { createDrop, createPassOn } from './fanout/pass-on.ts'
@@ -39,8 +39,7 @@ export interface StartOptions {
   workingDirectory: string
   /** Where secrets of channels may lie (`secret_env`). */
   environment?: { readonly [name: string]: string | undefined }
-  /** Between two checks of conservation; 50 s if not given. */
-  conservationIntervalMs?: number
+  conservation?: ConservationTimes
   /** After which a canary is lost; 30 s if not given. */
   canaryTimeoutMs?: number
 }
@@ -108,7 +107,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       metric,
       log,
       unsettledEvents: () => ingest.unsettledEvents,
-      intervalMs: options.conservationIntervalMs,
+      ...options.conservation,
     })
     ending.push(conservation)
     const { maxBodyBytes, requestTimeoutMs, queryTimeoutMs, writeTimeoutMs } = config

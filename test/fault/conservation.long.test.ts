@@ -6,6 +6,9 @@ import { startTestReceiver } from '../support/receiver.ts'
 import { waitUntil } from '../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
+const lateMs = 3000
+/** From the last acknowledgement until a check has judged it. */
+const judgedMs = 2 * lateMs + 1500
 afterEach(async () => {
   for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
 })
@@ -14,7 +17,7 @@ async function start(flags: { [name: string]: string }) {
   const errors: string[] = []
   const receiver = await startTestReceiver({
     flags,
-    conservationIntervalMs: 1000,
+    conservation: { intervalMs: 1000, lateMs },
     log: { info: () => {}, warn: () => {}, error: (_fields, message) => void errors.push(message) },
   })
   cleanups.push(() => receiver.close())
@@ -47,7 +50,7 @@ describe('conservation raises no false alarm', () => {
     const { receiver, errors } = await start({})
     await load(receiver.url, AbortSignal.timeout(2500))
     await waitUntil(async () => receiver.metric.total('commits_checked') > 500, 'checks', 10_000)
-    await sleep(1200)
+    await sleep(judgedMs)
     expect(errors).toEqual([])
     expect(await (await fetch(`${receiver.url}health`)).json()).not.toHaveProperty('conservation')
   })
@@ -71,7 +74,7 @@ describe('conservation raises no false alarm', () => {
     await Promise.all(loads)
     for (const { receiver } of both)
       await waitUntil(async () => receiver.metric.total('commits_checked') > 100, 'checks', 10_000)
-    await sleep(1500)
+    await sleep(judgedMs)
     for (const { receiver, errors } of both) {
       expect(errors.filter((line) => /events (?:were|are)|outcome/.test(line))).toEqual([])
       expect(await (await fetch(`${receiver.url}health`)).json()).not.toHaveProperty('conservation')

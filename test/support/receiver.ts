@@ -12,8 +12,7 @@ export interface TestReceiverOptions {
   /** See StartOptions. */
   environment?: { [name: string]: string }
   canaryTimeoutMs?: number
-  /** Between two checks of conservation. */
-  conservationIntervalMs?: number
+  conservation?: { intervalMs?: number; lateMs?: number }
 }
 
 /** A receiver inside the test's process, on free ports of 127.0.0.1. */

@@ -1,10 +1,13 @@
-import { setImmediate } from 'node:timers/promises'
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises'
 import { EventError } from '@madsci-events/sdk/event'
 import type { EventStore, WriteOutcome } from '../store/event-store.ts'
 
 export interface CommitWatchOptions {
   store: Pick<EventStore, 'following' | 'commitCursor' | 'commitsSince' | 'locate'>
-  /** Commits that are not in the order of commit so long after their acknowledgement are late. */
+  /**
+   * Commits that are not in the order of commit so long after their acknowledgement, and so long after they were first
+   * missed, are late: a database that was away has that time to bring them in.
+   */
   lateMs: number
   /** Of one look: of more commits between two looks, only so many are looked for. */
   maxCommits: number
@@ -120,8 +123,10 @@ export function createCommitWatch(options: CommitWatchOptions): CommitWatch {
   }
 
   /** Those that were acknowledged before that time and not read. */
-  async function judge(beforeMs: number, isWhole: boolean, finding: CommitFinding): Promise<void> {
-    const missing = [...awaited].filter(([, atMs]) => atMs < beforeMs).map(([id]) => id)
+  const missingSince = (beforeMs: number): string[] =>
+    [...awaited].filter(([, atMs]) => atMs < beforeMs).map(([id]) => id)
+
+  async function judge(missing: readonly string[], isWhole: boolean, finding: CommitFinding): Promise<void> {
     for (let at = 0; at < missing.length; at += pageCommits) {
       const ids = missing.slice(at, at + pageCommits)
       const places = await store.locate(ids)
@@ -169,13 +174,17 @@ export function createCommitWatch(options: CommitWatchOptions): CommitWatch {
       let isWhole = false
       try {
         isWhole = await readOrder(finding)
+        if (isWhole && missingSince(beforeMs).some((id) => !late.has(id))) {
+          await sleep(lateMs, undefined, { ref: false })
+          isWhole = await readOrder(finding)
+        }
       } catch (error) {
         // The newest commits are gone, the last that was read among them.
         if (!(error instanceof EventError && error.code === 'EVT_INVALID')) throw error
         isWhole = true
         isFull = true
       }
-      if (!isPurged) await judge(beforeMs, isWhole, finding)
+      if (!isPurged) await judge(missingSince(beforeMs), isWhole, finding)
       const strangers = early.turn()
       seen.turn()
       if (!isWhole || isFull || isPurged) {

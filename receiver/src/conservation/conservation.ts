@@ -4,16 +4,19 @@ import type { CounterName, Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { type CommitFinding, type CommitWatch, createCommitWatch } from './commit-watch.ts'
 
-export interface ConservationOptions {
+export interface ConservationTimes {
+  /** Between two checks; 45 s if not given: with twice `lateMs` they are below a minute. */
+  intervalMs?: number
+  /** See CommitWatch; 5 s if not given. */
+  lateMs?: number
+}
+
+export interface ConservationOptions extends ConservationTimes {
   store: Pick<EventStore, 'kind' | 'following' | 'commitCursor' | 'commitsSince' | 'locate'>
   metric: Metric
   log: Log
   /** Events that were counted as received, and whose outcome is not counted yet. */
   unsettledEvents: () => number
-  /** Between two checks; 50 s if not given: with `lateMs` they are a minute. */
-  intervalMs?: number | undefined
-  /** See CommitWatch; 5 s if not given, or the interval where that is shorter. */
-  lateMs?: number | undefined
   /** See CommitWatch; 20,000 if not given. */
   maxCommits?: number | undefined
 }
@@ -59,8 +62,15 @@ const shownIds = 10
 const closeMs = 1000
 
 export function startConservation(options: ConservationOptions): Conservation {
-  const { store, metric, log, unsettledEvents, intervalMs = 50_000, maxCommits = 20_000 } = options
-  const { lateMs = Math.min(5000, intervalMs) } = options
+  const {
+    store,
+    metric,
+    log,
+    unsettledEvents,
+    intervalMs = 45_000,
+    lateMs = 5000,
+    maxCommits = 20_000,
+  } = options
   const isKept = store.kind !== 'null'
   const watch = createCommitWatch({ store, lateMs, maxCommits })
   const told = { lost: 0, doubled: 0, unexpected: 0 }

@@ -23,7 +23,7 @@ async function start(flags: { [name: string]: string } = {}) {
   const receiver = await startTestReceiver({
     flags,
     log: { info: () => {}, warn: () => {}, error },
-    conservationIntervalMs: 100,
+    conservation: { intervalMs: 100, lateMs: 100 },
   })
   cleanups.push(() => receiver.close())
   return { receiver, lines }

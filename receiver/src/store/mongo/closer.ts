@@ -5,6 +5,8 @@ import { type Closing, closeEntries } from './protocol.ts'
 /** Numbers the entries of this process, in the background and in the order in which their writes ended. */
 export interface Closer {
   close(closing: Closing): void
+  /** Whether this process numbered the entry before that time by `performance.now()`; of the last 20,000 or so. */
+  hasClosed(entry: string, beforeMs: number): boolean
   /** Settles when what was closed before has its number, or cannot have it now. */
   flush(): Promise<void>
 }
@@ -14,6 +16,7 @@ const retryMs = 500
 // More than that a repair finds as well.
 const maxWaiting = 10_000
 const atOnce = 1000
+const maxRemembered = 10_000
 
 export function createCloser(journal: Journal, log: Log): Closer {
   const throttle = createThrottle()
@@ -21,6 +24,18 @@ export function createCloser(journal: Journal, log: Log): Closer {
   let last: number | undefined
   let running: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
+  /** Entry → when it had its number. */
+  let young = new Map<string, number>()
+  let old = new Map<string, number>()
+
+  function remember(closings: readonly Closing[]): void {
+    if (young.size >= maxRemembered) {
+      old = young
+      young = new Map()
+    }
+    const nowMs = performance.now()
+    for (const { entry } of closings) young.set(entry.id, nowMs)
+  }
 
   async function run(): Promise<void> {
     while (waiting.length > 0) {
@@ -28,6 +43,7 @@ export function createCloser(journal: Journal, log: Log): Closer {
       waiting = waiting.slice(atOnce)
       try {
         last = await journal.run(closeEntries(closings, last))
+        remember(closings)
       } catch (error) {
         last = undefined
         waiting = [...closings, ...waiting].slice(0, maxWaiting)
@@ -55,6 +71,7 @@ export function createCloser(journal: Journal, log: Log): Closer {
   }
 
   return {
+    hasClosed: (entry, beforeMs) => (young.get(entry) ?? old.get(entry) ?? beforeMs) < beforeMs,
     close(closing) {
       if (waiting.length < maxWaiting) waiting.push(closing)
       if (!running) schedule(gatherMs)

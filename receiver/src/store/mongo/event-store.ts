@@ -116,7 +116,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const journal = createJournal(db, collectionName)
   const closer = createCloser(journal, log)
   const { assertUp } = connection
-  const repairer = startRepairer({ db, collectionName, journal, leaseMs, journalDays, assertUp, log })
+  const repairer = startRepairer({ db, collectionName, journal, closer, leaseMs, journalDays, assertUp, log })
   const follower = createFollower({ db, collectionName, journal })
 
   /** Calls while the database is away fail at once; its errors become ours. */

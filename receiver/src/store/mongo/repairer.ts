@@ -1,5 +1,6 @@
 import type { Db } from 'mongodb'
 import { createThrottle, type Log } from '../../log.ts'
+import type { Closer } from './closer.ts'
 import { commitsName } from './collection-name.ts'
 import { callLimit } from './connection.ts'
 import { expireEntries } from './expire.ts'
@@ -10,6 +11,7 @@ export interface RepairerOptions {
   db: Db
   collectionName: string
   journal: Journal
+  closer: Pick<Closer, 'hasClosed'>
   /** So long an entry that somebody else began is left to him, by our own clock from when we saw it. */
   leaseMs: number
   journalDays: number
@@ -28,6 +30,8 @@ export interface Repairer {
 interface Watched {
   nextMs: number
   waitMs: number
+  /** Looked at before its time, once. */
+  isHurried?: boolean
 }
 
 const roundMs = 1000
@@ -37,7 +41,7 @@ const maxListed = 10_000
 const expireIntervalMs = 3_600_000
 
 export function startRepairer(options: RepairerOptions): Repairer {
-  const { db, collectionName, journal, leaseMs, journalDays, assertUp, log } = options
+  const { db, collectionName, journal, closer, leaseMs, journalDays, assertUp, log } = options
   const entries = db.collection<EntryDocument>(commitsName(collectionName))
   const throttle = createThrottle()
   let watched = new Map<string, Watched>()
@@ -47,6 +51,7 @@ export function startRepairer(options: RepairerOptions): Repairer {
 
   async function round(): Promise<void> {
     assertUp()
+    const beganMs = performance.now()
     const found = await entries
       .find({ open: true }, { projection: { _id: 1 }, ...callLimit() })
       .limit(maxListed)
@@ -58,6 +63,11 @@ export function startRepairer(options: RepairerOptions): Repairer {
     watched = new Map([...doubts, ...found.map(({ _id }) => [_id, watched.get(_id) ?? fresh()] as const)])
     for (const [id, state] of watched) {
       if (isClosed) return
+      // That we numbered it and it has no number is a crash of the database, and nobody else is at it.
+      if (!state.isHurried && closer.hasClosed(id, beganMs)) {
+        state.isHurried = true
+        state.nextMs = nowMs
+      }
       if (state.nextMs > nowMs) continue
       await journal.run(repair(id))
       state.waitMs = Math.min(state.waitMs * 2, longestWaitMs)

@@ -8,6 +8,7 @@ import { expireEntries } from '../../../../receiver/src/store/mongo/expire.ts'
 import { createEntryId, type EntryDocument } from '../../../../receiver/src/store/mongo/journal.ts'
 import { isWithin, toRanges } from '../../../../receiver/src/store/range.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../../support/mongod.ts'
+import { waitUntil } from '../../../support/wait.ts'
 
 const source = await findMongo()
 const reason = 'skip' in source ? source.skip : ''
@@ -57,6 +58,20 @@ describe('journal', () => {
     if (stored.length > 0) await eventsOf(name).insertMany(stored.map((id) => ({ _id: id, _entry: _id })))
     return _id
   }
+  it('an entry whose number a crash of the database took has it again before the lease', async () => {
+    const name = freshDatabaseName()
+    const store = await open(name)
+    await store.write(events('a'))
+    expect(await idsOf(store)).toEqual(['a'])
+    const { matchedCount } = await entriesOf(name).updateOne(
+      { ids: 'a' },
+      { $unset: { n: '' }, $set: { open: true } },
+    )
+    expect(matchedCount).toBe(1)
+    const numbered = async () => (await entriesOf(name).findOne({ ids: 'a' }))?.n === 1
+    await waitUntil(numbered, 'its number', 10_000)
+    expect(await idsOf(store)).toEqual(['a'])
+  })
   const idsOf = async (store: EventStore, cursor = '') => (await readAll(store, cursor)).ids
 
   it('gives every stored event once, in an order that later commits only extend, whatever the page size', async () => {
