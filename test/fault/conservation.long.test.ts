@@ -1,26 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId } from '@madsci-events/sdk/event'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it, type TestContext } from 'vitest'
 import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { startTestReceiver } from '../support/receiver.ts'
 import { waitUntil } from '../support/wait.ts'
 
-const cleanups: (() => unknown)[] = []
 const lateMs = 3000
 /** From the last acknowledgement until a check has judged it. */
 const judgedMs = 2 * lateMs + 1500
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
 
-async function start(flags: { [name: string]: string }) {
+async function start(context: TestContext, flags: { [name: string]: string }) {
   const errors: string[] = []
   const receiver = await startTestReceiver({
     flags,
     conservation: { intervalMs: 1000, lateMs },
     log: { info: () => {}, warn: () => {}, error: (_fields, message) => void errors.push(message) },
   })
-  cleanups.push(() => receiver.close())
+  context.onTestFinished(async () => void (await receiver.close()))
   return { receiver, errors }
 }
 
@@ -45,9 +41,9 @@ async function load(url: string, signal: AbortSignal): Promise<void> {
   await Promise.all(Array.from({ length: 16 }, run))
 }
 
-describe('conservation raises no false alarm', () => {
-  it('on SQLite under load', async () => {
-    const { receiver, errors } = await start({})
+describe.concurrent('conservation raises no false alarm', () => {
+  it('on SQLite under load', async (context) => {
+    const { receiver, errors } = await start(context, {})
     await load(receiver.url, AbortSignal.timeout(2500))
     await waitUntil(async () => receiver.metric.total('commits_checked') > 500, 'checks', 10_000)
     await sleep(judgedMs)
@@ -60,9 +56,9 @@ describe('conservation raises no false alarm', () => {
     if ('skip' in source) return context.skip(source.skip)
     if (source.kind !== 'binary') return context.skip('only a mongod of our own can be killed')
     const mongod = await startMongod()
-    cleanups.push(() => mongod.stop())
+    context.onTestFinished(() => mongod.stop())
     const flags = { document_db_url: mongod.url, database_name: freshDatabaseName() }
-    const both = [await start(flags), await start(flags)]
+    const both = [await start(context, flags), await start(context, flags)]
     const ending = new AbortController()
     const loads = both.map(({ receiver }) => load(receiver.url, ending.signal))
     await sleep(1200)

@@ -1,30 +1,25 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { findPeer, spawnPeer } from '../support/peer.ts'
 import { startTestReceiver } from '../support/receiver.ts'
 import { prepareStore } from '../support/store-flag.ts'
 
-const cleanups: (() => unknown)[] = []
-afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup()
-})
-
 const peer = findPeer('SCHEMATHESIS_BINARY')
 
-describe('fuzzed from its own API description', () => {
+describe.concurrent('fuzzed from its own API description', () => {
   for (const backend of ['sqlite', 'mongodb'] as const) {
     it(`${backend}: no request ends with 500, and the next one is served`, async (context) => {
       if ('skip' in peer) return context.skip(peer.skip)
       const store = await prepareStore(backend)
       if ('skip' in store) return context.skip(store.skip)
-      cleanups.push(store.stop)
+      context.onTestFinished(store.stop)
       const receiver = await startTestReceiver({ flags: store.flags })
-      cleanups.push(() => receiver.close())
+      context.onTestFinished(async () => void (await receiver.close()))
       // Its notes go to the working directory.
       const cwd = await mkdtemp(join(tmpdir(), 'madsci-fuzz-'))
-      cleanups.push(() => rm(cwd, { recursive: true, force: true }))
+      context.onTestFinished(() => rm(cwd, { recursive: true, force: true }))
       const fuzzer = spawnPeer(
         peer.path,
         [
@@ -38,7 +33,7 @@ describe('fuzzed from its own API description', () => {
         ],
         { cwd },
       )
-      cleanups.push(() => fuzzer.stop())
+      context.onTestFinished(() => fuzzer.stop())
       const code = await fuzzer.exited
       expect(code, fuzzer.output.slice(-5000)).toBe(0)
       expect(fuzzer.output).toMatch(/(\d{3,}) generated, \1 passed/)
