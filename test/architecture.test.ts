@@ -145,6 +145,7 @@ const libraryRooms: { [name: string]: RegExp } = {
   'js-yaml': /^sdk\/src\/config-file\.ts$/,
   'ipaddr.js': /^receiver\/src\/alert\/address\.ts$/,
   '@fastify/proxy-addr': /^receiver\/src\/client\.ts$/,
+  helmet: /^receiver\/src\/http\/guard\.ts$/,
   '@grpc/grpc-js': /^receiver\/src\/telemetry-exporter\.ts$/,
   '@opentelemetry/exporter-logs-otlp-grpc': /^receiver\/src\/telemetry-exporter\.ts$/,
   '@opentelemetry/exporter-logs-otlp-http': /^receiver\/src\/telemetry-exporter\.ts$/,

@@ -112,6 +112,11 @@ export interface Histogram {
   count: number
 }
 
+/**
+ * Numbers that are read where they are counted, all at one moment: conservation compares sums, and none may change between two of
+ * them. OpenTelemetry's metrics SDK, by which the same instruments leave (`telemetry-metric.ts`), gives its sums to a reader alone, and
+ * later (`test/receiver/http/metrics.test.ts`, "what OpenTelemetry's packages for metrics do").
+ */
 export interface Metric {
   add(name: CounterName, count: number, reason?: string): void
   /** The counts so far, in the order of `counters`. */

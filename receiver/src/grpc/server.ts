@@ -76,8 +76,9 @@ const windowBytes = 256 * 1024
  *
  *     headers ▶ gate (UNAVAILABLE: before a byte is read) ▶ length ▶ message, inflated ▶ turn ▶ decode ▶ accept ══ commit ▶ OK
  *
- * Written on node:http2: a gRPC library gives a call to its server when the message is in memory, which is too late to ask
- * the gate, and a unary call is no more than a frame of five bytes and two trailers.
+ * Written on node:http2 and not by `@grpc/grpc-js` with `grpc-health-check`: between a call's headers and its whole message, inflated
+ * and in memory, that asks nobody, so that the gate could not count what arrives
+ * (`test/receiver/grpc/library.test.ts`). A unary call is no more than a frame of five bytes and two trailers.
  * Sources: OTLP 1.x, OTLP/gRPC; gRPC over HTTP/2.
  */
 export function createGrpcServer(options: GrpcOptions): GrpcServer {

@@ -6,6 +6,9 @@ const exposed =
   'Retry-After, X-Next-Cursor, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Burst-Limit, X-RateLimit-Burst-Remaining'
 
 /**
+ * Written here and not by `@fastify/cors`, which answers every preflight with 204, whatever method it asks for, and OPTIONS of every
+ * path (`test/receiver/http/cors.test.ts`, "what @fastify/cors does"): what the original answers would have to be written over it.
+ *
  * Lets pages of these origins ('*': of any) read and write, answering as MADSci's own server does. Undefined: of none, so that no
  * page in a browser reaches the laboratory's events.
  */

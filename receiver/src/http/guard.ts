@@ -2,6 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import { isIP } from 'node:net'
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
+import helmet from 'helmet'
 
 export interface GuardOptions {
   /** Host names of this receiver beside those that no page can have; '*' for all. */
@@ -42,16 +43,27 @@ export function registerGuard(app: FastifyInstance, options: GuardOptions): void
 // Programs alone send there.
 const intakeRoutes = new Set(['/event', '/v1/logs', '/v1/traces', '/v1/metrics'])
 
-/** Headers against frames, guessed types and caches, on everything that a browser may show. */
+/**
+ * Headers against frames, guessed types and caches, on everything that a browser may show; a route may set another
+ * content-security-policy or cache-control. By helmet itself: `@fastify/helmet` makes all of them anew for each request.
+ */
 export function registerSecurityHeaders(app: FastifyInstance, { corsOrigins }: GuardOptions): void {
-  app.addHook('onSend', async (request, reply) => {
-    if (request.method === 'POST' && intakeRoutes.has(request.routeOptions.url ?? '')) return
-    reply.header('x-content-type-options', 'nosniff').header('referrer-policy', 'no-referrer')
-    if (corsOrigins === undefined) reply.header('cross-origin-resource-policy', 'same-origin')
-    if (!reply.hasHeader('content-security-policy'))
-      reply.header('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
-    reply.header('x-frame-options', 'DENY')
-    if (!reply.hasHeader('cache-control')) reply.header('cache-control', 'no-store')
+  const setHeaders = helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: { 'default-src': "'none'", 'frame-ancestors': "'none'" },
+    },
+    crossOriginResourcePolicy: corsOrigins === undefined,
+    frameguard: { action: 'deny' },
+    // For HTTPS alone; on plain HTTP browsers warn of them.
+    strictTransportSecurity: false,
+    crossOriginOpenerPolicy: false,
+    originAgentCluster: false,
+  })
+  app.addHook('onRequest', (request, reply, done) => {
+    if (request.method === 'POST' && intakeRoutes.has(request.routeOptions.url ?? '')) return done()
+    reply.header('cache-control', 'no-store')
+    setHeaders(request.raw, reply.raw, (error) => done(error as Error | undefined))
   })
 }
 

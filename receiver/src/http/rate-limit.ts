@@ -28,7 +28,9 @@ interface Client {
 }
 
 /**
- * MADSci's limits for each client address: two sliding windows, the short one asked first.
+ * MADSci's limits for each client address: two sliding windows, the short one asked first. Written here and not by
+ * `@fastify/rate-limit`: it has one window, which is fixed, so that at its border twice the limit passes, and it counts what it refuses
+ * (`test/receiver/http/rate-limit.test.ts`, "what @fastify/rate-limit does").
  *
  * Promises (each has a test of the same name):
  *  1. No window of the given length holds more requests of one address than its limit, and refused requests do not count.

@@ -108,8 +108,9 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerPieces(app)
   registerErrors(app, note)
   const pageToken = options.pages === 'act' ? randomBytes(24).toString('base64url') : undefined
-  registerGuard(app, { ...options, pageToken })
+  // Ahead of what may refuse a request: that answer has them too.
   registerSecurityHeaders(app, options)
+  registerGuard(app, { ...options, pageToken })
   registerCors(app, options.corsOrigins)
   registerRateLimit(app, options.rateLimit)
   await registerOpenApi(app, options)
@@ -170,8 +171,8 @@ export async function createOtlpServer(
   observeRequests(app, options.metric)
   closeUnread(app, options)
   registerErrors(app, note, true)
-  registerGuard(app, options)
   registerSecurityHeaders(app, options)
+  registerGuard(app, options)
   registerCors(app, options.corsOrigins)
   registerLogs(app, options)
   return wrap(app, { ...options, listener: 'otlp' })

@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import rateLimit from '@fastify/rate-limit'
+import { fastify } from 'fastify'
+import { describe, expect, it, vi } from 'vitest'
 import { createRateLimit } from '../../../receiver/src/http/rate-limit.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 
@@ -126,6 +128,30 @@ describe('rate limit', () => {
       } finally {
         await receiver.close()
       }
+    }
+  })
+})
+
+// Why rate-limit.ts is no plugin: when this fails, it may be one.
+describe('what @fastify/rate-limit does', () => {
+  it('lets nearly twice the limit pass at the border of its one window', async () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 1_000_000 })
+    try {
+      const app = fastify()
+      await app.register(rateLimit, { max: 5, timeWindow: 60_000 })
+      app.get('/', async () => 'ok')
+      const ask = async () => (await app.inject('/')).statusCode === 200
+      const passed: boolean[] = []
+      passed.push(await ask())
+      vi.setSystemTime(1_059_000)
+      for (let i = 0; i < 10; i++) passed.push(await ask())
+      vi.setSystemTime(1_060_000)
+      for (let i = 0; i < 10; i++) passed.push(await ask())
+      // Within a second, nine.
+      expect(passed.slice(1).filter((one) => one)).toHaveLength(9)
+      await app.close()
+    } finally {
+      vi.useRealTimers()
     }
   })
 })
