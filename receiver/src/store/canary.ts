@@ -20,6 +20,21 @@ export const isCanary = (type: string, id: string): boolean =>
 /** For those who have the id alone. */
 export const isCanaryId = (id: string): boolean => id.startsWith(canaryMark)
 
+const fewCanaries = 10_000
+const sharedMs = 60_000
+
+/** How many of them a store holds, by a count over their ids; many are counted again after a minute. */
+export function createCanaryCount(count: () => number | Promise<number>): () => Promise<number> {
+  let last = 0
+  let countedMs = Number.NEGATIVE_INFINITY
+  return async () => {
+    if (last >= fewCanaries && performance.now() - countedMs < sharedMs) return last
+    last = await count()
+    countedMs = performance.now()
+    return last
+  }
+}
+
 /** Whether a query asks for them. */
 export const showsCanaries = ({
   canaries,

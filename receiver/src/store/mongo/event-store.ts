@@ -3,6 +3,7 @@ import { type Event, EventError } from '@madsci-events/sdk/event'
 import type { Db } from 'mongodb'
 import type { Log } from '../../log.ts'
 import { type AlertAction, type Fact, type Match, toFacts } from '../alert-store.ts'
+import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
 import { isWithin, type Ranges, toRanges } from '../range.ts'
@@ -250,9 +251,21 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     return document ? decodeStoredEvent(document) : undefined
   }
 
+  const countCanaries = createCanaryCount(() =>
+    db
+      .collection<{ _id: string }>(collectionName)
+      .countDocuments({ _id: { $gte: canaryMark, $lt: canaryEnd } }, callLimit()),
+  )
+
   async function health(): Promise<StoreHealth> {
     try {
-      const count = guarded(() => db.collection(collectionName).estimatedDocumentCount())
+      const count = guarded(async () => {
+        const [all, canaries] = await Promise.all([
+          db.collection(collectionName).estimatedDocumentCount(),
+          countCanaries(),
+        ])
+        return Math.max(0, all - canaries)
+      })
       count.catch(() => {})
       return {
         connected: true,

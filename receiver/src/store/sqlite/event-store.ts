@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
+import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
@@ -96,6 +97,10 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   const note = reading.prepare('SELECT version, text FROM notes WHERE name = ?')
   const lastSeq = reading.prepare(lastSeqSql)
   const deletedEvents = reading.prepare(deletedEventsSql)
+  const canariesWithin = reading.prepare('SELECT count(*) AS value FROM events WHERE id >= ? AND id < ?')
+  const countCanaries = createCanaryCount(
+    () => (canariesWithin.get(canaryMark, canaryEnd) as { value: number }).value,
+  )
   const readValue = (statement: StatementSync) => (statement.get() as { value: number }).value
   // The first read makes the log, if there is none.
   open(path, () => readValue(lastSeq))
@@ -118,7 +123,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       // Only a commit shows that a full disk has room again.
       if (writer.trouble !== undefined)
         await withDeadline(writer.probe(), healthTimeoutMs, 'SQLite: no answer')
-      const totalEvents = readValue(lastSeq) - readValue(deletedEvents)
+      const totalEvents = readValue(lastSeq) - readValue(deletedEvents) - (await countCanaries())
       return { connected: true, totalEvents, ...(damage.found !== undefined && { damage: damage.found }) }
     } catch (cause) {
       const reason = toStoreError(cause).message
