@@ -1,3 +1,4 @@
+import { countOf } from './plural.ts'
 import type { Sender } from './sender.ts'
 import type { Tally } from './tally.ts'
 
@@ -46,7 +47,7 @@ function leaveAll(): void {
     if (count === 0 && tally.stats.left > 0)
       tally.tell(
         'left',
-        `${tally.stats.left} events stay in the spool: the next program of this name sends them`,
+        `${countOf(tally.stats.left, 'event stays', 'events stay')} in the spool: the next program of this name sends what is there`,
       )
   }
   endings.clear()

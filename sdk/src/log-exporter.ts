@@ -5,6 +5,7 @@ import { createContextCache } from './otlp/context.ts'
 import { encodeRecord } from './otlp/encode.ts'
 import { createWriter } from './otlp/writer.ts'
 import { createDelivery } from './pipeline.ts'
+import { countOf } from './plural.ts'
 import { type ProcessorOptions, toEventRecord, toIdAttributes } from './processor.ts'
 import { readSettings } from './setting.ts'
 import type { Stats } from './tally.ts'
@@ -53,7 +54,11 @@ export function createEventExporter(options: ProcessorOptions = {}): EventExport
     export(records, callback) {
       const refused = records.filter((record) => !take(record)).length
       if (refused === 0 || sender === undefined) callback({ code: ExportResultCode.SUCCESS })
-      else callback({ code: ExportResultCode.FAILED, error: new Error(`${refused} records were not taken`) })
+      else
+        callback({
+          code: ExportResultCode.FAILED,
+          error: new Error(`${countOf(refused, 'record was', 'records were')} not taken`),
+        })
     },
     async forceFlush() {
       await sender?.flush()

@@ -4,6 +4,7 @@ import { createFlushWaiters, type FlushTarget } from './flush-waiter.ts'
 import { isolate } from './isolate.ts'
 import type { Encoded } from './otlp/encode.ts'
 import { type Run, sliceRuns } from './otlp/request.ts'
+import { countOf } from './plural.ts'
 import type { Batch, Queue } from './queue.ts'
 import type { SelfMetrics } from './self-metric.ts'
 import { noTimeoutMs } from './setting-source.ts'
@@ -104,7 +105,7 @@ export function createSender(options: SenderOptions): Sender {
     else if (queue.push(encoded)) {
       take()
       return true
-    } else lose('queue_full', 1, `${queue.count} wait already (${queue.bytes} bytes)`)
+    } else lose('queue_full', 1, `${countOf(queue.count, 'waits', 'wait')} already (${queue.bytes} bytes)`)
     return false
   }
 
@@ -224,7 +225,10 @@ export function createSender(options: SenderOptions): Sender {
     told.clear()
     if (wasTold) tally.say(`${options.url} answers again`)
     if (queue.count === 0)
-      tally.clear('drop queue_full', `${stats.droppedBy.queue_full} events were dropped so far`)
+      tally.clear(
+        'drop queue_full',
+        `${countOf(stats.droppedBy.queue_full, 'event was', 'events were')} dropped so far`,
+      )
     release()
   }
 
@@ -239,7 +243,8 @@ export function createSender(options: SenderOptions): Sender {
     stats.exported += count - rejected
     stats.rejected += rejected
     lost += rejected
-    if (rejected > 0) tally.tell('rejected', `the receiver refused ${rejected} events: ${outcome.message}`)
+    if (rejected > 0)
+      tally.tell('rejected', `the receiver refused ${countOf(rejected, 'event')}: ${outcome.message}`)
     else if (outcome.message)
       tally.tell(`warning ${outcome.message}`, `the receiver says: ${outcome.message}`)
     else tally.clear('rejected')
@@ -256,7 +261,7 @@ export function createSender(options: SenderOptions): Sender {
     told.add(topic)
     tally.tell(
       topic,
-      `cannot deliver to ${options.url}, ${stats.waiting} events wait: ${outcome.error.message}`,
+      `cannot deliver to ${options.url}, ${countOf(stats.waiting, 'event waits', 'events wait')}: ${outcome.error.message}`,
     )
     const nowMs = performance.now()
     const retryAfterMs = Math.max(outcome.retryAfterMs ?? 0, 0)
@@ -276,12 +281,13 @@ export function createSender(options: SenderOptions): Sender {
     const missing = lost - toldLost
     toldLost = lost
     if (missing === 0) return undefined
-    return new EventError('EVT_REFUSED', `${missing} events were not delivered; events.stats says why`)
+    const were = countOf(missing, 'event was', 'events were')
+    return new EventError('EVT_REFUSED', `${were} not delivered; events.stats says why`)
   }
 
   const waiters = createFlushWaiters((timeoutMs) => {
     const why = lastError && failures > 0 ? lastError.message : `no answer for ${timeoutMs} ms`
-    const text = `${stats.waiting} events are not delivered yet: ${why}`
+    const text = `${countOf(stats.waiting, 'event is', 'events are')} not delivered yet: ${why}`
     return new EventError('EVT_UNREACHABLE', text, { cause: lastError })
   })
 
@@ -300,14 +306,36 @@ export function createSender(options: SenderOptions): Sender {
 
   async function shutDown(flushed: Promise<void>): Promise<void> {
     try {
-      await flushed
+      await flushed.catch((error: EventError) => {
+        throw closeBefore(error)
+      })
     } finally {
-      leave('the client was closed before they could be delivered')
+      leaveNow()
       const ended = exporter.close()
       // With a request under way it takes its time, and has nothing to tell any more.
       if (running) ended.catch(() => {})
       else await ended
     }
+  }
+
+  const leaveNow = () => leave('the client was closed before they could be delivered')
+
+  /** What becomes of the events that a last flush could not deliver. */
+  function closeBefore(error: EventError): EventError {
+    const leftBefore = stats.left
+    const lostCount = leaveNow()
+    const leftCount = stats.left - leftBefore
+    if (error.code !== 'EVT_UNREACHABLE' || lostCount + leftCount === 0) return error
+    const stay = countOf(leftCount, 'event stays', 'events stay')
+    const go = countOf(lostCount, 'event was in memory alone and is', 'events were in memory alone and are')
+    const fate = [
+      leftCount > 0 &&
+        `${stay} in the spool until the next start of a program of this name sends what is there`,
+      lostCount > 0 && `${go} lost`,
+    ]
+      .filter(Boolean)
+      .join('; ')
+    return new EventError('EVT_UNREACHABLE', `${error.message}; ${fate}`, { cause: error.cause })
   }
 
   function leave(why: string, isExit = false): number {
@@ -322,7 +350,8 @@ export function createSender(options: SenderOptions): Sender {
     const lostCount = own - queue.close()
     stats.left += stats.waiting - lostCount
     stats.waiting = 0
-    if (lostCount > 0) tally.drop('closed', lostCount, `${lostCount} wait in memory: ${why}`)
+    if (lostCount > 0)
+      tally.drop('closed', lostCount, `${countOf(lostCount, 'waits', 'wait')} in memory: ${why}`)
     return lostCount
   }
 

@@ -77,7 +77,7 @@ describe('a record leaves the queue only once it is delivered or refused for goo
     endpoint.script.push({ status, body: 'no' })
     emit(events, 1)
     const error = await failureOf(events.flush())
-    expect(error).toMatchObject({ code: 'EVT_REFUSED', message: expect.stringContaining('1 events') })
+    expect(error).toMatchObject({ code: 'EVT_REFUSED', message: expect.stringContaining('1 event was') })
     expect(events.stats).toMatchObject({ exported: 0, dropped: 1, droppedBy: { refused: 1 } })
     expect(warnings).toEqual([expect.stringContaining(`HTTP ${status} no`)])
     const later = emit(events, 1)
@@ -251,6 +251,16 @@ describe('flush() resolves after everything taken before was delivered, and reje
     expect(healed.events.map((event) => event.event_id)).toEqual(ids)
     await events.close()
     await healed.close()
+  })
+
+  it('close() says what becomes of events that are in memory alone', async () => {
+    const events = connect({ url: `http://127.0.0.1:${await findFreePort()}` })
+    emit(events, 1)
+    const error = await failureOf(events.close({ timeoutMs: 50 }))
+    expect(error.message).toMatch(
+      /^1 event is not delivered yet: .*; 1 event was in memory alone and is lost$/,
+    )
+    expect(events.stats).toMatchObject({ waiting: 0, dropped: 1, left: 0 })
   })
 
   it('it goes on trying within the timeout', async () => {

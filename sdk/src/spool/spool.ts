@@ -1,5 +1,6 @@
 import type { Encoded } from '../otlp/encode.ts'
 import type { Run } from '../otlp/request.ts'
+import { countOf } from '../plural.ts'
 import type { Batch, Queue, QueueListener } from '../queue.ts'
 import type { Tally } from '../tally.ts'
 import { setAside } from './folder.ts'
@@ -86,7 +87,7 @@ export function createSpool(options: SpoolOptions): Queue {
   }
 
   function dropOldest(isFile: boolean): boolean {
-    const why = `${trail.count} wait already (${diskBytes() + trail.memoryBytes} bytes), the oldest go`
+    const why = `${countOf(trail.count, 'waits', 'wait')} already (${diskBytes() + trail.memoryBytes} bytes), the oldest go`
     for (const leftover of isFile ? leftovers : []) {
       const before = leftover.bytes
       loseFound('queue_full', leftover.dropOldest(), why)
