@@ -3,7 +3,7 @@ import { useEffect } from 'preact/hooks'
 import type { LabAlert, LabAnswer, LabEvent, LabNode, LabWorkflow } from '../src/http/lab-answer.ts'
 import { Level, shortId, staleMs } from './shell.tsx'
 import { ask, contact, follow, nowMs } from './state.ts'
-import { showSpan, showTime, toMs } from './time.ts'
+import { countOf, showSpan, showTime, toMs } from './time.ts'
 
 const pollMs = 2000
 const hiddenPollMs = 15_000
@@ -128,7 +128,7 @@ function LastEvent({ lab, rate }: { lab: LabAnswer; rate: number | undefined }) 
     <p class="last">
       <span>Last event {ago(event, lab.now)}</span> <EventLink event={event} />{' '}
       <span class="figures">
-        {total_events !== null && `${total_events.toLocaleString('en')} events`}
+        {total_events !== null && countOf(total_events, 'event')}
         {rate !== undefined && `, ${rate < 10 ? rate.toFixed(1) : Math.round(rate)} a second`}
       </span>
     </p>
@@ -239,11 +239,16 @@ function Alerts({ alerts, now }: { alerts: LabAlert[] | null; now: string }) {
               <Level level={one.level} /> <bdi>{one.rule}</bdi>
             </strong>
             <span>
+              {one.node !== null && (
+                <>
+                  <bdi>{one.node}</bdi>:{' '}
+                </>
+              )}
               {one.event_id === null ? (
                 <bdi>{one.why}</bdi>
               ) : (
-                <a href={`/e/${encodeURIComponent(one.event_id)}`} onClick={follow}>
-                  <bdi>{one.why || 'event'}</bdi>
+                <a href={`/e/${encodeURIComponent(one.event_id)}`} onClick={follow} title={one.why}>
+                  <bdi>{one.message || one.why || 'event'}</bdi>
                 </a>
               )}
             </span>

@@ -62,3 +62,7 @@ const numbers = new Intl.NumberFormat('en-GB')
 
 /** '1,240' */
 export const showCount = (count: number) => numbers.format(count)
+
+/** `1 event`, `1,234 events`. */
+export const countOf = (count: number, one: string, many = `${one}s`) =>
+  `${showCount(count)} ${count === 1 ? one : many}`

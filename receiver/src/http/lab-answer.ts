@@ -52,6 +52,10 @@ export interface LabAlert {
   why: string
   state: string
   opened_at: string
+  /** Name of the node of that event, else its id; null when it is of none. */
+  node: string | null
+  /** What the event says; empty when it says nothing. */
+  message: string
   /** An event to look at. */
   event_id: string | null
 }

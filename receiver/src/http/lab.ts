@@ -5,7 +5,8 @@ import type { Alerts } from '../alert/alerts.ts'
 import type { EventStore } from '../store/event-store.ts'
 import type { Utilization } from '../utilization/thread.ts'
 import type { TimelineEntity } from '../utilization/timeline/timeline.ts'
-import type { LabAlert, LabAnswer, LabEvent, LabNode, LabState, LabWorkflow } from './lab-answer.ts'
+import { createAlertReader } from './lab-alert.ts'
+import type { LabAnswer, LabEvent, LabNode, LabState, LabWorkflow } from './lab-answer.ts'
 
 export interface LabDoorOptions {
   store: EventStore
@@ -18,7 +19,6 @@ export interface LabDoorOptions {
 // Every open page asks every few seconds; they share an answer.
 const sharedMs = 1000
 const hourMs = 3_600_000
-const maxAlerts = 50
 const findTimeoutMs = 5000
 // The first report after a start reads all stored events, which can take minutes: a page is told so meanwhile.
 const reportPatienceMs = 2000
@@ -30,11 +30,14 @@ const reading: Report = {
 
 /** GET /data/lab: one moment of the laboratory, for the first page. */
 export function registerLab(app: FastifyInstance, options: LabDoorOptions): void {
-  const report = createReportReader(options.utilization)
+  const readers = {
+    report: createReportReader(options.utilization),
+    alerts: options.alerts && createAlertReader(options.alerts, options.store),
+  }
   let shared: { untilMs: number; text: Promise<string> } | undefined
   app.get('/data/lab', { schema: { hide: true } }, async (_request, reply) => {
     if (!shared || performance.now() > shared.untilMs) {
-      const text = readLab(options, report).then((answer) => JSON.stringify(answer))
+      const text = readLab(options, readers).then((answer) => JSON.stringify(answer))
       const own = { untilMs: performance.now() + sharedMs, text }
       // A failure is for those who wait for it, and for nobody later.
       text.catch(() => {
@@ -47,8 +50,11 @@ export function registerLab(app: FastifyInstance, options: LabDoorOptions): void
 }
 
 async function readLab(
-  { store, alerts, title }: LabDoorOptions,
-  readSoon: (nowMs: number) => Promise<Report>,
+  { store, title }: LabDoorOptions,
+  readers: {
+    report: (nowMs: number) => Promise<Report>
+    alerts: ReturnType<typeof createAlertReader> | undefined
+  },
 ): Promise<LabAnswer> {
   const nowMs = Date.now()
   const { connected, totalEvents } = await store.health()
@@ -67,10 +73,16 @@ async function readLab(
   }
   const [lastEvent, report, open] = await Promise.all([
     readLast(store),
-    readSoon(nowMs),
-    alerts ? readAlerts(alerts) : null,
+    readers.report(nowMs),
+    readers.alerts?.() ?? null,
   ])
-  return { ...common, total_events: totalEvents ?? null, last_event: lastEvent, ...report, alerts: open }
+  const names = new Map(report.nodes.map(({ id, name }) => [id, name]))
+  const alerts =
+    open?.map(({ node_id, ...alert }) => ({
+      ...alert,
+      node: alert.node ?? (node_id && (names.get(node_id) ?? node_id)),
+    })) ?? null
+  return { ...common, total_events: totalEvents ?? null, last_event: lastEvent, ...report, alerts }
 }
 
 async function readLast(store: EventStore): Promise<LabEvent | null> {
@@ -190,32 +202,4 @@ function joinNarrow(strip: LabNode['strip']): LabNode['strip'] {
     }
   }
   return joined
-}
-
-/** The members of an alert that are told here. */
-interface AlertJson {
-  log_level: number
-  why: string
-  last_event_id: string | null
-}
-
-async function readAlerts({ store }: Alerts): Promise<LabAlert[]> {
-  const states = ['firing', 'acknowledged', 'silenced'] as const
-  const found = await Promise.all(states.map((state) => store.find({ limit: maxAlerts, state })))
-  return found
-    .flat()
-    .sort((a, b) => b.openedMs - a.openedMs)
-    .slice(0, maxAlerts)
-    .map(({ id, rule, state, openedMs, json }) => {
-      const { log_level, why, last_event_id } = JSON.parse(json) as AlertJson
-      return {
-        id,
-        rule,
-        level: log_level,
-        why,
-        state,
-        opened_at: new Date(openedMs).toISOString(),
-        event_id: last_event_id ?? null,
-      }
-    })
 }

@@ -8,7 +8,13 @@ import { startTestReceiver } from '../../support/receiver.ts'
 let receiver: Awaited<ReturnType<typeof startTestReceiver>>
 beforeAll(async () => {
   buildPages({ ifAbsent: true })
-  receiver = await startTestReceiver({ flags: { manager_name: 'Night shift', alert_level: 'error' } })
+  receiver = await startTestReceiver({
+    flags: {
+      manager_name: 'Night shift',
+      alert_level: 'error',
+      alert_rules: JSON.stringify([{ name: 'jam', selector: { event_type: 'node_error' } }]),
+    },
+  })
 })
 afterAll(() => receiver.close())
 
@@ -51,6 +57,13 @@ it('tells an empty laboratory from one that runs, by names', async () => {
     ['assay 7', 'busy', 'transfer'],
   ])
   expect(last_event).toMatchObject({ type: 'node_error', level: 40, message: '<b>no tip</b>' })
+  const jam = async () => (await lab()).alerts?.find(({ rule }) => rule === 'jam')
+  await expect.poll(jam, { timeout: 10_000 }).toMatchObject({
+    node: 'robot-arm',
+    message: '<b>no tip</b>',
+    why: 'an event matched',
+    event_id: last_event!.id,
+  })
 })
 
 it('shares an answer among those who ask within a second', async () => {

@@ -1,0 +1,80 @@
+import { isObject, parseJson, type Value } from '@madsci-events/sdk/event'
+import type { Alerts } from '../alert/alerts.ts'
+import type { EventStore } from '../store/event-store.ts'
+import type { LabAlert } from './lab-answer.ts'
+
+const maxAlerts = 50
+const maxMessage = 300
+const openStates = ['firing', 'acknowledged', 'silenced'] as const
+
+/** The members of an alert that are told here. */
+interface AlertJson {
+  log_level: number
+  why: string
+  last_event_id: string | null
+}
+
+/** What an event says of itself. Events never change: those of open alerts are read once. */
+interface Said {
+  node: string | null
+  node_id: string | null
+  message: string
+}
+const nothing: Said = { node: null, node_id: null, message: '' }
+
+/** Open alerts, newest first, with what their newest event says. */
+export function createAlertReader({ store: alerts }: Alerts, store: EventStore) {
+  let known = new Map<string, Said>()
+
+  async function read(id: string): Promise<Said> {
+    const said = known.get(id)
+    if (said) return said
+    const event = await store.get(id)
+    return event ? toSaid(parseJson(event.json)) : nothing
+  }
+
+  return async (): Promise<(LabAlert & { node_id: string | null })[]> => {
+    const found = await Promise.all(openStates.map((state) => alerts.find({ limit: maxAlerts, state })))
+    const open = found
+      .flat()
+      .sort((a, b) => b.openedMs - a.openedMs)
+      .slice(0, maxAlerts)
+    const next = new Map<string, Said>()
+    const shown: (LabAlert & { node_id: string | null })[] = []
+    for (const { id, rule, state, openedMs, json } of open) {
+      const { log_level, why, last_event_id } = JSON.parse(json) as AlertJson
+      const said = last_event_id ? await read(last_event_id) : nothing
+      if (last_event_id && said !== nothing) next.set(last_event_id, said)
+      shown.push({
+        id,
+        rule,
+        level: log_level,
+        why,
+        state,
+        opened_at: new Date(openedMs).toISOString(),
+        event_id: last_event_id ?? null,
+        ...said,
+      })
+    }
+    known = next
+    return shown
+  }
+}
+
+function toSaid(document: Value): Said {
+  if (!isObject(document)) return nothing
+  const { source, event_data: input } = document
+  const data = isObject(input) ? input : {}
+  const info = isObject(data.node_info) ? data.node_info : {}
+  const nodeId = isObject(source) ? textOf(source.node_id) : null
+  const named = textOf(data.node_name) ?? textOf(info.node_name)
+  return {
+    // The name by which a program logs is a node's where the event has the node's id.
+    node: named ?? (nodeId === null ? null : textOf(data.component_name)),
+    node_id: nodeId,
+    message: (textOf(data.message) ?? (typeof input === 'string' ? input : '')).slice(0, maxMessage),
+  }
+}
+
+const textOf = (value: Value | undefined): string | null =>
+  typeof value === 'string' && value !== '' ? value : null
