@@ -14,7 +14,7 @@ import { SearchForm } from './search-form.tsx'
 import { Level } from './shell.tsx'
 import { ask, askPage, follow, go } from './state.ts'
 import { useSummary } from './summary.ts'
-import { showCount, showTime } from './time.ts'
+import { countOf, showTime } from './time.ts'
 import { SavedViews } from './views.tsx'
 
 const pageEvents = 100
@@ -176,8 +176,8 @@ function Export({ state }: { state: Wanted }) {
 
 function toCount(shown: number, answer: SummaryAnswer | undefined): string {
   if (!answer || (next.value === undefined && answer.total <= shown))
-    return `${shown}${next.value ? ' newest' : ''} events`
-  return `${shown} newest of ${answer.is_complete ? '' : 'more than '}${showCount(answer.total)} events`
+    return countOf(shown, next.value ? 'newest event' : 'event')
+  return `${shown} newest of ${answer.is_complete ? '' : 'more than '}${countOf(answer.total, 'event')}`
 }
 
 function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {

@@ -3,7 +3,7 @@ import { useRef } from 'preact/hooks'
 import type { SummaryBucket, SummaryItem } from '../src/utilization/timeline/summary.ts'
 import { useDrawing } from './drawing.ts'
 import { go } from './state.ts'
-import { showSecond } from './time.ts'
+import { countOf, showSecond } from './time.ts'
 import { toTimelineAddress } from './timeline-state.ts'
 
 const rowPx = 37
@@ -81,7 +81,7 @@ export function Heat({ items }: { items: readonly SummaryItem[] }) {
           aria-valuemin={0}
           aria-valuemax={items.length * columns - 1}
           aria-valuenow={cell ? cell.row * columns + cell.column : 0}
-          aria-valuetext={text || `${items.length} nodes`}
+          aria-valuetext={text || countOf(items.length, 'node')}
           onKeyDown={press}
           onPointerMove={(event) => {
             at.value = placeOf(event)

@@ -6,7 +6,7 @@ import { useDrawing } from './drawing.ts'
 import { toAddress, type Wanted } from './explore-state.ts'
 import { go } from './state.ts'
 import type { ShownSummary } from './summary.ts'
-import { showCount, showSpan, showTime } from './time.ts'
+import { countOf, showCount, showSpan, showTime } from './time.ts'
 
 type Levels = SummaryAnswer['histogram']['buckets'][number]
 
@@ -110,7 +110,7 @@ export function Histogram({ summary, state }: { summary: ShownSummary; state: Wa
         aria-valuemin={0}
         aria-valuemax={last}
         aria-valuenow={range?.[1] ?? last}
-        aria-valuetext={text || `${showCount(answer.total)} events`}
+        aria-valuetext={text || countOf(answer.total, 'event')}
         onKeyDown={press}
         onPointerDown={(event) => {
           if (event.button !== 0) return
@@ -162,7 +162,7 @@ function describe(pieces: Pieces, [one, other]: [number, number]): string {
     return count === undefined ? [] : [`${showCount(count)} ${level}`]
   })
   const span = (last - first + 1) * pieces.widthMs
-  return `${showEdge(start)}, ${span < 1000 ? `${span} ms` : showSpan(span)}: ${parts.join(', ') || `${total} events`}`
+  return `${showEdge(start)}, ${span < 1000 ? `${span} ms` : showSpan(span)}: ${parts.join(', ') || countOf(total, 'event')}`
 }
 
 function draw(canvas: HTMLCanvasElement, { list, most }: Pieces, range: [number, number] | undefined): void {

@@ -4,7 +4,7 @@ import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import type { WatchAnswer } from '../src/http/watch-answer.ts'
 import { Act } from './act.tsx'
 import { useAnswer, useText } from './load.ts'
-import { showCount, showTime } from './time.ts'
+import { countOf, showCount, showTime } from './time.ts'
 
 interface Health {
   healthy: boolean
@@ -48,7 +48,7 @@ export function OpsPage() {
       <h1 class={`sentence ${healthy ? '' : 'sentence-bad'}`}>{description}</h1>
       <p class="note">
         Version {version}
-        {total_events !== null && `, ${showCount(total_events)} events`}
+        {total_events !== null && `, ${countOf(total_events, 'event')}`}
       </p>
       <Part title="Ingest and commits">
         <Facts rows={toFacts(metrics)} />

@@ -69,7 +69,7 @@ export function TimelineCanvas(options: TimelineCanvasOptions) {
             ref={canvas}
             role="slider"
             tabIndex={0}
-            aria-label={`Timeline of ${columns.entities.length} nodes, workflows, steps and actions. Arrows move, plus and minus zoom, up and down choose a row, j and k an interval, Enter leads to its events`}
+            aria-label={`Timeline of nodes, workflows, steps and actions, ${columns.entities.length} in all. Arrows move, plus and minus zoom, up and down choose a row, j and k an interval, Enter leads to its events`}
             aria-valuemin={0}
             aria-valuemax={rows.length - 1}
             aria-valuenow={picked ? rows.findIndex(({ lanes }) => lanes.includes(picked.lane)) : 0}

@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import type { TimelineColumns } from '../src/utilization/timeline/column.ts'
 import { go, zone } from './state.ts'
-import { showCount, showTime } from './time.ts'
+import { countOf, showTime } from './time.ts'
 import { TimelineCanvas } from './timeline-canvas.tsx'
 import { describe, type Picked, TimelineDetail } from './timeline-detail.tsx'
 import type { View } from './timeline-draw.ts'
@@ -133,7 +133,7 @@ export function TimelinePage() {
             move={move}
             pick={pick}
             press={press}
-            text={picked ? describe(columns, picked) : `${rows.length} rows`}
+            text={picked ? describe(columns, picked) : countOf(rows.length, 'row')}
           />
           <Legend />
           {picked && <TimelineDetail columns={columns} picked={picked} />}
@@ -257,14 +257,14 @@ function sayStatus(
   if (problem) return columns ? `not read again: ${problem}` : problem
   if (!columns) return 'reading …'
   const { intervals, left_out: leftOut } = columns
-  const parts = [`${showCount(intervals)} ${intervals === 1 ? 'interval' : 'intervals'}`]
-  const left = Object.entries(leftOut).map(
-    ([kind, count]) => `${showCount(count)} ${kind}${count === 1 ? '' : 's'}`,
-  )
+  const parts = [countOf(intervals, 'interval')]
+  const left = Object.entries(leftOut).map(([kind, count]) => countOf(count, kind))
   if (left.length > 0)
     parts.push(`too many to draw: the oldest ${left.join(' and ')} are left out, zoom in to see them`)
   if (more > 0)
-    parts.push(`${showCount(more)} more rows are not drawn: choose a shorter time, or follow one workflow`)
+    parts.push(
+      `${countOf(more, 'more row is', 'more rows are')} not drawn: choose a shorter time, or follow one workflow`,
+    )
   if (state.start === '' && state.span !== 'all') parts.push('live')
   if (isBusy && state.start !== '') parts.push('reading …')
   return parts.join(', ')

@@ -1,4 +1,5 @@
 import { isObject, levelNames, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
+import { countOf } from '../plural.ts'
 import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import type { Message, ToldEvent } from './channel.ts'
@@ -187,7 +188,7 @@ function toHtml({ notice, subject, events, neighbours, link, publicUrl }: Page):
   ]
   const first = events[0]
   if (notice.count > 1)
-    parts.push(`<p>${notice.count} events here, ${notice.total} of this alert so far.</p>`)
+    parts.push(`<p>${countOf(notice.count, 'event')} here, ${notice.total} of this alert so far.</p>`)
   if (first) {
     const json = indentJson(first.document as Document)
     parts.push(`<h3>${anchor(first.id, `Event ${first.id}`)}</h3><pre>${escapeHtml(json)}</pre>`)

@@ -1,4 +1,7 @@
+import { countOf } from '../plural.ts'
 import type { CommandCall } from './call.ts'
+import { type EventDocument, fit, messageOf, toLocalTime } from './event-line.ts'
+import { findEvents, findNames } from './names.ts'
 import { ask, baseUrl, setParameters } from './remote.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -8,10 +11,13 @@ interface Alert {
   alert_id: string
   rule: string
   key: string
+  group: { [path: string]: string | null }
   state: string
   why: string
   count: number
   opened_at: string
+  last_event_id: string | null
+  first_event_ids: string[]
   deliveries: { channel: string; target: string; state: string; attempts: number; error: string | null }[]
 }
 
@@ -51,7 +57,7 @@ const act: Action = async ({ arguments: [name, id], options }, base, terminal) =
   const url = new URL(`alerts/${encodeURIComponent(id!)}/${name}`, base)
   const text = await (await ask(url, post({ by: options.by ?? null, ...minutes }))).text()
   if (options.json) terminal.stdout.write(`${text}\n`)
-  else for (const line of toLines(JSON.parse(text) as Alert)) terminal.stdout.line(line)
+  else await showAlerts([JSON.parse(text) as Alert], base, terminal)
 }
 
 const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
@@ -61,7 +67,9 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
     const text = await (await ask(url)).text()
     if (options.json) return void terminal.stdout.write(`${text}\n`)
     const { alerts: health } = (await (await ask(new URL('health', base))).json()) as Health
-    for (const line of (JSON.parse(text) as Alert[]).flatMap(toLines)) terminal.stdout.line(line)
+    const found = JSON.parse(text) as Alert[]
+    if (found.length === 0) terminal.stderr.line('there is no such alert')
+    await showAlerts(found, base, terminal)
     if (health) {
       const { pending, retrying, failed } = health
       terminal.stdout.write(
@@ -88,11 +96,21 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
     if (options.json) return void terminal.stdout.write(`${text}\n`)
     const { events, matched, alerts, messages, firings } = JSON.parse(text) as {
       [name: string]: number
-    } & { firings: { at: string; kind: string; key: string; count: number; why: string }[] }
-    terminal.stdout.write(`${events} events, ${matched} matched: ${alerts} alerts, ${messages} messages\n`)
-    for (const one of firings)
-      terminal.stdout.line(`${one.at}  ${one.kind.padEnd(10)} ${one.key}  ${one.count} events  ${one.why}`)
+    } & { firings: Firing[] }
+    terminal.stdout.write(
+      `${countOf(events!, 'event')}, ${matched} matched: ${countOf(alerts!, 'alert')}, ${countOf(messages!, 'message')}\n`,
+    )
+    await showFirings(firings, base, terminal)
   },
+}
+
+interface Firing {
+  at: string
+  kind: string
+  key: string
+  count: number
+  why: string
+  event_ids: string[]
 }
 
 async function sendTest(
@@ -111,15 +129,64 @@ async function sendTest(
   return results.every(({ outcome }) => outcome === 'delivered') ? 0 : 1
 }
 
-/** A line about the alert, and one about each message that did not arrive. */
-function toLines({ alert_id, rule, key, state, why, count, opened_at, deliveries }: Alert): string[] {
-  const delivered = deliveries.filter((one) => one.state === 'delivered').length
-  const lines = [
-    `${opened_at}  ${state.padEnd(12)} ${alert_id}  ${rule} ${key}  ${count} events, ${delivered} messages delivered  ${why}`,
-  ]
-  for (const { channel, target, state: fate, attempts, error } of deliveries) {
-    if (fate !== 'delivered' && (error !== null || attempts > 0))
-      lines.push(`    ${fate} ${channel} ${target} after ${attempts} attempts: ${error ?? ''}`)
+/** What an alert is about, with names for ids, and what its newest event says. */
+function createTelling(names: ReadonlyMap<string, string>, { columns }: Terminal['stdout']) {
+  return {
+    /** `arm action_failed, 3 events: no tip`, cut to the width of the terminal. */
+    line(head: string, values: readonly string[], count: number, event: EventDocument | undefined): string {
+      const group = values.map((value) => names.get(value) ?? value).join(' ')
+      const about = [group, countOf(count, 'event')].filter((part) => part !== '').join(', ')
+      const message = event === undefined ? '' : `: ${messageOf(event)}`
+      const text = `${head} ${about}${message}`
+      return columns === undefined ? text : fit(text, columns)
+    },
   }
-  return lines
+}
+
+async function showAlerts(alerts: readonly Alert[], base: URL, { stdout }: Terminal): Promise<void> {
+  const valuesOf = ({ group }: Alert) => Object.values(group).filter((value) => value !== null)
+  const eventOf = ({ last_event_id, first_event_ids }: Alert) => last_event_id ?? first_event_ids[0] ?? ''
+  const events = await findEvents(
+    base,
+    alerts.map(eventOf).filter((id) => id !== ''),
+  )
+  const names = await findNames(base, events.values(), new Set(alerts.flatMap(valuesOf)))
+  const telling = createTelling(names, stdout)
+  for (const alert of alerts) {
+    const { alert_id, rule, state, why, count, opened_at, deliveries } = alert
+    const head = `${toLocalTime(opened_at, true)} ${state} ${rule}`
+    stdout.line(telling.line(head, valuesOf(alert), count, events.get(eventOf(alert))))
+    const delivered = deliveries.filter((one) => one.state === 'delivered').length
+    const told = delivered === 0 ? 'nobody was told' : `${countOf(delivered, 'message')} delivered`
+    stdout.line(`    ${alert_id}  ${told}; ${why}`)
+    for (const { channel, target, state: fate, attempts, error } of deliveries)
+      if (fate !== 'delivered' && (error !== null || attempts > 0))
+        stdout.line(
+          `    ${[fate, channel, target].filter(Boolean).join(' ')} after ${countOf(attempts, 'attempt')}: ${error ?? ''}`,
+        )
+  }
+}
+
+async function showFirings(firings: readonly Firing[], base: URL, { stdout }: Terminal): Promise<void> {
+  const events = await findEvents(
+    base,
+    firings.flatMap(({ event_ids }) => event_ids.slice(-1)),
+  )
+  const names = await findNames(base, events.values(), new Set(firings.flatMap(({ key }) => valuesIn(key))))
+  const telling = createTelling(names, stdout)
+  for (const { at, kind, key, count, why, event_ids } of firings) {
+    const event = events.get(event_ids.at(-1) ?? '')
+    const head = `${toLocalTime(at, true)} ${kind}`
+    stdout.line(telling.line(head, valuesIn(key), count, event))
+    if (event === undefined) stdout.line(`    ${why}`)
+  }
+}
+
+/** The values of a group: its key is JSON of them. */
+function valuesIn(key: string): string[] {
+  try {
+    const values: unknown = JSON.parse(key)
+    if (Array.isArray(values)) return values.filter((one) => one !== null).map(String)
+  } catch {}
+  return key === '' ? [] : [key]
 }

@@ -4,6 +4,7 @@ import { settings } from '../config/config.ts'
 import { showUrlsIn, showUrlsInJson } from '../url.ts'
 import { version } from '../version.ts'
 import type { CommandCall } from './call.ts'
+import { closestTo } from './closest.ts'
 import { toCommandHelp, toHelp, toSettingsHelp } from './help.ts'
 import { type Command, type CommandOption, commands } from './table.ts'
 import { createTerminal, type Output, type Process } from './terminal.ts'
@@ -15,8 +16,9 @@ export async function runCommand(args: string[], process: Process): Promise<numb
   try {
     parsed = parse(args)
   } catch (error) {
+    const known = args.find((arg) => Object.hasOwn(commands, arg))
     terminal.stderr.line(showUrlsIn((error as Error).message))
-    terminal.stderr.line('madsci-events --help tells what there is.')
+    terminal.stderr.line(`madsci-events ${known ? `${known} ` : ''}--help tells what there is.`)
     return 2
   }
   const { help, version: wantsVersion, ...values } = parsed.values
@@ -42,7 +44,9 @@ export async function runCommand(args: string[], process: Process): Promise<numb
     return 0
   }
   const rest = parsed.positionals.slice(1)
-  const fault = command ? findFault(command, rest, values) : `'${name}' is no command here.`
+  const fault = command
+    ? findFault(command, rest, values)
+    : `'${name}' is no command here${meant(name!, Object.keys(commands))}`
   if (!command || fault !== undefined) {
     terminal.stderr.line(showUrlsIn(String(fault)))
     terminal.stderr.line(`madsci-events ${command ? `${name} ` : ''}--help tells what there is.`)
@@ -88,7 +92,19 @@ function findFault(command: Command, rest: readonly string[], values: Values): s
   const foreign = Object.keys(values).find(
     (one) => !Object.hasOwn(settings, one) && !Object.hasOwn(command.options ?? {}, one),
   )
-  return foreign && `--${foreign} is no option of this command.`
+  return foreign && `--${foreign} is no option of this command${meantOption(foreign, command)}`
+}
+
+/** The end of a sentence about a word that is not known. */
+function meant(word: string, names: Iterable<string>, prefix = ''): string {
+  const name = closestTo(word, names)
+  return name === undefined ? '.' : `: did you mean ${prefix}${name}?`
+}
+
+/** Options of the command come before settings, which are many. */
+function meantOption(name: string, command: Command | undefined): string {
+  const own = [...Object.keys(command?.options ?? {}), 'help', 'version']
+  return meant(name, closestTo(name, own) === undefined ? Object.keys(settings) : own, '--')
 }
 
 function toCall(command: Command, rest: string[], values: Values): CommandCall {
@@ -105,19 +121,53 @@ function parse(args: string[]) {
   const flag = { type: 'string' } as const
   const all = Object.values(commands).flatMap((command) => Object.entries(command.options ?? {}))
   // Of equal names those of the command itself count: `--text` is a flag of import, and takes words for query.
-  const own = commands[args.find((arg) => Object.hasOwn(commands, arg)) ?? '']?.options ?? {}
-  const options = [...all, ...Object.entries<CommandOption>(own)]
-  return parseArgs({
-    // Settings have underscores; who types dashes means the same.
-    args: args.map((arg) => arg.replace(/^--[a-z-]+/, (name) => `--${name.slice(2).replaceAll('-', '_')}`)),
-    allowPositionals: true,
-    options: {
-      ...Object.fromEntries(Object.keys(settings).map((name) => [name, flag])),
-      ...Object.fromEntries(
-        options.map(([name, { kind }]) => [name, kind === 'flag' ? ({ type: 'boolean' } as const) : flag]),
-      ),
-      help: { type: 'boolean', short: 'h' },
-      version: { type: 'boolean', short: 'V' },
-    },
-  })
+  const command = commands[args.find((arg) => Object.hasOwn(commands, arg)) ?? '']
+  const own = command?.options ?? {}
+  const known = {
+    ...Object.fromEntries(Object.keys(settings).map((name) => [name, flag])),
+    ...Object.fromEntries(
+      [...all, ...Object.entries<CommandOption>(own)].map(([name, { kind }]) => [
+        name,
+        kind === 'flag' ? ({ type: 'boolean' } as const) : flag,
+      ]),
+    ),
+    help: { type: 'boolean', short: 'h' },
+    version: { type: 'boolean', short: 'V' },
+  } as { [name: string]: { type: 'string' | 'boolean'; short?: string } }
+  // Settings have underscores; who types dashes means the same.
+  const plain = args.map((arg) =>
+    arg.replace(/^--[a-z-]+/, (name) => `--${name.slice(2).replaceAll('-', '_')}`),
+  )
+  const wanted = { args: plain, allowPositionals: true, options: known } as const
+  const fault = findOptionFault(parseArgs({ ...wanted, strict: false, tokens: true }).tokens, known, command)
+  if (fault !== undefined) throw new Error(fault)
+  return parseArgs(wanted)
+}
+
+interface OptionToken {
+  kind: string
+  name?: string
+  /** As it was typed: with its dashes. */
+  rawName?: string
+  value?: string | undefined
+  inlineValue?: boolean | undefined
+}
+
+/** In our words, what `parseArgs` would say of options in its own. */
+function findOptionFault(
+  tokens: readonly OptionToken[],
+  known: { readonly [name: string]: { readonly type: 'string' | 'boolean'; readonly short?: string } },
+  command: Command | undefined,
+): string | undefined {
+  for (const { kind, name, rawName, value, inlineValue } of tokens) {
+    if (kind !== 'option' || name === undefined || rawName === undefined) continue
+    const isLong = rawName.startsWith('--')
+    if (!Object.hasOwn(known, name) || (!isLong && rawName !== `-${known[name]!.short}`))
+      return `${rawName} is no option here${isLong ? meantOption(name, command) : '.'}`
+    const takesValue = known[name]!.type === 'string'
+    if (takesValue && (value === undefined || (!inlineValue && value.startsWith('-'))))
+      return `${rawName} takes a value: ${rawName}=VALUE.`
+    if (!takesValue && value !== undefined) return `${rawName} takes no value.`
+  }
+  return undefined
 }

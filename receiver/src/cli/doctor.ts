@@ -1,5 +1,6 @@
 import { examine } from '../doctor/doctor.ts'
 import type { Finding } from '../finding.ts'
+import { countOf } from '../plural.ts'
 import type { CommandCall } from './call.ts'
 import { toConfigOptions } from './setting.ts'
 import type { Terminal } from './terminal.ts'
@@ -23,6 +24,6 @@ export async function doctor({ options, flags }: CommandCall, terminal: Terminal
   const count = (state: Finding['state']) => findings.filter((one) => one.state === state).length
   const [problems, warnings] = [count('problem'), count('warning')]
   if (options.json) stdout.write(`${JSON.stringify({ problems, warnings, findings })}\n`)
-  else stdout.write(`\n${problems} problems, ${warnings} warnings\n`)
+  else stdout.write(`\n${countOf(problems, 'problem')}, ${countOf(warnings, 'warning')}\n`)
   return problems > 0 ? 1 : 0
 }

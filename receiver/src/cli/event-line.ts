@@ -86,13 +86,14 @@ function whoOf(event: EventDocument, names: ReadonlyMap<string, string>): string
   return known ?? other ?? (anyId === undefined ? '-' : (names.get(anyId) ?? `…${anyId.slice(-6)}`))
 }
 
-function messageOf(event: EventDocument): string {
+export function messageOf(event: EventDocument): string {
   const { event_data: data, event_type: type } = event
   if (typeof data === 'string') return unquote(data)
   const { message, name } = dataOf(event)
   if (typeof message === 'string') return message
   if (typeof name === 'string') return `${type as string} ${name}`
-  return data == null ? String(type) : `${type as string} ${toJson(data)}`
+  const isEmpty = data == null || (isObject(data) && Object.keys(data).length === 0)
+  return isEmpty ? String(type) : `${type as string} ${toJson(data)}`
 }
 
 /** MADSci's client stores a text as the JSON of it. */
@@ -119,7 +120,7 @@ export function toDate(timestamp: string): Date {
   return new Date(/(Z|[+-]\d\d:?\d\d)$/.test(timestamp) ? timestamp : `${timestamp}Z`)
 }
 
-function toLocalTime(timestamp: string, hasDay: boolean): string {
+export function toLocalTime(timestamp: string, hasDay: boolean): string {
   const date = toDate(timestamp)
   if (Number.isNaN(date.getTime())) return timestamp
   const time = [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(':')
@@ -133,7 +134,8 @@ export function toDay(date: Date): string {
 const twoDigits = (number: number) => String(number).padStart(2, '0')
 const textOf = (value: Value | undefined) => (typeof value === 'string' && value !== '' ? value : undefined)
 
-function fit(text: string, width: number): string {
+/** Cut to a width, with … for the rest. */
+export function fit(text: string, width: number): string {
   const letters = [...text]
   return letters.length <= width ? text : `${letters.slice(0, width - 1).join('')}…`
 }

@@ -1,28 +1,13 @@
 import { settings } from '../config/config.ts'
 import { variablesOf } from '../config/source.ts'
 import { type Command, type CommandOption, commands } from './table.ts'
+import { wrap } from './wrap.ts'
 
 /** What every command's exit code means; `codes` of a command says more. */
 export const exitCodes: { [code: number]: string } = {
   0: 'done',
   1: 'it failed: a setting, the database, a port, the answer of a receiver; standard error says why',
   2: 'the command line is wrong',
-}
-
-const width = 80
-
-/** Words in lines of at most 80 columns; those after the first begin below `indent`. A longer word is not cut. */
-export function wrap(text: string, indent: number): string[] {
-  const lines: string[] = []
-  const [, margin = '', rest = ''] = /^( *)(.*)$/s.exec(text) ?? []
-  let line = margin
-  for (const word of rest.split(/ (?! )/)) {
-    if (line.trim() !== '' && line.length + 1 + word.length > width) {
-      lines.push(line)
-      line = ' '.repeat(indent) + word
-    } else line += line === margin && lines.length === 0 ? word : ` ${word}`
-  }
-  return [...lines, line]
 }
 
 const describeOption = ([name, { about, kind }]: [string, CommandOption]) =>

@@ -1,3 +1,4 @@
+import { countOf } from '../plural.ts'
 import type { Terminal } from './terminal.ts'
 
 export interface Progress {
@@ -12,7 +13,7 @@ export function createProgress({ stderr }: Terminal, total: number | undefined):
   const startMs = Date.now()
   let lastMs = 0
   return {
-    show(done, text = `${done} events`) {
+    show(done, text = countOf(done, 'event')) {
       const nowMs = Date.now()
       if (!stderr.isTTY || nowMs - lastMs < 100) return
       lastMs = nowMs

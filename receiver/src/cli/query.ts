@@ -1,17 +1,14 @@
-import { EventError, parseJson, toJson } from '@madsci-events/sdk/event'
-import { namedSelector } from '../subject.ts'
+import { EventError, parseJson } from '@madsci-events/sdk/event'
 import type { CommandCall } from './call.ts'
 import { type EventFilter, toEventFilter } from './event-filter.ts'
-import { type EventDocument, momentOf, nodeOf, toDate, toDay, toEventLine } from './event-line.ts'
+import { type EventDocument, momentOf, toDate, toDay, toEventLine } from './event-line.ts'
+import { createNames, toUrl } from './names.ts'
 import { ask, baseUrl } from './remote.ts'
 import { allowsColour, type Terminal } from './terminal.ts'
 
 /** Events of a running receiver: `query` and `tail`. */
 
 const pageEvents = 1000
-const namingEvents = 200
-// Names are a courtesy: a receiver that is slow to tell them is not waited for.
-const namesTimeoutMs = 3000
 const rememberedMoments = 1000
 
 export async function query(call: CommandCall, terminal: Terminal): Promise<number> {
@@ -88,13 +85,6 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
 const readFilter = ({ arguments: [selector], options }: CommandCall): EventFilter =>
   toEventFilter(selector, options, new Date())
 
-function toUrl(path: string, base: URL, { parameters, selector }: EventFilter): URL {
-  const url = new URL(path, base)
-  for (const [name, value] of Object.entries(parameters)) url.searchParams.set(name, value)
-  if (selector !== undefined) url.searchParams.set('selector', toJson(selector))
-  return url
-}
-
 /** Events, newest first, page by page. */
 async function* readEvents(base: URL, filter: EventFilter): AsyncGenerator<EventDocument> {
   const url = toUrl('events', base, filter)
@@ -106,39 +96,6 @@ async function* readEvents(base: URL, filter: EventFilter): AsyncGenerator<Event
     for (const event of Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument }))
       yield event
     cursor = answer.headers.get('x-next-cursor')
-  }
-}
-
-async function findNaming(base: URL, selector: EventFilter['selector']): Promise<EventDocument[]> {
-  const parameters = { number: String(namingEvents), include_archived: 'true' }
-  const url = toUrl('events', base, { parameters, selector })
-  const answer = await ask(url)
-  return Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument })
-}
-
-/** What nodes are called: events say it, and the receiver is asked once for each that none of those at hand names. */
-function createNames(base: URL) {
-  const known = new Map<string, string>()
-  const asked = new Set<string>()
-  const take = (events: readonly EventDocument[]) => {
-    for (const event of events) {
-      const { id, name } = nodeOf(event)
-      if (id !== undefined && name !== undefined) known.set(id, name)
-    }
-  }
-  return {
-    known,
-    async learn(events: readonly EventDocument[]): Promise<void> {
-      take(events)
-      const ids = events.flatMap((event) => nodeOf(event).id ?? [])
-      const unknown = [...new Set(ids)].filter((id) => !known.has(id) && !asked.has(id))
-      if (unknown.length === 0) return
-      for (const id of unknown) asked.add(id)
-      const late = new Promise<EventDocument[]>((resolve) => {
-        setTimeout(() => resolve([]), namesTimeoutMs).unref()
-      })
-      take(await Promise.race([findNaming(base, namedSelector('node', unknown)).catch(() => []), late]))
-    },
   }
 }
 

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import { readConfig } from '../config/config.ts'
+import { countOf } from '../plural.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { openSqliteStore } from '../store/sqlite/event-store.ts'
 import { openSalvage, type Salvage } from '../store/sqlite/salvage.ts'
@@ -34,7 +35,7 @@ export async function salvage(call: CommandCall, terminal: Terminal): Promise<nu
     const copied = await importEvents(fromStored(source.find()), {
       store,
       signal: terminal.stopping,
-      onProgress: ({ read }) => progress.show(read, `${read} events`),
+      onProgress: ({ read }) => progress.show(read, countOf(read, 'event')),
       onNote: (note) => report?.write(`${JSON.stringify(note)}\n`),
     })
     const missing: string[] = []
@@ -95,12 +96,12 @@ function toLines(
 ): string[] {
   const { events, refused, missing, missingIds, pageCount, damagedPages } = result
   const lines = [
-    `${events} events were copied to ${to}`,
-    `${missing} events are known by their id and cannot be read${missing > 0 ? ':' : ''}`,
+    `${countOf(events, 'event was', 'events were')} copied to ${to}`,
+    `${countOf(missing, 'event is known by its id', 'events are known by their id')} and cannot be read${missing > 0 ? ':' : ''}`,
     ...missingIds.map((id) => `  ${id}`),
   ]
   if (missing > missingIds.length) lines.push(`  and ${missing - missingIds.length} more; --report names all`)
-  if (refused > 0) lines.push(`${refused} events were refused`)
+  if (refused > 0) lines.push(`${countOf(refused, 'event was', 'events were')} refused`)
   if (damagedPages > 0)
     lines.push(
       `${damagedPages} of ${pageCount} pages of the events and of their index cannot be read; events that they held may be missing without a name`,

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { countOf } from '../plural.ts'
 import { showUrl } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import type { Terminal } from './terminal.ts'
@@ -48,5 +49,5 @@ const states: { [state: string]: string } = {
 
 function toText({ name, endpoint, state, events, bytes, damaged }: Sum): string {
   const more = damaged > 0 ? `, ${damaged} damaged` : ''
-  return `${name} to ${endpoint}: ${events} events, ${bytes} bytes${more}; ${states[state]}`
+  return `${name} to ${endpoint}: ${countOf(events, 'event')}, ${bytes} bytes${more}; ${states[state]}`
 }

@@ -6,6 +6,7 @@ import { createZoneConverter, EventError, parseLevel, type Value } from '@madsci
 import { verifyBackup } from '../backup/backup.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { openSource, openStore } from '../database.ts'
+import { countOf } from '../plural.ts'
 import { findIds, resolveSearch } from '../search/name.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
@@ -79,7 +80,7 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
     output?.end()
     if (output) await finished(output)
     progress.end()
-    if (!call.options.json) terminal.stderr.write(`${count} events were exported\n`)
+    if (!call.options.json) terminal.stderr.write(`${countOf(count, 'event was', 'events were')} exported\n`)
     else (output ? terminal.stdout : terminal.stderr).write(`${JSON.stringify({ events: count })}\n`)
     return 0
   } finally {
@@ -115,7 +116,7 @@ export async function importFrom(call: CommandCall, terminal: Terminal): Promise
         period,
         heal: { promote: call.options.promote === true, ...(fromNaive && { fromNaive }) },
         signal: terminal.stopping,
-        onProgress: ({ read }) => progress.show(input.done() ?? read, `${read} events`),
+        onProgress: ({ read }) => progress.show(input.done() ?? read, countOf(read, 'event')),
         onNote: (note) => notes?.write(`${JSON.stringify(note)}\n`),
       }),
     )
@@ -234,7 +235,7 @@ export async function restore(call: CommandCall, terminal: Terminal): Promise<nu
       return {
         ...report,
         missing: await countMissing(source, store, (checked) =>
-          progress.show(checked, `${checked} ids checked`),
+          progress.show(checked, `${countOf(checked, 'id')} checked`),
         ),
       }
     } finally {
@@ -248,7 +249,7 @@ export async function restore(call: CommandCall, terminal: Terminal): Promise<nu
   terminal.stdout.write(
     call.options.json
       ? `${JSON.stringify({ ...toFigures(result), missing: result.missing, expected: metadata.events ?? null })}\n`
-      : `${toReport(result)}${isGood ? 'every id of the backup is in the database' : `${result.missing} ids of the backup are missing; ${metadata.events ?? '?'} events were expected`}\n`,
+      : `${toReport(result)}${isGood ? 'every id of the backup is in the database' : `${countOf(result.missing, 'id of the backup is', 'ids of the backup are')} missing; ${metadata.events === undefined ? '? events were' : countOf(metadata.events, 'event was', 'events were')} expected`}\n`,
   )
   return isGood ? 0 : 1
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log.ts'
 import type { CounterName, Metric } from '../metric.ts'
+import { countOf } from '../plural.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { type CommitFinding, type CommitWatch, createCommitWatch } from './commit-watch.ts'
 
@@ -51,10 +52,18 @@ const outcomes: readonly CounterName[] = [
   'events_unavailable',
 ]
 const kinds = {
-  lost: 'events were acknowledged as stored and are not in the store',
-  late: 'events are stored and not in the order of commit: tail, fan-out and reports do not find them',
-  doubled: 'events are in the order of commit more than once',
-  unexpected: 'events are in the store that this receiver did not write',
+  lost: [
+    'event was acknowledged as stored and is',
+    'events were acknowledged as stored and are',
+    'not in the store',
+  ],
+  late: [
+    'event is',
+    'events are',
+    'stored and not in the order of commit: tail, fan-out and reports miss what is not',
+  ],
+  doubled: ['event is', 'events are', 'in the order of commit more than once'],
+  unexpected: ['event is', 'events are', 'in the store that this receiver did not write'],
 } as const
 type Kind = keyof typeof kinds
 const shownIds = 10
@@ -89,13 +98,14 @@ export function startConservation(options: ConservationOptions): Conservation {
     checked += finding.found
     metric.add('commits_checked', finding.found)
     for (const kind of Object.keys(kinds) as Kind[]) {
+      const [one, many, what] = kinds[kind]
       const ids = finding[kind]
       if (ids.length === 0) continue
       if (kind !== 'late') told[kind] += ids.length
       metric.add('conservation_violations', ids.length, kind)
       log.error(
         { kind, count: ids.length, event_ids: ids.slice(0, shownIds) },
-        `${ids.length} ${kinds[kind]}`,
+        `${countOf(ids.length, one, many)} ${what}`,
       )
     }
   }
@@ -109,8 +119,8 @@ export function startConservation(options: ConservationOptions): Conservation {
       log.error(
         { kind: 'unaccounted', count: rest },
         rest > 0
-          ? `of ${rest} events that were received no outcome was counted`
-          : `${-rest} more outcomes were counted than events received`,
+          ? `of ${countOf(rest, 'event that was', 'events that were')} received no outcome was counted`
+          : `${countOf(-rest, 'more outcome was', 'more outcomes were')} counted than events received`,
       )
     }
     toldUnaccounted = rest

@@ -1,5 +1,6 @@
 import { parseTimestamp } from '@madsci-events/sdk/event'
 import { type Finding, good, warning } from '../finding.ts'
+import { countOf } from '../plural.ts'
 
 const largeOffsetMs = 2000
 const jumpMs = 200
@@ -36,7 +37,7 @@ export function inspectClock(newest: string | undefined, driftMs: number, nowMs:
     findings.push(
       warning(
         'clock',
-        `the newest event is ${Math.round(aheadMs / 60_000)} minutes from the future (${newest})`,
+        `the newest event is ${countOf(Math.round(aheadMs / 60_000), 'minute')} from the future (${newest})`,
         'the clock of the program that sent it is wrong, or was; times without a zone count as UTC: naive_timezone',
       ),
     )

@@ -5,6 +5,7 @@ import { verifyBackup } from '../backup/backup.ts'
 import { type Config, type ReadConfigOptions, readConfig } from '../config/config.ts'
 import { type Finding, good, problem, warning } from '../finding.ts'
 import { resolveDataPath } from '../folder.ts'
+import { countOf } from '../plural.ts'
 import type { Inspection } from '../store/inspection.ts'
 import { findMadsciDatabase } from '../store/mongo/detect.ts'
 import { inspectMongo } from '../store/mongo/inspect.ts'
@@ -33,7 +34,10 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
     }
     return
   }
-  yield good('settings', `${config.given.size} are set: madsci-events config --given shows them`)
+  yield good(
+    'settings',
+    `${countOf(config.given.size, 'is', 'are')} set: madsci-events config --given shows them`,
+  )
   for (const name of config.unknown) {
     yield warning('settings', `${name} is no setting`, 'correct its name, or remove it')
   }
@@ -138,7 +142,10 @@ async function* inspectBackups(config: Config, workingDirectory: string): AsyncG
   }
   try {
     const { events, timestamp } = await verifyBackup(join(folder, newest))
-    yield good('backup', `the newest of ${names.length} is whole: ${events ?? '?'} events of ${timestamp}`)
+    yield good(
+      'backup',
+      `the newest of ${names.length} is whole: ${events === null || events === undefined ? '? events' : countOf(events, 'event')} of ${timestamp}`,
+    )
   } catch (error) {
     yield problem('backup', (error as Error).message, 'make a new one now: madsci-events backup')
   }

@@ -1,4 +1,5 @@
 import { isObject, parseJson, type Value } from '@madsci-events/sdk/event'
+import { countOf } from '../plural.ts'
 import type { StoredEvent } from '../store/event-store.ts'
 import { subjects } from '../subject.ts'
 import type { TimelineEntity } from '../utilization/timeline/timeline.ts'
@@ -127,8 +128,8 @@ export function createRunFold(entities: readonly TimelineEntity[], own: Timeline
       }
     },
     end(cuts: string[]): Told {
-      if (eventIds.size > events.length) cuts.push(`${eventIds.size - events.length} later events`)
-      if (failureCount > failures.length) cuts.push(`${failureCount - failures.length} later failures`)
+      if (eventIds.size > events.length) cuts.push(countOf(eventIds.size - events.length, 'later event'))
+      if (failureCount > failures.length) cuts.push(countOf(failureCount - failures.length, 'later failure'))
       return { eventIds, events, failures, numbers: [...numbers.values()], people: [...people] }
     },
   }

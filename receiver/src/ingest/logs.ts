@@ -1,6 +1,7 @@
 import { createThrottle } from '../log.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { PartialSuccess } from '../otlp/reply.ts'
+import { countOf } from '../plural.ts'
 import { type ConflictOptions, createConflicts } from './conflict.ts'
 import { codeOf, type Ingest, type Receipt } from './ingest.ts'
 
@@ -40,7 +41,7 @@ function noticesOf({
     notices.push(['source', line])
   }
   if (undatedCount > 0) {
-    const line = `${undatedCount} records have neither a time nor an observed time: theirs is that of receipt`
+    const line = `${countOf(undatedCount, 'record has', 'records have')} neither a time nor an observed time: the time of receipt counts`
     notices.push(['undated', line])
   }
   if (unreadableIdCount > 0) {
@@ -77,7 +78,7 @@ export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
     const { events, undatedCount } = again()
     const count = await conflicts.count(events, undatedCount === 0)
     if (count === 0) return undefined
-    return `${count} records have other content than what is stored under their ids, which was kept`
+    return `${countOf(count, 'record has other content than what is stored under its id', 'records have other content than what is stored under their ids')}, which was kept`
   }
 
   function start(events: DecodedLogs['events'], isSound: boolean): Promise<Receipt> {

@@ -3,6 +3,8 @@ import { runCommand } from '../../../receiver/src/cli/command.ts'
 import { startHttpSink } from '../../support/alert-sink.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 
+const node_id = '01JJ4S0WNGEF5FQAZG5KDGJRBV'
+
 describe('madsci-events alerts', () => {
   let receiver: Awaited<ReturnType<typeof startTestReceiver>>
   let sink: Awaited<ReturnType<typeof startHttpSink>>
@@ -18,24 +20,32 @@ describe('madsci-events alerts', () => {
         }),
       },
     })
-    await fetch(`${receiver.url}event`, {
-      method: 'POST',
-      body: JSON.stringify({ event_type: 'node_error', log_level: 50 }),
-      headers: { 'content-type': 'application/json' },
-    })
+    // A node's name stands in another event than the one that is an alert.
+    for (const event of [
+      { event_type: 'node_start', source: { node_id }, event_data: { node_name: 'robot-arm' } },
+      { event_type: 'node_error', log_level: 50, source: { node_id }, event_data: { message: 'no tip' } },
+    ])
+      await fetch(`${receiver.url}event`, {
+        method: 'POST',
+        body: JSON.stringify(event),
+        headers: { 'content-type': 'application/json' },
+      })
   })
   afterAll(async () => {
     await receiver?.close()
     await sink?.stop()
   })
 
-  async function run(...args: string[]) {
+  const run = (...args: string[]) => runAt(undefined, ...args)
+
+  async function runAt(columns: number | undefined, ...args: string[]) {
     let stdout = ''
     let stderr = ''
     const code = await runCommand(['alerts', ...args, `--server_url=${receiver.url}`], {
       environment: {},
       workingDirectory: receiver.folder,
       stdout: {
+        ...(columns !== undefined && { columns, isTTY: true }),
         write(text) {
           stdout += text
         },
@@ -53,7 +63,14 @@ describe('madsci-events alerts', () => {
   it('lists alerts and what could not be delivered, shows and changes one, tests a channel, previews a rule', async () => {
     await expect.poll(async () => (await run()).stdout, { timeout: 10_000 }).toContain('1 undeliverable')
     const list = await run('list', '--state=firing')
-    expect(list.stdout).toContain('failed gone  after 1 attempts: status 410')
+    expect(list.stdout).toContain('failed gone after 1 attempt: status 410')
+    expect(list.stdout).toMatch(
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d firing alert_level node_error robot-arm, 1 event: no tip\n {4}\w{26} {2}1 message delivered; an event at or above/,
+    )
+    expect(list.stdout).not.toContain(node_id)
+    const narrow = (await runAt(60)).stdout.split('\n')[0]!
+    expect([narrow.length, narrow.at(-1)]).toEqual([60, '…'])
+    expect(await run('list', '--state=silenced')).toMatchObject({ stderr: 'there is no such alert\n' })
     const [alert] = JSON.parse((await run('--json')).stdout) as { alert_id: string }[]
     expect(JSON.parse((await run('show', alert!.alert_id)).stdout)).toMatchObject(alert!)
     expect((await run('silence', alert!.alert_id, '--minutes=5')).stdout).toContain('silenced')
@@ -62,7 +79,9 @@ describe('madsci-events alerts', () => {
     expect(await run('test', 'hook')).toMatchObject({ code: 0, stdout: 'hook  delivered\n' })
     expect(await run('test', 'gone')).toMatchObject({ code: 1, stdout: 'gone  refused  status 410\n' })
     const preview = await run('preview', '{"selector": {"event_type": "node_error"}}')
-    expect(preview.stdout).toContain('1 matched: 1 alerts, 1 messages')
+    expect(preview.stdout).toContain(' events, 1 matched: 1 alert, 1 message\n')
+    const grouped = '{"selector": {"event_type": "node_error"}, "group_by": ["source.node_id"]}'
+    expect((await run('preview', grouped)).stdout).toMatch(/:\d\d firing robot-arm, 1 event: no tip\n$/)
     expect((await run('preview', 'alert_level')).code).toBe(0)
     expect((await run('show')).code).toBe(2)
     expect((await run('shout', 'x')).code).toBe(2)

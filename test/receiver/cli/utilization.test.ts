@@ -1,4 +1,5 @@
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { EventClient } from '@madsci-events/sdk'
 import { createEventId, microsToTimestamp } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -39,13 +40,16 @@ describe('reports of utilization by the SDK and the command line', () => {
     await receiver?.close()
   })
 
-  async function run(...args: string[]) {
+  const run = (...args: string[]) => runAt(undefined, ...args)
+
+  async function runAt(columns: number | undefined, ...args: string[]) {
     let stdout = ''
     let stderr = ''
     const code = await runCommand(['utilization', ...args, `--server_url=${receiver.url}`], {
       environment: {},
       workingDirectory: receiver.folder,
       stdout: {
+        ...(columns !== undefined && { columns, isTTY: true }),
         write: (text) => {
           stdout += text
         },
@@ -124,17 +128,17 @@ describe('reports of utilization by the SDK and the command line', () => {
     expect(summary.stdout).toMatch(/sealer +█{10}─{20}✗{10} +25\.0 % +75\.0 % +1 +3h 00m/)
     expect(summary.stdout).toMatch(/2026-06-01T09:00 +█{40} 100\.0 %/)
     expect((await run('waits', ...window)).stdout).toMatch(
-      /1 waits\n.* 50m 00s +queued +workflow assay for sealer/,
+      /1 wait\n.* 50m 00s +queued +workflow assay for sealer/,
     )
     const short = await run('waits', '--least_ms=3000001', ...window)
-    expect(short.stdout).toBe('1 waits\n1 shorter than 3000001 ms; --least_ms=0 shows them, too\n')
+    expect(short.stdout).toBe('1 wait\n1 is shorter than 3000001 ms; --least_ms=0 shows it, too\n')
     expect((await run('waits', '--least_ms=x', ...window)).code).toBe(1)
     expect((await run('compare', ...window)).stdout).toMatch(
       /node sealer: busy 1h 00m by the original, 1h 00m exactly\n/,
     )
     expect((await run('compare', ...window)).stdout).toContain('error_not_read')
     expect((await run('sessions', ...window)).stdout).toMatch(/experiments +█{20}·{20} +50\.0 %/)
-    expect((await run('user', ...window)).stdout).toMatch(/ada +█{40} .*1 workflows/)
+    expect((await run('user', ...window)).stdout).toMatch(/ada +█{40} .*1 workflow,/)
     expect((await run('periods', '--zone=UTC', ...window)).stdout).toMatch(/2026-06-01 +█{20}·{20} +50\.0 %/)
 
     expect(JSON.parse((await run('summary', '--json', ...window)).stdout).items.length).toBe(1)
@@ -153,10 +157,37 @@ describe('reports of utilization by the SDK and the command line', () => {
       expect(refused.stdout + refused.stderr).toContain('start_time and end_time are required')
     }
     const types = (await run('summary', '--by=workflow_type', ...window)).stdout
-    expect(types).toMatch(/queue p50 +p90 +run p50 +p90 +runs\nassay .* 50m 00s +50m 00s +1h 05m +1h 05m +1 /)
+    expect(types).toMatch(
+      /queue p50 +p90 +run p50 +p90 +runs +failed +open\nassay .* 50m 00s +50m 00s +1h 05m +1h 05m +1 /,
+    )
     const path = (await run('user', '--output_path=weekly', ...window)).stdout.trim()
     expect(await readFile(path, 'utf8')).toContain('=== USER DETAILS ===')
   })
+
+  for (const columns of [80, 160])
+    it(`every report fits ${columns} columns, as in the file that somebody looked at`, async () => {
+      const file = join(import.meta.dirname, `terminal/utilization-${columns}.txt`)
+      let text = ''
+      for (const report of [
+        ['summary', '--bucket=hour'],
+        ['summary', '--by=user'],
+        ['timeline', '--zone=America/Chicago'],
+        ['waits'],
+        ['compare'],
+        ['sessions'],
+        ['periods', '--zone=UTC'],
+        ['user'],
+      ])
+        text += `$ utilization ${report.join(' ')}\n${(await runAt(columns, ...report, ...window)).stdout}\n`
+      const ids = [node_id, workcell_id, workflow_id, experiment_id]
+      const shown = ids.reduce(
+        (all, id) => all.replaceAll(id, 'I'.repeat(26)).replaceAll(id.slice(-8), 'I'.repeat(8)),
+        text.replace(/\b01[0-9A-Z]{24}\b/g, (id) => (ids.includes(id) ? id : 'E'.repeat(26))),
+      )
+      if (process.env.UPDATE_TERMINAL === '1') await writeFile(file, shown)
+      expect(shown).toBe(await readFile(file, 'utf8'))
+      for (const line of shown.split('\n')) expect([...line].length, line).toBeLessThanOrEqual(columns)
+    })
 
   it('bars and charts are as wide as wanted', () => {
     expect(toBar(50, 4)).toBe('██··')

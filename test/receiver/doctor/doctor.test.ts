@@ -232,7 +232,7 @@ describe('doctor', () => {
     for (const text of [
       'MongoDB ',
       'a durable write takes',
-      'about 1 events',
+      'about 1 event',
       'all indexes are there',
       "the database's clock agrees",
     ])
@@ -247,7 +247,7 @@ describe('doctor', () => {
     await events.dropIndex('event_timestamp_1')
     expect((await look(folder, flags)).warnings.slice(0, 2)).toEqual([
       expect.stringContaining('indexes are missing: event_timestamp'),
-      expect.stringContaining('after 1 days (TTL index archived_at_1)'),
+      expect.stringContaining('after 1 day (TTL index archived_at_1)'),
     ])
     // Beside a receiver that runs on another database, or on this one.
     const port = await findFreePort()
@@ -302,7 +302,7 @@ describe('doctor', () => {
     const args = ['doctor', ...flags.map(([name, value]) => `--${name}=${value}`)]
     expect(await runCommand(args, terminal)).toBe(0)
     expect(stdout).toMatch(/^ok {7}settings/)
-    expect(stdout).toContain('0 problems, 1 warnings')
+    expect(stdout).toContain('0 problems, 1 warning\n')
     stdout = ''
     expect(await runCommand([...args, '--json', '--database_name=/'], terminal)).toBe(1)
     expect(JSON.parse(stdout)).toMatchObject({

@@ -387,7 +387,7 @@ describe('POST /v1/logs', () => {
     const before = totalsOf()
     expect(await told({})).toEqual({
       rejectedLogRecords: '0',
-      errorMessage: '1 records have neither a time nor an observed time: theirs is that of receipt',
+      errorMessage: '1 record has neither a time nor an observed time: the time of receipt counts',
     })
     const timeUnixNano = '1700000000000000000'
     expect(await told({ timeUnixNano, traceId: 'AAAAAAAAAAAAAAAAAAAAAQ==' })).toMatchObject({

@@ -29,7 +29,7 @@ describe('operation in a real browser', () => {
       await opened.page.waitForSelector('dl:has-text("onerror=")')
       await opened.page.waitForSelector('.growth li')
       await opened.page.waitForSelector('button:has-text("Make a backup")')
-      expect(await opened.page.textContent('main')).toContain('1 events')
+      expect(await opened.page.textContent('main')).toContain('1 event')
       expect(await opened.page.textContent('main')).toContain('ms each on average')
       expect(await opened.page.content()).not.toContain('hidden-word')
       await expectSound(opened)

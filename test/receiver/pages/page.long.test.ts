@@ -247,7 +247,7 @@ describe.each(['sqlite', 'mongodb'] as const)('the pages in a real browser, on %
     expect(await canvas.getAttribute('aria-valuetext')).toContain('1 error')
     await page.keyboard.press('Shift+ArrowLeft')
     await page.keyboard.press('Enter')
-    await expect.poll(status).toBe('1 events')
+    await expect.poll(status).toBe('1 event')
     await page.click('.search button:has-text("✕")')
     await expect.poll(status).toBe('30 events')
     // It fails alone.

@@ -1,6 +1,7 @@
 import type { EventError } from '@madsci-events/sdk/event'
 import type { Db, Document } from 'mongodb'
 import { type Finding, good, problem, warning } from '../../finding.ts'
+import { countOf } from '../../plural.ts'
 import { withDeadline } from '../deadline.ts'
 import type { Inspection } from '../inspection.ts'
 import { metaName } from './collection-name.ts'
@@ -139,7 +140,9 @@ async function inspectEvents(db: Db, collectionName: string, inspection: Inspect
   const missing = missingIndexes(present).map(({ key }) => Object.keys(key).join(' + '))
   const count = await events.estimatedDocumentCount()
   const { findings } = inspection
-  findings.push(good('database', `${db.databaseName}.${collectionName} holds about ${count} events`))
+  findings.push(
+    good('database', `${db.databaseName}.${collectionName} holds about ${countOf(count, 'event')}`),
+  )
   if (missing.length > 0 && count > 0) {
     findings.push(
       warning(
@@ -154,7 +157,7 @@ async function inspectEvents(db: Db, collectionName: string, inspection: Inspect
     findings.push(
       warning(
         'database',
-        `MongoDB itself deletes archived events after ${Number(expireAfterSeconds) / 86_400} days (TTL index ${name})`,
+        `MongoDB itself deletes archived events after ${countOf(Number(expireAfterSeconds) / 86_400, 'day')} (TTL index ${name})`,
         'set retention_enabled=true with hard_delete_after_days, and the receiver takes over; or drop the index to keep them',
       ),
     )

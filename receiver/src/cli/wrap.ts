@@ -1,0 +1,14 @@
+/** Words in lines of at most so many columns; those after the first begin below `indent`. A longer word is not cut. */
+export function wrap(text: string, indent: number, columns = 80): string[] {
+  const lines: string[] = []
+  const rest = text.trimStart()
+  const margin = ' '.repeat(text.length - rest.length)
+  let line = margin
+  for (const word of rest.split(/ (?! )/)) {
+    if (line.trim() !== '' && line.length + 1 + word.length > columns) {
+      lines.push(line)
+      line = ' '.repeat(indent) + word
+    } else line += line === margin && lines.length === 0 ? word : ` ${word}`
+  }
+  return [...lines, line]
+}
