@@ -80,6 +80,7 @@ const rooms: { [room: string]: string[] } = {
   ],
   http: [
     'plural',
+    'listen',
     'trace',
     'client',
     'connection',
@@ -104,8 +105,8 @@ const rooms: { [room: string]: string[] } = {
   retention: ['store', 'log'],
   backup: ['store', 'log', 'private'],
   fanout: ['trace', 'thread', 'store', 'otlp', 'metric', 'log', 'url'],
-  grpc: ['trace', 'client', 'connection', 'otlp', 'ingest', 'fanout', 'metric', 'log'],
   ingest: ['plural', 'trace', 'thread', 'fair', 'document', 'store', 'otlp', 'metric', 'log'],
+  grpc: ['trace', 'client', 'connection', 'listen', 'otlp', 'ingest', 'fanout', 'metric', 'log'],
   otlp: ['document', 'pace'],
   store: ['plural', 'subject', 'thread', 'fair', 'document', 'log', 'finding', 'private', 'url'],
   document: [],

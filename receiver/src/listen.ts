@@ -1,3 +1,5 @@
+import { lookup } from 'node:dns/promises'
+import { type AddressInfo, createServer, type Server } from 'node:net'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Config } from './config/config.ts'
 import type { Log } from './log.ts'
@@ -39,4 +41,29 @@ export async function listenIfFree(
     log.warn({ port }, `${(error as Error).message}; the receiver goes on without this listener`)
     return undefined
   }
+}
+
+/** `localhost` has often two, and a client may try either. */
+export async function addressesOf(host: string): Promise<string[]> {
+  if (host !== 'localhost') return [host]
+  const found = await lookup(host, { all: true })
+  return [...new Set(found.map(({ address }) => address))]
+}
+
+/**
+ * Further addresses of a server that listens: their connections are its own, with its limits and its end. One that cannot
+ * be had (IPv6 is off, another program has the port) is left out; gives those that listen.
+ */
+export async function listenBeside(server: Server, addresses: readonly string[]): Promise<Server[]> {
+  const { port } = server.address() as AddressInfo
+  const besides: Server[] = []
+  for (const address of addresses) {
+    const beside = createServer({ allowHalfOpen: true }, (socket) => server.emit('connection', socket))
+    const isListening = await new Promise<boolean>((resolve) => {
+      beside.once('error', () => resolve(false))
+      beside.listen(port, address, () => resolve(true))
+    })
+    if (isListening) besides.push(beside)
+  }
+  return besides
 }

@@ -1,4 +1,3 @@
-import { lookup } from 'node:dns/promises'
 import { once } from 'node:events'
 import {
   constants,
@@ -7,7 +6,7 @@ import {
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
 } from 'node:http2'
-import { type AddressInfo, createServer as createTcpServer, type Server } from 'node:net'
+import type { AddressInfo, Server } from 'node:net'
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { Clients } from '../client.ts'
 import { limitConnections } from '../connection.ts'
@@ -18,6 +17,7 @@ import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { createLogsIntake, type LogsIntakeOptions } from '../ingest/logs.ts'
 import { isLarge, type Unpacker } from '../ingest/unpack.ts'
+import { addressesOf, listenBeside } from '../listen.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
@@ -256,17 +256,8 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       const [first, ...others] = await addressesOf(host)
       server.listen(port, first)
       await once(server, 'listening')
-      const taken = (server.address() as AddressInfo).port
-      for (const address of others) {
-        const beside = createTcpServer({ allowHalfOpen: true }, (socket) => server.emit('connection', socket))
-        // As with HTTP, where a second address cannot be had (IPv6 is off, another program has it), the first is enough.
-        const isListening = await new Promise<boolean>((resolve) => {
-          beside.once('error', () => resolve(false))
-          beside.listen(taken, address, () => resolve(true))
-        })
-        if (isListening) besides.push(beside)
-      }
-      return taken
+      besides.push(...(await listenBeside(server, others)))
+      return (server.address() as AddressInfo).port
     },
     async close() {
       if (!server.listening) return
@@ -283,13 +274,6 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
       for (const { session } of sessions) session.destroy()
     },
   }
-}
-
-/** `localhost` has often two, and a client may try either. */
-async function addressesOf(host: string): Promise<string[]> {
-  if (host !== 'localhost') return [host]
-  const found = await lookup(host, { all: true })
-  return [...new Set(found.map(({ address }) => address))]
 }
 
 type Use = (bytes: Uint8Array, ticket: Ticket, stream: ServerHttp2Stream) => Promise<Uint8Array>

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
-import type { Socket } from 'node:net'
+import type { AddressInfo, Server as ListeningServer, Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
@@ -11,6 +11,7 @@ import type { PassOn } from '../fanout/pass-on.ts'
 import type { Attempts } from '../ingest/attempt.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { Unpacker } from '../ingest/unpack.ts'
+import { addressesOf, listenBeside } from '../listen.ts'
 import type { Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
@@ -42,6 +43,7 @@ import { registerSearch } from './search.ts'
 import { registerSettings, type SettingsDoorOptions } from './settings.ts'
 import { registerStream } from './stream.ts'
 import { registerSummary } from './summary.ts'
+import { takeTurns } from './take-turns.ts'
 import { registerTimeline, registerTimelineData } from './timeline.ts'
 import { beginRequest, endRequest, traceRequests } from './trace.ts'
 import { closeUnread } from './unread-answer.ts'
@@ -288,6 +290,8 @@ const arrivalGraceMs = 2000
 
 function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: QuickDoor): HttpServer {
   const { server } = app
+  takeTurns(server)
+  const besides: ListeningServer[] = []
   const connections = new Set<Socket>()
   /** Requests that came whole and have no answer yet, by connection. */
   const answering = new Map<Socket, number>()
@@ -305,7 +309,10 @@ function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: Quick
   limitConnections(server, limits)
   server.on('connection', (socket) => {
     connections.add(socket)
-    socket.once('close', () => connections.delete(socket))
+    socket.once('close', () => {
+      connections.delete(socket)
+      answering.delete(socket)
+    })
   })
   answerHalfClosed(server, door)
 
@@ -317,11 +324,13 @@ function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: Quick
 
   return {
     async listen({ host, port }) {
-      await app.listen({ host, port })
-      const address = app.addresses()[0]
-      return typeof address === 'object' ? address.port : port
+      const [first, ...others] = await addressesOf(host)
+      await app.listen({ host: first!, port })
+      besides.push(...(await listenBeside(server, others)))
+      return (server.address() as AddressInfo).port
     },
     async close() {
+      for (const beside of besides) beside.close()
       // A connection whose request ends now stays open for a next one, which would only be refused.
       const timer = setInterval(() => {
         server.closeIdleConnections()

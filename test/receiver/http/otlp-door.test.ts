@@ -161,12 +161,15 @@ describe('the doors of OTLP, as other programs knock', () => {
     }
   })
 
-  it('gRPC: listens on every address of localhost', async () => {
+  it('listens on every address of localhost, with one set of limits', async () => {
     // Where `localhost` has one address, as on many a server, two stand for it; the third cannot be had.
     const addresses = ['127.0.0.1', '127.0.0.2', '203.0.113.1'].map((address) => ({ address, family: 4 }))
     const lookup = vi.spyOn(dns, 'lookup').mockImplementation(async () => addresses as never)
     syncBuiltinESMExports()
-    const local = await startTestReceiver({ flags: { server_url: 'http://localhost:0/', grpc_port: '0' } })
+    const cleanups: (() => void)[] = []
+    const local = await startTestReceiver({
+      flags: { server_url: 'http://localhost:0/', grpc_port: '0', max_connections: '4' },
+    })
     try {
       const port = new URL(local.grpcUrl).port
       for (const host of ['127.0.0.1', '127.0.0.2']) {
@@ -175,6 +178,18 @@ describe('the doors of OTLP, as other programs knock', () => {
         client.close()
         expect([host, answer.code]).toEqual([host, 0])
       }
+      const httpPort = Number(new URL(local.url).port)
+      const sockets = ['127.0.0.1', '127.0.0.2', '127.0.0.2', '127.0.0.2'].map((host) => {
+        const socket = connect({ host, port: httpPort }).on('error', () => {})
+        socket.write('GET /health/live HTTP/1.1\r\nhost: localhost\r\n\r\n')
+        return new Promise<string>((resolve) => {
+          socket.once('data', (chunk) => resolve(String(chunk).slice(9, 12)))
+          socket.once('close', () => resolve('refused'))
+        }).finally(() => cleanups.push(() => socket.destroy()))
+      })
+      const answers = (await Promise.all(sockets)).sort()
+      for (const cleanup of cleanups.splice(0)) cleanup()
+      expect(answers).toEqual(['200', '200', '200', 'refused'])
     } finally {
       await local.close()
       lookup.mockRestore()

@@ -7,6 +7,7 @@ import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
 import { isWithin, type Ranges, toRanges } from '../range.ts'
+import { shareCall } from '../shared-call.ts'
 import { workerUrl } from '../worker-url.ts'
 import { createAlertStore } from './alert.ts'
 import { createCloser } from './closer.ts'
@@ -304,7 +305,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     archive: (selection, { batchSize }) => keeper.archive(selection, batchSize),
     purge: (beforeMs, { batchSize }) => keeper.purge(beforeMs, batchSize),
     copyTo: (folder) => guarded(() => copyCollection(folder, { url, databaseName, collectionName })),
-    health,
+    health: shareCall(health),
     async close() {
       await finder.close()
       await repairer.close()

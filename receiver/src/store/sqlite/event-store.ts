@@ -9,6 +9,7 @@ import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
 import { laneOf } from '../query-lane.ts'
 import { createQueryPool } from '../query-pool.ts'
+import { shareCall } from '../shared-call.ts'
 import { toParts } from '../summary-parts.ts'
 import { workerUrl } from '../worker-url.ts'
 import { createAlertStore } from './alert.ts'
@@ -230,7 +231,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       const { events } = await runJob<{ events: number }>(workerUrl('./sqlite/copy-worker'), data)
       return { files: [file], events }
     },
-    health,
+    health: shareCall(health),
     async close() {
       closing.abort()
       await checking
