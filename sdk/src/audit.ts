@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { EventError } from './event/error.ts'
+import { toBackoffMs } from './event/retry.ts'
 import type { RestClient } from './rest.ts'
 import type { FlushOptions, Sender } from './sender.ts'
 import type { Losses } from './tally.ts'
@@ -17,8 +18,7 @@ export interface AuditorOptions {
 }
 
 const maxIds = 5000
-const firstPauseMs = 20
-const maxPauseMs = 1000
+const pauses = { firstMs: 20, mostMs: 1000 }
 
 /**
  * Delivered is not stored when a Collector stands between: only the receiver's own word counts. Questions of one moment
@@ -49,7 +49,7 @@ export function createAuditor({ rest, sender, losses, timeoutMs: usualMs }: Audi
         (error: EventError) => error,
       )
       let trouble: unknown
-      for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, maxPauseMs)) {
+      for (let round = 1; ; round++) {
         const why = losses.get(id)
         if (why !== undefined) throw new EventError('EVT_REFUSED', `event ${id} was not delivered: ${why}`)
         trouble = undefined
@@ -59,6 +59,7 @@ export function createAuditor({ rest, sender, losses, timeoutMs: usualMs }: Audi
           if (!(error instanceof EventError) || !error.retry) throw error
           trouble = error
         }
+        const pauseMs = toBackoffMs(round, pauses)
         if (performance.now() + pauseMs > deadlineMs) break
         await sleep(pauseMs)
       }

@@ -1,4 +1,5 @@
 import { EventError } from './event/error.ts'
+import { toBackoffMs } from './event/retry.ts'
 import type { Exporter, Outcome } from './exporter.ts'
 import { createFlushWaiters, type FlushTarget } from './flush-waiter.ts'
 import { isolate } from './isolate.ts'
@@ -65,7 +66,7 @@ export interface Sender {
 // OTLP asks for requests of at most 64 MiB; a small one costs less to repeat.
 const maxRequestBytes = 8 * 1024 * 1024
 const maxRecordBytes = 60 * 1024 * 1024
-const firstBackoffMs = 1000
+const backoff = { firstMs: 1000, jitter: 0.2 }
 const maxBackoffMs = 30_000
 const maxAnsweredBackoffMs = 300_000
 const suspectAnswers = 10
@@ -266,7 +267,7 @@ export function createSender(options: SenderOptions): Sender {
     const nowMs = performance.now()
     const retryAfterMs = Math.max(outcome.retryAfterMs ?? 0, 0)
     const mostMs = outcome.isAnswer ? maxAnsweredBackoffMs : maxBackoffMs
-    const backoffMs = Math.min(firstBackoffMs * 2 ** (failures - 1), mostMs) * (0.8 + 0.4 * Math.random())
+    const backoffMs = toBackoffMs(failures, { ...backoff, mostMs })
     holdUntilMs = nowMs + retryAfterMs
     tryAtMs = nowMs + Math.max(backoffMs, retryAfterMs)
     waiters.giveUp(retryAfterMs)

@@ -4,6 +4,7 @@ import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
 import { createAgent } from './agent.ts'
 import { maxReplyBytes } from './event/export-reply.ts'
+import { parseRetryAfter } from './event/retry.ts'
 import type { Settings } from './setting.ts'
 import { version } from './version.ts'
 
@@ -97,7 +98,7 @@ function read(
     kind: 'answer' as const,
     status,
     contentType: headers['content-type'],
-    retryAfterMs: parseRetryAfter(headers['retry-after']),
+    retryAfterMs: parseRetryAfter(headers['retry-after'], Date.now(), Number.POSITIVE_INFINITY),
   }
   const chunks: Buffer[] = []
   let bytes = 0
@@ -109,14 +110,6 @@ function read(
   })
   response.on('error', fail)
   response.on('end', () => settle({ ...answer, body: Buffer.concat(chunks) }))
-}
-
-/** Both forms: seconds, or a date. */
-export function parseRetryAfter(text: string | undefined, nowMs = Date.now()): number | undefined {
-  if (text === undefined) return undefined
-  if (/^\s*\d+\s*$/.test(text)) return Number(text) * 1000
-  const dateMs = Date.parse(text)
-  return Number.isNaN(dateMs) ? undefined : Math.max(dateMs - nowMs, 0)
 }
 
 // A refused connection to a name with two addresses is an AggregateError without a message.

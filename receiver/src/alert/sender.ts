@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Event, fromDocument, ulidFrom } from '@madsci-events/sdk/event'
+import { type Event, fromDocument, toBackoffMs, ulidFrom } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { AlertStore, Delivery, DeliveryOutcome } from '../store/alert-store.ts'
@@ -35,8 +35,7 @@ export interface Sender {
 export const giveUpMs = 86_400_000
 // A clock that was set forward makes no day: so many attempts take some hours.
 const leastAttempts = 25
-const firstRetryMs = 2000
-const greatestRetryMs = 15 * 60_000
+const retries = { firstMs: 2000, mostMs: 15 * 60_000, jitter: 0.2 }
 // A receiver that died gives its messages back within that time.
 const leaseMs = 20_000
 const atOnce = 12
@@ -45,13 +44,11 @@ const atOnceOfChannel = 3
 // A send that is under way at the end gets so long.
 const closeMs = 5000
 // Soon: once the store is back, another receiver takes what was not renewed meanwhile.
-const firstNoteMs = 100
-const greatestNoteMs = 1000
+const settling = { firstMs: 100, mostMs: 1000 }
 
 /** 2 s, 4 s, 8 s … 15 min, a fifth more or less, so that many do not come back together. */
 export function retryDelayMs(attempts: number, random: () => number = Math.random): number {
-  const base = Math.min(greatestRetryMs, firstRetryMs * 2 ** Math.min(attempts - 1, 20))
-  return Math.round(base * (0.8 + 0.4 * random()))
+  return Math.round(toBackoffMs(attempts, { ...retries, random }))
 }
 
 /**
@@ -108,7 +105,7 @@ export function createSender(options: SenderOptions): Sender {
 
   /** What was sent must not be sent again: it is held until its fate is written. */
   async function note(delivery: Delivery, settled: DeliveryOutcome): Promise<boolean> {
-    for (let waitMs = firstNoteMs; ; waitMs = Math.min(greatestNoteMs, waitMs * 2)) {
+    for (let failure = 1; ; failure++) {
       try {
         return await store.settle(holder, delivery.id, settled)
       } catch (error) {
@@ -116,7 +113,7 @@ export function createSender(options: SenderOptions): Sender {
         throttle('note', () =>
           log.warn({ reason: (error as Error).message }, 'the fate of an alert waits for the store'),
         )
-        await sleep(waitMs, undefined, { signal: cutting.signal, ref: false })
+        await sleep(toBackoffMs(failure, settling), undefined, { signal: cutting.signal, ref: false })
       }
     }
   }

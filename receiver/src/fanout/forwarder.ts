@@ -1,4 +1,4 @@
-import { EventError } from '@madsci-events/sdk/event'
+import { EventError, toBackoffMs } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { Tracing } from '../trace.ts'
@@ -48,8 +48,8 @@ export interface Forwarder {
 const pollMs = 1000
 // While events come one by one, so long they are gathered.
 const gatherMs = 250
-const firstBackoffMs = 500
-const maxBackoffMs = 30_000
+// Some disorder, so that receivers that lost the same destination do not come back as one.
+const backoff = { firstMs: 500, mostMs: 30_000, jitter: 0.25 }
 const closeMs = 3000
 // So many events refused one after the other are no longer the fault of events.
 const suspectRefusals = 20
@@ -74,7 +74,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
   const stopping = new AbortController()
   const cutting = new AbortController()
   let limit = destination.batchEvents
-  let backoffMs = 0
+  let failures = 0
   let refusedInRow = 0
   let state: ForwarderHealth['state'] = 'waiting'
   // Since then something may wait to be sent; undefined when nothing does.
@@ -118,9 +118,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
 
   async function waitLonger(atLeastMs = 0): Promise<void> {
     state = 'waiting'
-    backoffMs = Math.min(Math.max(backoffMs * 2, firstBackoffMs), maxBackoffMs)
-    // Some disorder, so that receivers that lost the same destination do not come back as one.
-    await pause(Math.max(atLeastMs, backoffMs * (0.75 + Math.random() / 2)))
+    await pause(Math.max(atLeastMs, toBackoffMs(++failures, backoff)))
   }
 
   async function run(): Promise<void> {
@@ -203,7 +201,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
   async function passOver({ cursor, hasMore, canaries }: Batch): Promise<void> {
     tellCanaries(canaries)
     state = 'forwarding'
-    backoffMs = 0
+    failures = 0
     place.move(cursor, hasMore ? undefined : Date.now())
     if (hasMore) return
     behindSinceMs = undefined
@@ -225,7 +223,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     if (refusedCount > 0) noteRefused(refusedCount, message, batch)
     if (taken > 0) tellCanaries(batch.canaries)
     state = 'forwarding'
-    backoffMs = 0
+    failures = 0
     refusedInRow = 0
     limit = Math.min(limit * 2, destination.batchEvents)
     await saveBehind(batch)
@@ -248,7 +246,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     noteRefused(batch.eventCount, outcome.reason, batch)
     await saveBehind(batch)
     // A destination that refuses everything is not what it should be: it must not drain the events away quickly.
-    if (++refusedInRow >= suspectRefusals) await waitLonger(maxBackoffMs)
+    if (++refusedInRow >= suspectRefusals) await waitLonger(backoff.mostMs)
   }
 
   function noteRefused(count: number, reason: string, { firstId }: Batch): void {
@@ -269,7 +267,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
         tell('waits for the store', (error as Error).message)
         state = 'waiting'
         // Soon: another receiver takes the place when it stands still, and would send the same again.
-        await pause(firstBackoffMs)
+        await pause(backoff.firstMs)
       }
     }
   }

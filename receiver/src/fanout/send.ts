@@ -1,5 +1,4 @@
-import { readExportReply, showForeignReply, showText } from '@madsci-events/sdk/event'
-import { parseRetryAfter } from '../otlp/answer.ts'
+import { parseRetryAfter, readExportReply, showForeignReply, showText } from '@madsci-events/sdk/event'
 import { hideSecrets } from '../url.ts'
 import { contentTypeOf, type Destination } from './destination.ts'
 import { readReply } from './reply.ts'

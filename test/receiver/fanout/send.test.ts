@@ -1,7 +1,7 @@
+import { parseRetryAfter } from '@madsci-events/sdk/event'
 import { afterEach, expect, it } from 'vitest'
 import type { Destination } from '../../../receiver/src/fanout/destination.ts'
 import { sendBatch } from '../../../receiver/src/fanout/send.ts'
-import { parseRetryAfter } from '../../../receiver/src/otlp/answer.ts'
 import { foreignReplies } from '../../support/foreign-reply.ts'
 import { startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
 import { findFreePort } from '../../support/process.ts'
