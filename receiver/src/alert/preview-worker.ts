@@ -1,15 +1,14 @@
-import { parentPort } from 'node:worker_threads'
 import { EventError, fromDocument, fromTimestamp, isObject, parseJson } from '@madsci-events/sdk/event'
 import { toFacts } from '../store/alert-store.ts'
 import { yieldToOthers } from '../thread.ts'
+import { answerCalls } from '../thread-call.ts'
 import { createMachine } from './machine.ts'
 import { createMatch } from './match.ts'
 import { fromPlainRule } from './plain-rule.ts'
-import type { FromPreviewThread, Preview, PreviewTask, ToPreviewThread } from './preview.ts'
+import type { Preview, PreviewTask, ToPreviewThread } from './preview.ts'
 import { emptyState } from './state.ts'
 
 /** The thread that runs rules over history, one after the other, each event at its own time. */
-const port = parentPort!
 yieldToOthers()
 
 const maxFirings = 200
@@ -71,22 +70,15 @@ function createTrial({ rule: plain, windows, startTime, endTime }: PreviewTask) 
 
 let trial: ReturnType<typeof createTrial> | undefined
 
-function run(message: ToPreviewThread): FromPreviewThread {
+function run(message: ToPreviewThread): Preview | undefined {
   if (message.kind === 'begin') trial = createTrial(message.task)
   else if (message.kind === 'events') trial!.add(message.texts)
   else {
     const preview = trial!.finish()
     trial = undefined
-    return { kind: 'done', preview }
+    return preview
   }
-  return { kind: 'more' }
+  return undefined
 }
 
-port.on('message', (message: ToPreviewThread) => {
-  try {
-    port.postMessage(run(message))
-  } catch (error) {
-    const code = error instanceof EventError ? error.code : 'EVT_INTERNAL'
-    port.postMessage({ kind: 'failed', code, message: (error as Error).message } satisfies FromPreviewThread)
-  }
-})
+answerCalls<ToPreviewThread, Preview | undefined>((message) => ({ answer: run(message) }))

@@ -1,8 +1,7 @@
-import type { Worker } from 'node:worker_threads'
-import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
+import { EventError } from '@madsci-events/sdk/event'
 import type { EventStore, FindOptions } from '../store/event-store.ts'
 import { workerUrl } from '../store/worker-url.ts'
-import { startThread } from '../thread.ts'
+import { type Caller, createCaller } from '../thread-call.ts'
 import { type PlainRule, toPlainRule } from './plain-rule.ts'
 import type { Rule, RuleSet } from './rule.ts'
 
@@ -39,11 +38,6 @@ export type ToPreviewThread =
   | { kind: 'begin'; task: PreviewTask }
   | { kind: 'events'; texts: string[] }
   | { kind: 'end' }
-
-export type FromPreviewThread =
-  | { kind: 'more' }
-  | { kind: 'done'; preview: Preview }
-  | { kind: 'failed'; code: ErrorCode; message: string }
 
 // Each has a thread and some of the events in memory.
 const most = { all: 2, client: 1 }
@@ -108,29 +102,30 @@ async function previewRule(
   } as const
   let isReusable = false
   try {
-    await thread.ask({ kind: 'begin', task })
+    await thread.call({ kind: 'begin', task })
     for await (const chunk of store.find(query, { client, ...(signal && { signal }) }))
-      await thread.ask({ kind: 'events', texts: chunk.map(({ json }) => json) })
-    const preview = (await thread.ask({ kind: 'end' }))!
+      await thread.call({ kind: 'events', texts: chunk.map(({ json }) => json) })
+    const preview = (await thread.call({ kind: 'end' }))!
     isReusable = true
     return preview
   } finally {
     if (isReusable) threads.giveBack(thread)
-    else await thread.worker.terminate()
+    else await thread.close()
   }
 }
 
-interface Thread {
-  worker: Worker
-  /** One question after the other; the last one is answered with the preview. */
-  ask(message: ToPreviewThread): Promise<Preview | undefined>
-}
+/** One question after the other; the last one is answered with the preview. */
+type Thread = Caller<ToPreviewThread, Preview | undefined, never>
 
 type Threads = ReturnType<typeof createThreads>
 
 /** Threads for one preview after the other; one that is not asked for `idleMs` ends. */
 function createThreads() {
   const idle = new Map<Thread, NodeJS.Timeout>()
+  const end = (thread: Thread) => {
+    idle.delete(thread)
+    void thread.close()
+  }
   return {
     take(): Thread {
       for (const [thread, timer] of idle) {
@@ -138,37 +133,18 @@ function createThreads() {
         idle.delete(thread)
         return thread
       }
-      const thread = openThread()
-      thread.worker.once('exit', () => {
-        clearTimeout(idle.get(thread))
-        idle.delete(thread)
-      })
-      return thread
+      return openThread()
     },
     giveBack(thread: Thread): void {
-      idle.set(thread, setTimeout(() => void thread.worker.terminate(), idleMs).unref())
+      idle.set(thread, setTimeout(() => end(thread), idleMs).unref())
     },
   }
 }
 
-function openThread(): Thread {
-  const worker = startThread(workerUrl('../alert/preview-worker'), { workerData: {}, maxHeapMb: 256 })
-  // What waits for its answer keeps the process; a thread without a question does not.
-  worker.unref()
-  let answer: { resolve: (preview: Preview | undefined) => void; reject: (error: Error) => void } | undefined
-  worker.on('message', (message: FromPreviewThread) => {
-    if (message.kind === 'failed') answer?.reject(new EventError(message.code, message.message))
-    else answer?.resolve(message.kind === 'done' ? message.preview : undefined)
+const openThread = (): Thread =>
+  createCaller({
+    file: workerUrl('../alert/preview-worker'),
+    workerData: {},
+    maxHeapMb: 256,
+    toError: (cause) => new EventError('EVT_INTERNAL', 'The thread of the preview has died', { cause }),
   })
-  worker.on('error', (cause) =>
-    answer?.reject(new EventError('EVT_INTERNAL', 'The thread of the preview has died', { cause })),
-  )
-  return {
-    worker,
-    ask: (message) =>
-      new Promise((resolve, reject) => {
-        answer = { resolve, reject }
-        worker.postMessage(message)
-      }),
-  }
-}

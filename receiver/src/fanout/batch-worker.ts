@@ -1,4 +1,4 @@
-import { parentPort, workerData } from 'node:worker_threads'
+import { workerData } from 'node:worker_threads'
 import { gzipSync } from 'node:zlib'
 import {
   type Event,
@@ -18,15 +18,15 @@ import type { CommitReader, StoredEvent } from '../store/event-store.ts'
 import { createMatcher, type MatchDocument, withDate } from '../store/matcher.ts'
 import { parseSelector } from '../store/selector.ts'
 import { yieldToOthers } from '../thread.ts'
+import { answerCalls } from '../thread-call.ts'
 import type { SpanName } from '../trace.ts'
-import type { BatchRequest, BatchThreadData, FromBatchThread } from './batch.ts'
+import type { Batch, BatchRequest, BatchThreadData } from './batch.ts'
 import type { Destination } from './destination.ts'
 
 /**
  * The thread that makes requests of stored events: read, select, encode, compress. It keeps nothing between two of them,
  * and whoever waits for a commit goes first.
  */
-const port = parentPort!
 // More than a query, for nobody waits for the answer.
 yieldToOthers(15)
 const { source, destinations, serviceName } = workerData as BatchThreadData
@@ -53,18 +53,11 @@ const makers: Maker[] = destinations.map((destination) => ({
       : createMatcher(parseSelector(destination.selector, { regexTimeoutMs })),
 }))
 
-port.on('message', async ({ number, index, cursor, limit }: BatchRequest) => {
-  let reply: FromBatchThread
-  try {
-    reply = { number, batch: await make(makers[index]!, cursor, limit) }
-  } catch (error) {
-    const code = error instanceof EventError ? error.code : 'EVT_INTERNAL'
-    reply = { number, failed: (error as Error).message, code }
-  }
-  port.postMessage(reply)
-})
+answerCalls<BatchRequest, Batch>(async ({ index, cursor, limit }) => ({
+  answer: await make(makers[index]!, cursor, limit),
+}))
 
-async function make({ destination, reader, matches }: Maker, cursor: string, limit: number) {
+async function make({ destination, reader, matches }: Maker, cursor: string, limit: number): Promise<Batch> {
   const page = await reader.read(cursor, { limit, characters: batchCharacters })
   const events: Event[] = []
   for (const stored of page.events) {

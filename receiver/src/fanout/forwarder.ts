@@ -128,7 +128,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
         await step()
       } catch (error) {
         beReady()
-        tell('waits for the store', (error as Error).message)
+        tell('waits for the store', reasonOf(error as Error))
         await waitLonger()
       }
     }
@@ -264,7 +264,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
         return
       } catch (error) {
         if (stopping.signal.aborted) return
-        tell('waits for the store', (error as Error).message)
+        tell('waits for the store', reasonOf(error as Error))
         state = 'waiting'
         // Soon: another receiver takes the place when it stands still, and would send the same again.
         await pause(backoff.firstMs)
@@ -305,3 +305,6 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     },
   }
 }
+
+const reasonOf = ({ message, cause }: Error) =>
+  cause instanceof Error && cause.message ? `${message}: ${cause.message}` : message

@@ -6,11 +6,14 @@ export interface ReportRequest {
   parameters: { readonly [name: string]: string | undefined }
 }
 
-/** The answer: text in pieces, so that a large one streams. */
-export interface ReportAnswer {
+export interface ReportHead {
   contentType: string
   /** Of a download. */
-  fileName?: string
+  fileName?: string | undefined
+}
+
+/** The answer: text in pieces, so that a large one streams. */
+export interface ReportAnswer extends ReportHead {
   pieces: Iterable<string> | AsyncIterable<string>
 }
 
@@ -28,14 +31,3 @@ export interface UtilizationWorkerData {
   /** How long a report may compute, beside what it reads. 0 = no limit. */
   timeoutMs: number
 }
-
-export type ToUtilizationThread =
-  | { kind: 'ask'; call: number; request: ReportRequest }
-  | { kind: 'more'; call: number }
-  | { kind: 'cancel'; call: number }
-
-export type FromUtilizationThread =
-  | { kind: 'head'; call: number; contentType: string; fileName: string | undefined }
-  | { kind: 'piece'; call: number; text: string }
-  | { kind: 'end'; call: number }
-  | { kind: 'failed'; call: number; code: string; message: string; detail: unknown }

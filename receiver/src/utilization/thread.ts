@@ -1,16 +1,8 @@
-import type { Worker } from 'node:worker_threads'
-import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
-import { startThread } from '../thread.ts'
-import type {
-  FromUtilizationThread,
-  ReportRequest,
-  ToUtilizationThread,
-  UtilizationWorkerData,
-} from './engine.ts'
+import { EventError } from '@madsci-events/sdk/event'
+import { createCaller } from '../thread-call.ts'
+import type { ReportHead, ReportRequest, UtilizationWorkerData } from './engine.ts'
 
-export interface UtilizationAnswer {
-  contentType: string
-  fileName: string | undefined
+export interface UtilizationAnswer extends ReportHead {
   /** Throws what went wrong on the way. Leaving the loop early ends the report. */
   pieces: AsyncIterable<string>
 }
@@ -23,12 +15,6 @@ export interface Utilization {
    */
   ask(request: ReportRequest): Promise<UtilizationAnswer>
   close(): Promise<void>
-}
-
-interface Call {
-  arrived: FromUtilizationThread[]
-  error: EventError | undefined
-  wake: () => void
 }
 
 // To start the thread takes longer than many a report: it is there before somebody asks, and what starts and ends at once
@@ -48,119 +34,31 @@ export function createUtilization(
   data: UtilizationWorkerData,
   settle: () => Promise<unknown> = async () => {},
 ): Utilization {
-  const calls = new Map<number, Call>()
-  let worker: Worker | undefined
-  let lastCall = 0
+  // Sources run unbuilt too, and a path in a text is not rewritten by the compiler.
+  const file = new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
+  const thread = createCaller<ReportRequest, ReportHead, string>({
+    file,
+    workerData: data,
+    maxHeapMb: 512,
+    toError: (cause) => new EventError('EVT_STORE_UNAVAILABLE', undefined, { cause }),
+  })
   let isClosed = false
-  const early = setTimeout(() => {
-    worker ??= start()
-  }, startDelayMs).unref()
-
-  function start(): Worker {
-    // Sources run unbuilt too, and a path in a text is not rewritten by the compiler.
-    const file = new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
-    const started = startThread(file, { workerData: data, maxHeapMb: 512 })
-    started.unref()
-    started.on('message', (message: FromUtilizationThread) => {
-      const call = calls.get(message.call)
-      call?.arrived.push(message)
-      call?.wake()
-    })
-    const died = (cause?: unknown) => {
-      if (worker === started) stop(new EventError('EVT_STORE_UNAVAILABLE', undefined, { cause }))
-    }
-    started.on('error', died)
-    started.on('exit', () => died())
-    return started
-  }
-
-  function stop(error: EventError): void {
-    worker = undefined
-    for (const call of calls.values()) {
-      call.error = error
-      call.wake()
-    }
-  }
-
-  async function nextOf(call: Call, timeoutMs = 0): Promise<FromUtilizationThread> {
-    const timer =
-      timeoutMs > 0 &&
-      setTimeout(() => {
-        call.error ??= new EventError('EVT_STORE_UNAVAILABLE', late, { retryAfterSeconds: lateRetrySeconds })
-        call.wake()
-      }, timeoutMs)
-    try {
-      return await arrivalOf(call)
-    } finally {
-      if (timer) clearTimeout(timer)
-    }
-  }
-
-  async function arrivalOf(call: Call): Promise<FromUtilizationThread> {
-    for (;;) {
-      const message = call.arrived.shift()
-      if (message) {
-        if (message.kind !== 'failed') return message
-        // The text of what nobody foresaw is for our log.
-        if (message.code === 'EVT_INTERNAL')
-          throw new EventError('EVT_INTERNAL', undefined, { cause: new Error(message.message) })
-        throw new EventError(message.code as ErrorCode, message.message, { detail: message.detail })
-      }
-      if (call.error) throw call.error
-      await new Promise<void>((resolve) => {
-        call.wake = resolve
-      })
-    }
-  }
-
-  const post = (message: ToUtilizationThread) => worker?.postMessage(message)
-
-  async function ask(request: ReportRequest): Promise<UtilizationAnswer> {
-    if (isClosed) throw new EventError('EVT_CLOSING')
-    await settle()
-    if (isClosed) throw new EventError('EVT_CLOSING')
-    worker ??= start()
-    const number = ++lastCall
-    const call: Call = { arrived: [], error: undefined, wake: () => {} }
-    calls.set(number, call)
-    post({ kind: 'ask', call: number, request })
-    async function* pieces(): AsyncGenerator<string> {
-      let isDone = false
-      try {
-        for (;;) {
-          const message = await nextOf(call)
-          if (message.kind === 'end') {
-            isDone = true
-            return
-          }
-          if (message.kind !== 'piece') continue
-          yield message.text
-          post({ kind: 'more', call: number })
-        }
-      } finally {
-        calls.delete(number)
-        if (!isDone) post({ kind: 'cancel', call: number })
-      }
-    }
-    try {
-      const head = await nextOf(call, data.timeoutMs > 0 ? data.timeoutMs + graceMs : 0)
-      if (head.kind !== 'head') throw new Error('BUG: a report began without its head')
-      return { contentType: head.contentType, fileName: head.fileName, pieces: pieces() }
-    } catch (error) {
-      calls.delete(number)
-      post({ kind: 'cancel', call: number })
-      throw error
-    }
-  }
+  const early = setTimeout(thread.start, startDelayMs).unref()
 
   return {
-    ask,
+    async ask(request) {
+      if (isClosed) throw new EventError('EVT_CLOSING')
+      await settle()
+      const { answer, pieces } = await thread.stream(request, {
+        timeoutMs: data.timeoutMs > 0 ? data.timeoutMs + graceMs : 0,
+        late: () => new EventError('EVT_STORE_UNAVAILABLE', late, { retryAfterSeconds: lateRetrySeconds }),
+      })
+      return { ...answer, pieces }
+    },
     async close() {
       isClosed = true
       clearTimeout(early)
-      const closing = worker
-      stop(new EventError('EVT_CLOSING'))
-      await closing?.terminate()
+      await thread.close()
     },
   }
 }
