@@ -1,15 +1,10 @@
-import { EventError, type Value } from '@madsci-events/sdk/event'
+import type { Value } from '@madsci-events/sdk/event'
 import type { FastifyRequest } from 'fastify'
 import { toClient } from '../client.ts'
 import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { boundJson, parseBytes } from '../ingest/json-body.ts'
-import { createGathered, readPlain } from '../otlp/body.ts'
-
-interface ReadOptions {
-  ticket: Ticket
-  maxBodyBytes: number
-}
+import { readBody } from '../otlp/body.ts'
 
 export interface BodyOptions {
   ingest: Pick<Ingest, 'enter'>
@@ -37,17 +32,34 @@ export function withBody<T>(
 }
 
 /** The same for the bytes as they came, in their turn. */
-export async function withBytes<T>(
+export function withBytes<T>(
   request: FastifyRequest,
-  { ingest, maxBodyBytes }: BodyOptions,
+  options: BodyOptions,
   use: (bytes: Buffer, contentType: string | undefined) => Promise<T>,
 ): Promise<T> {
-  const ticket = ingest.enter(Number(request.headers['content-length'] ?? 0), toClient(request.ip))
-  try {
-    const bytes = await readBytes(request, { ticket, maxBodyBytes })
+  return withPlainBytes(request, options, async (bytes, ticket) => {
     const turn = bytes.length > smallBytes ? ticket.turn() : undefined
     if (turn) await turn
-    return await use(bytes, request.headers['content-type'])
+    return use(bytes, request.headers['content-type'])
+  })
+}
+
+/** The same at once, and with the ticket. What is compressed stays so. */
+export async function withPlainBytes<T>(
+  request: FastifyRequest,
+  { ingest, maxBodyBytes }: BodyOptions,
+  use: (bytes: Buffer, ticket: Ticket) => Promise<T>,
+): Promise<T> {
+  const announcedBytes = Number(request.headers['content-length'] ?? Number.NaN)
+  const ticket = ingest.enter(announcedBytes || 0, toClient(request.ip))
+  try {
+    const bytes = await readBody(request.raw, {
+      encoding: undefined,
+      announcedBytes,
+      maxBodyBytes,
+      onGrow: (more) => ticket.grow(more),
+    })
+    return await use(bytes, ticket)
   } finally {
     ticket.release()
   }
@@ -55,19 +67,6 @@ export async function withBytes<T>(
 
 // A body that is no larger becomes little beside a heap, whatever it holds.
 const smallBytes = 64 * 1024
-
-async function readBytes(request: FastifyRequest, { ticket, maxBodyBytes }: ReadOptions): Promise<Buffer> {
-  const announced = Number(request.headers['content-length'])
-  const tooLarge = () => new EventError('EVT_TOO_LARGE', `The body is larger than ${maxBodyBytes} bytes`)
-  if (announced > maxBodyBytes) throw tooLarge()
-  const gathered = createGathered(maxBodyBytes)
-  await readPlain(request.raw, (chunk) => {
-    if (gathered.size + chunk.length > maxBodyBytes) throw tooLarge()
-    ticket.grow(chunk.length)
-    gathered.add(chunk)
-  })
-  return gathered.take()
-}
 
 /** Where a body may be left out. */
 export const hasBody = (headers: { [name: string]: unknown }) =>

@@ -1,21 +1,17 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
-import { toClient } from '../client.ts'
 import { type PassOn, passedSignals } from '../fanout/pass-on.ts'
-import type { Ingest } from '../ingest/ingest.ts'
-import { readBody } from '../otlp/body.ts'
 import { contentTypes, encodingOf } from '../otlp/reply.ts'
+import { type BodyOptions, withPlainBytes } from './body.ts'
 import { schemas } from './schema.ts'
 
-export interface TelemetryDoorOptions {
-  ingest: Pick<Ingest, 'enter'>
-  maxBodyBytes: number
+export interface TelemetryDoorOptions extends BodyOptions {
   passOn: PassOn
 }
 
 /** POST /v1/traces and /v1/metrics: passed on as they come, within the gate, and answered as the other side answers; or dropped. */
 export function registerTelemetry(scope: FastifyInstance, options: TelemetryDoorOptions): void {
-  const { ingest, maxBodyBytes, passOn } = options
+  const { passOn } = options
   for (const signal of passedSignals) {
     scope.post(
       `/v1/${signal}`,
@@ -23,17 +19,8 @@ export function registerTelemetry(scope: FastifyInstance, options: TelemetryDoor
       async (request, reply) => {
         const encoding = encodingOf(request.headers['content-type'])
         if (encoding === undefined) throw new EventError('EVT_CONTENT_TYPE')
-        const announcedBytes = Number(request.headers['content-length'] ?? Number.NaN)
-        const ticket = ingest.enter(announcedBytes || 0, toClient(request.ip))
-        try {
+        return withPlainBytes(request, options, async (body) => {
           const contentEncoding = request.headers['content-encoding']
-          const body = await readBody(request.raw, {
-            // Not inflated: it goes on as it is.
-            encoding: undefined,
-            announcedBytes,
-            maxBodyBytes,
-            onGrow: (more) => ticket.grow(more),
-          })
           const answer = await passOn(signal, body, {
             contentType: contentTypes[encoding],
             ...(contentEncoding !== undefined && { contentEncoding }),
@@ -43,9 +30,7 @@ export function registerTelemetry(scope: FastifyInstance, options: TelemetryDoor
             .code(answer.status as 200)
             .header('content-type', answer.contentType)
             .send(answer.body)
-        } finally {
-          ticket.release()
-        }
+        })
       },
     )
   }

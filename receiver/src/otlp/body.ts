@@ -24,7 +24,7 @@ const maxPooledBody = 4 * 1024 * 1024
  * Reads a body whole, inflated. Throws EVT_ENCODING for an encoding that we do not know, EVT_TOO_LARGE as soon as one byte
  * too many is there (a zip bomb costs its limit and no more), EVT_BODY for one that is cut off or does not inflate.
  */
-export async function readBody(stream: Readable, options: ReadBodyOptions): Promise<Uint8Array> {
+export async function readBody(stream: Readable, options: ReadBodyOptions): Promise<Buffer> {
   const { announcedBytes, maxBodyBytes, onGrow } = options
   const encoding = options.encoding?.trim().toLowerCase() || 'identity'
   const create =
@@ -49,7 +49,7 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
 }
 
 /** Bytes that come in pieces. */
-export interface Gathered {
+interface Gathered {
   readonly size: number
   add(chunk: Buffer): void
   /** All of them, one behind the other. */
@@ -60,7 +60,7 @@ export interface Gathered {
 const maxCopiedAtOnce = 4 * 1024 * 1024
 
 /** Many pieces are copied as they come, into memory that doubles. */
-export function createGathered(maxBytes: number): Gathered {
+function createGathered(maxBytes: number): Gathered {
   let chunks: Buffer[] = []
   let size = 0
   let memory: Buffer | undefined
@@ -101,7 +101,7 @@ async function readPooled(
   stream: Readable,
   pool: MemoryPool,
   onGrow: ReadBodyOptions['onGrow'],
-): Promise<Uint8Array> {
+): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
   await readPlain(stream, (chunk) => {
