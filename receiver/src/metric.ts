@@ -34,7 +34,8 @@ export const counters = {
   alert_attempts: 'Attempts to deliver a message, by outcome',
   fanout_sent: 'Events that a destination of the fan-out took',
   fanout_refused: 'Events that a destination of the fan-out refused for good',
-  fanout_failures: 'Requests of the fan-out that failed; their events are sent again, or found by halves',
+  fanout_failures:
+    'Requests of the fan-out that failed; their events are retried, or isolated by bisecting the batch',
   fanout_gaps: 'Commits, as far as they can be counted, whose events the fan-out could not read any more',
 } as const
 export type CounterName = keyof typeof counters

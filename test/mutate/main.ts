@@ -21,7 +21,7 @@ const rooms: { [name: string]: { sources: string[]; tests: string[] } } = {
     tests: ['test/sdk/spool', 'test/sdk/sender.test.ts'],
   },
   fanout: {
-    sources: ['receiver/src/fanout/forwarder.ts', 'receiver/src/fanout/place.ts'],
+    sources: ['receiver/src/fanout/forwarder.ts', 'receiver/src/fanout/checkpoint.ts'],
     tests: ['test/receiver/fanout/forwarder.test.ts', 'test/receiver/fanout/send.test.ts'],
   },
   alert: { sources: ['receiver/src/alert/*.ts'], tests: ['test/receiver/alert'] },

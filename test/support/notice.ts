@@ -1,7 +1,7 @@
-import type { Notice } from '../../receiver/src/alert/group.ts'
+import type { Notification } from '../../receiver/src/alert/group.ts'
 
 /** What a channel is told in tests: one alert of rule `r` begins. */
-export const notice: Notice = {
+export const notice: Notification = {
   id: 'a.1',
   alertId: 'a',
   rule: 'r',

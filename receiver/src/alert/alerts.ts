@@ -5,7 +5,7 @@ import type { AlertAction, AlertRecord, AlertStore, DeliveryCounts } from '../st
 import type { EventStore } from '../store/event-store.ts'
 import { workerUrl } from '../store/worker-url.ts'
 import type { Channel, SendOutcome } from './channel.ts'
-import type { Notice } from './group.ts'
+import type { Notification } from './group.ts'
 import { createMatch, type MatchEvents } from './match.ts'
 import { composeMessage } from './message.ts'
 import { toPlainRule } from './plain-rule.ts'
@@ -89,7 +89,8 @@ export function startAlerts(options: AlertsOptions): Alerts {
   const { store, alerts, ruleSet, channels, log, metric, publicUrl, eventPath } = options
   const holder = createEventId()
   const throttle = createThrottle()
-  const compose = (id: string, notice: Notice) => composeMessage(id, notice, { store, publicUrl, eventPath })
+  const compose = (id: string, notice: Notification) =>
+    composeMessage(id, notice, { store, publicUrl, eventPath })
   const runner = createRunner({ store: alerts, ruleSet, channels, holder, log, metric })
   const sender = createSender({
     store: alerts,
@@ -210,7 +211,7 @@ function isDone({ kind, untilMs }: AlertAction, { state, json }: AlertRecord): b
   return until !== null && Date.parse(until) === untilMs
 }
 
-function toTest(channel: string): Notice {
+function toTest(channel: string): Notification {
   const id = createEventId()
   return {
     id,

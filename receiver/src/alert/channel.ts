@@ -1,4 +1,4 @@
-import type { Notice } from './group.ts'
+import type { Notification } from './group.ts'
 
 /** What became of one attempt. */
 export type SendOutcome = { kind: 'delivered' } | { kind: 'retry' | 'refused'; reason: string }
@@ -15,7 +15,7 @@ export interface ToldEvent {
 export interface Message {
   /** The same for every attempt of one delivery. */
   id: string
-  notice: Notice
+  notice: Notification
   subject: string
   text: string
   html: string

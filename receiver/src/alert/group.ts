@@ -37,17 +37,17 @@ export interface Group {
   acknowledgedBy: string | null
   escalated: number
   contents: { [content: string]: number }
-  history: { kind: NoticeKind; atMs: number; count: number }[]
+  history: { kind: NotificationKind; atMs: number; count: number }[]
 }
 
-export type NoticeKind = 'firing' | 'escalation' | 'recovery' | 'digest' | 'undelivered' | 'test'
+export type NotificationKind = 'firing' | 'escalation' | 'recovery' | 'digest' | 'undelivered' | 'test'
 
 /** One message about an alert, before it is known to whom. */
-export interface Notice {
+export interface Notification {
   id: string
   alertId: string
   rule: string
-  kind: NoticeKind
+  kind: NotificationKind
   atMs: number
   /** Not to be sent before. */
   notBeforeMs: number
@@ -171,8 +171,13 @@ export function dueOf(
 }
 
 /** The message of everything pending. `atMs` is when; quiet hours must have been asked before. */
-export function tell(rule: Rule, group: Group, atMs: number, kind: NoticeKind = 'firing'): Notice {
-  const notice: Notice = {
+export function tell(
+  rule: Rule,
+  group: Group,
+  atMs: number,
+  kind: NotificationKind = 'firing',
+): Notification {
+  const notice: Notification = {
     id: `${group.id}.${group.told + 1}`,
     alertId: group.id,
     rule: rule.name,
@@ -199,7 +204,7 @@ export function tell(rule: Rule, group: Group, atMs: number, kind: NoticeKind = 
   return notice
 }
 
-export function note(group: Group, kind: NoticeKind, atMs: number): void {
+export function note(group: Group, kind: NotificationKind, atMs: number): void {
   group.told++
   group.history.push({ kind, atMs, count: group.pending })
   if (group.history.length > maxHistory) group.history.splice(1, 1)

@@ -9,7 +9,7 @@ import {
   type Group,
   isMaintained,
   maxIds,
-  type Notice,
+  type Notification,
   openGroup,
   quietEnd,
   tell,
@@ -26,7 +26,7 @@ export interface Machine {
   /** Advances to the input's time, which counts as now when it lies in the past. */
   add(input: Input): void
   /** What came of it since the last call. */
-  take(): { notices: Notice[]; alerts: AlertRecord[] }
+  take(): { notices: Notification[]; alerts: AlertRecord[] }
 }
 
 /**
@@ -38,7 +38,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
   state.seed ??= randomBytes(16).toString('hex')
   const { seed } = state
   const ruleOf = new Map(ruleSet.rules.map((rule) => [rule.name, rule]))
-  let notices: Notice[] = []
+  let notices: Notification[] = []
   const records = new Map<string, AlertRecord>()
   for (const rule of ruleSet.rules) {
     const old = state.rules[rule.name]

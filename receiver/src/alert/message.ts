@@ -3,7 +3,7 @@ import { countOf } from '../plural.ts'
 import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import type { Message, ToldEvent } from './channel.ts'
-import type { Notice } from './group.ts'
+import type { Notification } from './group.ts'
 import { lineOf } from './webhook.ts'
 
 export interface ComposeOptions {
@@ -26,7 +26,7 @@ const findTimeoutMs = 2000
 /** What a notice tells, with its events as they are stored now. Throws EVT_STORE_UNAVAILABLE. */
 export async function composeMessage(
   id: string,
-  notice: Notice,
+  notice: Notification,
   { store, publicUrl, eventPath }: ComposeOptions,
 ): Promise<Message> {
   const link = (eventId: string) => `${publicUrl}${eventPath}/${encodeURIComponent(eventId)}`
@@ -98,7 +98,7 @@ async function findNeighbours(store: EventStore, document: Document): Promise<Do
 }
 
 /** As MADSci writes it on Python 3.11 and later; behind that whose event it is, and what it says. */
-function toSubject(notice: Notice, events: readonly ToldEvent[]): string {
+function toSubject(notice: Notification, events: readonly ToldEvent[]): string {
   const first = events[0]?.document
   const level = levelNames[notice.level / 10]?.toUpperCase() ?? String(notice.level)
   if (notice.kind === 'test') return `TEST: ${notice.why}`
@@ -132,11 +132,11 @@ function clean(text: string): string {
 }
 
 /** Where more is told; of a test nothing is kept. */
-const pageOf = ({ kind, alertId }: Notice, publicUrl: string) =>
+const pageOf = ({ kind, alertId }: Notification, publicUrl: string) =>
   kind === 'test' ? publicUrl : `${publicUrl}alerts/${alertId}`
 
 /** MADSci's text part, the event as indented JSON; what else there is to tell follows it. */
-function toText(notice: Notice, events: readonly ToldEvent[], publicUrl: string): string {
+function toText(notice: Notification, events: readonly ToldEvent[], publicUrl: string): string {
   const first = events[0]
   const parts: string[] = []
   if (first) parts.push(indentJson(first.document as Document))
@@ -172,7 +172,7 @@ export function indentJson(value: Value, depth = 0): string {
 }
 
 interface Page {
-  notice: Notice
+  notice: Notification
   subject: string
   events: readonly ToldEvent[]
   neighbours: readonly Document[]

@@ -2,7 +2,7 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { AlertStore, NewDelivery } from '../store/alert-store.ts'
 import type { Channel } from './channel.ts'
-import type { Notice } from './group.ts'
+import type { Notification } from './group.ts'
 import { createMachine, type Machine, toInput } from './machine.ts'
 import type { RuleSet } from './rule.ts'
 import { shiftState } from './shift.ts'
@@ -140,7 +140,7 @@ export function createRunner(options: RunnerOptions): Runner {
 }
 
 /** One message for each address of each channel. */
-export function toDeliveries(notice: Notice, channels: ReadonlyMap<string, Channel>): NewDelivery[] {
+export function toDeliveries(notice: Notification, channels: ReadonlyMap<string, Channel>): NewDelivery[] {
   const names = notice.channels ?? [...channels.keys()]
   return [...new Set(names)].flatMap((name) => {
     const targets = channels.get(name)?.targets ?? []

@@ -5,13 +5,13 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { AlertStore, Delivery, DeliveryOutcome } from '../store/alert-store.ts'
 import type { Channel, Message, SendOutcome } from './channel.ts'
-import type { Notice } from './group.ts'
+import type { Notification } from './group.ts'
 
 export interface SenderOptions {
   store: AlertStore
   channels: ReadonlyMap<string, Channel>
   /** Throws EVT_STORE_UNAVAILABLE. */
-  compose(id: string, notice: Notice): Promise<Message>
+  compose(id: string, notice: Notification): Promise<Message>
   /** Stores the event that tells of an undeliverable message; it raises no alert. */
   report(event: Event): Promise<void>
   /** Who claims. */
@@ -74,7 +74,7 @@ export function createSender(options: SenderOptions): Sender {
   }, leaseMs / 4)
   renewing.unref()
 
-  async function attempt(delivery: Delivery, notice: Notice): Promise<SendOutcome> {
+  async function attempt(delivery: Delivery, notice: Notification): Promise<SendOutcome> {
     const channel = channels.get(delivery.channel)
     if (!channel) return { kind: 'refused', reason: `there is no channel '${delivery.channel}' any more` }
     const message = await options.compose(delivery.id, notice)
@@ -82,7 +82,7 @@ export function createSender(options: SenderOptions): Sender {
   }
 
   async function deliver(delivery: Delivery): Promise<void> {
-    const notice = JSON.parse(delivery.notice) as Notice
+    const notice = JSON.parse(delivery.notice) as Notification
     const outcome = await attempt(delivery, notice).catch(
       (error: Error): SendOutcome => ({ kind: 'retry', reason: error.message }),
     )
@@ -98,7 +98,9 @@ export function createSender(options: SenderOptions): Sender {
       const fields = { channel: delivery.channel, alert: delivery.alertId, reason: settled.error, suppressed }
       log.warn(
         fields,
-        settled.state === 'failed' ? 'an alert could not be delivered' : 'an alert is tried again',
+        settled.state === 'failed'
+          ? 'alert not delivered; given up'
+          : 'alert not delivered; retrying with backoff',
       )
     })
   }
@@ -111,14 +113,14 @@ export function createSender(options: SenderOptions): Sender {
       } catch (error) {
         if (cutting.signal.aborted) throw error
         throttle('note', () =>
-          log.warn({ reason: (error as Error).message }, 'the fate of an alert waits for the store'),
+          log.warn({ reason: (error as Error).message }, 'alert delivery status not saved; retrying'),
         )
         await sleep(toBackoffMs(failure, settling), undefined, { signal: cutting.signal, ref: false })
       }
     }
   }
 
-  function toSettlement(outcome: SendOutcome, delivery: Delivery, notice: Notice): DeliveryOutcome {
+  function toSettlement(outcome: SendOutcome, delivery: Delivery, notice: Notification): DeliveryOutcome {
     if (outcome.kind === 'delivered') return { state: 'delivered' }
     const error = outcome.reason.slice(0, 1000)
     const ageMs = now() - Math.max(notice.atMs, notice.notBeforeMs)
@@ -190,7 +192,7 @@ export function createSender(options: SenderOptions): Sender {
 }
 
 /** Its id hangs on the delivery: told twice, it is stored once. */
-function toFailureEvent(delivery: Delivery, notice: Notice, error: string, managerId: string): Event {
+function toFailureEvent(delivery: Delivery, notice: Notification, error: string, managerId: string): Event {
   const hash = createHash('sha256').update(delivery.id).digest()
   return fromDocument({
     _id: ulidFrom(delivery.createdMs, hash.subarray(0, 10)),

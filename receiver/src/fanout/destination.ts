@@ -2,7 +2,7 @@ import type { Value } from '@madsci-events/sdk/event'
 
 /** Where stored events are sent again, as OTLP/HTTP. */
 export interface Destination {
-  /** Names its place in the database: another name begins anew. */
+  /** Names its checkpoint in the database: another name begins anew. */
   name: string
   /** Of the logs endpoint. */
   url: string
@@ -11,7 +11,7 @@ export interface Destination {
   compression: 'gzip' | 'none'
   /** 'rest': only what came by REST, and so past any Collector. */
   include: 'rest' | 'all'
-  /** Where a destination without a place begins. */
+  /** Where a destination without a checkpoint begins. */
   from: 'now' | 'beginning'
   /** Only events that match this selector. */
   selector: Value | undefined

@@ -4,9 +4,9 @@ import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
 import type { Tracing } from '../trace.ts'
 import { createBatchThread } from './batch.ts'
+import { createCheckpoint } from './checkpoint.ts'
 import type { Destination } from './destination.ts'
 import { type ForwarderHealth, startForwarder } from './forwarder.ts'
-import { createPlace } from './place.ts'
 
 export interface FanoutOptions {
   store: EventStore
@@ -23,7 +23,7 @@ export interface FanoutOptions {
 
 /** Stored events go on, as OTLP, to other places: see Forwarder for what is promised. */
 export interface Fanout {
-  /** Settles when each destination that is new has its place: what is committed later is forwarded. Never rejects. */
+  /** Settles when each destination that is new has its checkpoint: what is committed later is forwarded. Never rejects. */
   readonly ready: Promise<void>
   /** Something was committed. */
   wake(isRest: boolean): void
@@ -41,7 +41,7 @@ export function startFanout(options: FanoutOptions): Fanout {
   const forwarders = destinations.map((destination, index) => {
     const { name } = destination
     const begin = async () => (destination.from === 'beginning' ? '' : store.commitCursor())
-    const place = createPlace({
+    const checkpoint = createCheckpoint({
       name,
       notes: store.notes,
       holder,
@@ -52,7 +52,7 @@ export function startFanout(options: FanoutOptions): Fanout {
         metric.add('fanout_gaps', 1, name)
         log.error(
           { destination: name, text: text.slice(0, 1000) },
-          'the place of a destination cannot be read; the fan-out begins anew, and there may be a gap',
+          'the checkpoint of a destination cannot be read; the fan-out begins anew, and there may be a gap',
         )
       },
     })
@@ -60,7 +60,7 @@ export function startFanout(options: FanoutOptions): Fanout {
       destination,
       index,
       thread,
-      place,
+      checkpoint,
       begin,
       keptMs,
       leaseMs,

@@ -3,8 +3,8 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { Tracing } from '../trace.ts'
 import type { Batch, BatchThread } from './batch.ts'
+import type { Checkpoint } from './checkpoint.ts'
 import type { Destination } from './destination.ts'
-import type { Place } from './place.ts'
 import { type SendOutcome, sendBatch } from './send.ts'
 
 export interface ForwarderOptions {
@@ -12,7 +12,7 @@ export interface ForwarderOptions {
   /** Of the destination, for the thread. */
   index: number
   thread: BatchThread
-  place: Place
+  checkpoint: Checkpoint
   /** Where to go on when the cursor cannot be used. */
   begin: () => Promise<string>
   /** The store forgets the order of commits after that long. */
@@ -36,7 +36,7 @@ export interface ForwarderHealth {
 }
 
 export interface Forwarder {
-  /** Settles when the place was asked for once: a new destination has its place from then on. Never rejects. */
+  /** Settles when the checkpoint was asked for once: a new destination has its checkpoint from then on. Never rejects. */
   readonly ready: Promise<void>
   /** Something was committed. */
   wake(isRest: boolean): void
@@ -59,7 +59,7 @@ const suspectRefusals = 20
  *  1. Every event that is to be forwarded arrives, in the order of commit, also after kills of either side; an event is
  *     sent twice only when a reply or the process was lost between its sending and the saving of the cursor.
  *  2. A destination that is away costs lag, and neither memory nor a failed request.
- *  3. What a destination refuses for good is found by halves, counted and passed over; its neighbours arrive.
+ *  3. What a destination refuses for good is isolated by bisecting the batch, counted and passed over; its neighbours arrive.
  *  4. Of several receivers on one database one forwards, and another goes on when it dies.
  *  5. Events that cannot be read in order any more are counted as a gap, and told.
  *
@@ -68,7 +68,7 @@ const suspectRefusals = 20
  *       └───────────────────────────────────────┴ refused ▶ half as many ◀────┘
  */
 export function startForwarder(options: ForwarderOptions): Forwarder {
-  const { destination, index, thread, place, begin, keptMs, leaseMs, metric, log } = options
+  const { destination, index, thread, checkpoint, begin, keptMs, leaseMs, metric, log } = options
   const { name } = destination
   const throttle = createThrottle()
   const stopping = new AbortController()
@@ -124,7 +124,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
   async function run(): Promise<void> {
     while (!stopping.signal.aborted) {
       try {
-        if (!place.isHeld && !(await take())) continue
+        if (!checkpoint.isHeld && !(await take())) continue
         await step()
       } catch (error) {
         beReady()
@@ -136,11 +136,11 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
   }
 
   async function take(): Promise<boolean> {
-    const isTaken = await place.acquire()
+    const isTaken = await checkpoint.acquire()
     beReady()
     if (isTaken) {
-      const silentMs = Date.now() - place.caughtUpMs
-      behindSinceMs = place.caughtUpMs
+      const silentMs = Date.now() - checkpoint.caughtUpMs
+      behindSinceMs = checkpoint.caughtUpMs
       if (silentMs > keptMs)
         noteGap(1, 'the order of commits is kept for a shorter time than this destination was behind')
       return true
@@ -162,7 +162,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     if (batch.expiredCommits > 0) noteGap(batch.expiredCommits, 'their order has expired')
     if (batch.eventCount === 0) return passOver(batch)
     behindSinceMs ??= Date.now()
-    if (!place.isHeld) return
+    if (!checkpoint.isHeld) return
     const outcome = await send(batch)
     if (outcome.kind === 'delivered') await noteDelivered(batch, outcome)
     else if (!cutting.signal.aborted) await noteFailed(batch, outcome)
@@ -188,21 +188,21 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
 
   async function makeBatch(): Promise<Batch | undefined> {
     try {
-      return await thread.make(index, place.cursor, limit)
+      return await thread.make(index, checkpoint.cursor, limit)
     } catch (error) {
       if (!(error instanceof EventError) || error.code !== 'EVT_INVALID') throw error
       noteGap(1, `the cursor cannot be used: ${error.message}`)
-      await place.save(await begin())
+      await checkpoint.save(await begin())
       return undefined
     }
   }
 
-  /** Nothing was selected: the place moves on. */
+  /** Nothing was selected: the checkpoint moves on. */
   async function passOver({ cursor, hasMore, canaries }: Batch): Promise<void> {
     tellCanaries(canaries)
     state = 'forwarding'
     failures = 0
-    place.move(cursor, hasMore ? undefined : Date.now())
+    checkpoint.move(cursor, hasMore ? undefined : Date.now())
     if (hasMore) return
     behindSinceMs = undefined
     await pause(pollMs, true)
@@ -255,18 +255,18 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     tell('was refused events', reason, { count, firstId })
   }
 
-  /** What was sent must not be sent again: nothing goes on before its place is saved. */
+  /** What was sent must not be sent again: nothing goes on before its checkpoint is saved. */
   async function saveBehind(batch: Batch): Promise<void> {
     for (;;) {
       try {
-        const isSaved = await place.save(batch.cursor, batch.hasMore ? undefined : Date.now())
+        const isSaved = await checkpoint.save(batch.cursor, batch.hasMore ? undefined : Date.now())
         if (isSaved && !batch.hasMore) behindSinceMs = undefined
         return
       } catch (error) {
         if (stopping.signal.aborted) return
         tell('waits for the store', reasonOf(error as Error))
         state = 'waiting'
-        // Soon: another receiver takes the place when it stands still, and would send the same again.
+        // Soon: another receiver takes the checkpoint when it stands still, and would send the same again.
         await pause(backoff.firstMs)
       }
     }
@@ -274,7 +274,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
 
   // While a slow request is under way the lease must live.
   const heart = setInterval(() => {
-    if (place.isHeld) place.beat().catch(() => {})
+    if (checkpoint.isHeld) checkpoint.beat().catch(() => {})
   }, leaseMs / 3)
   heart.unref()
   const running = run()
@@ -301,7 +301,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
       const timer = setTimeout(() => cutting.abort(), closeMs)
       await running
       clearTimeout(timer)
-      await place.release()
+      await checkpoint.release()
     },
   }
 }

@@ -2,7 +2,7 @@ import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { splitLogin } from '../url.ts'
-import { readReply } from './reply.ts'
+import { readReply } from './read-reply.ts'
 
 /** Signals of OTLP that this receiver does not keep. */
 export const passedSignals = ['traces', 'metrics'] as const

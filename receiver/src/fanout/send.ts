@@ -1,7 +1,7 @@
 import { parseRetryAfter, readExportReply, showForeignReply, showText } from '@madsci-events/sdk/event'
 import { hideSecrets } from '../url.ts'
 import { contentTypeOf, type Destination } from './destination.ts'
-import { readReply } from './reply.ts'
+import { readReply } from './read-reply.ts'
 
 /** What became of a request. */
 export type SendOutcome =

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, expect, it } from 'vitest'
 import type { Batch } from '../../../receiver/src/fanout/batch.ts'
+import { createCheckpoint } from '../../../receiver/src/fanout/checkpoint.ts'
 import { type Forwarder, startForwarder } from '../../../receiver/src/fanout/forwarder.ts'
-import { createPlace } from '../../../receiver/src/fanout/place.ts'
 import { silentLog } from '../../../receiver/src/log.ts'
 import { createMetric } from '../../../receiver/src/metric.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
@@ -22,7 +22,7 @@ it('the cursor behind a delivered batch is saved before the next one is sent', a
   cleanups.push(() => store.close())
   const endpoint = await startOtlpEndpoint()
   cleanups.push(() => endpoint.close())
-  const place = createPlace({
+  const checkpoint = createCheckpoint({
     name: 'grafana',
     notes: store.notes,
     holder: 'this',
@@ -67,7 +67,7 @@ it('the cursor behind a delivered batch is saved before the next one is sent', a
       },
       index: 0,
       thread: { make, close: async () => {} },
-      place,
+      checkpoint,
       begin: async () => '0',
       keptMs: Number.POSITIVE_INFINITY,
       leaseMs: 60_000,

@@ -11,7 +11,7 @@ export const noticeKinds = {
   start_after_end: 'it starts what ended before: a clock that was set back, or an id used twice',
   lost_end: 'it shows that something ended whose own end was not heard',
 } as const
-export type NoticeKind = keyof typeof noticeKinds
+export type NotificationKind = keyof typeof noticeKinds
 
 export interface Notices {
   readonly [kind: string]: { readonly count: number; readonly eventIds: readonly string[] } | undefined
@@ -43,7 +43,7 @@ export interface History {
   openBelow(parent: string): Run[]
   open(parent: string, run: Run): void
   close(parent: string, run: Run): void
-  note(kind: NoticeKind, eventId: string): void
+  note(kind: NotificationKind, eventId: string): void
   /** Says that a signal is about to be taken. */
   advance(place: Place): void
   /** Undoes as little as brings it before a place; gives the last signal that is left (undefined: none). */

@@ -6,7 +6,7 @@ import { createTimeCheck } from '../time-check.ts'
 import { toTimelineColumns } from './column.ts'
 import { compare, compareColumns, compareRows, type ReportedSession, reasons } from './compare.ts'
 import { createTimelineFold, type TimelineFold } from './fold.ts'
-import { type NoticeKind, noticeKinds } from './history.ts'
+import { type NotificationKind, noticeKinds } from './history.ts'
 import type { Window } from './interval.ts'
 import { parseReportParameters, type ReportParameters, toWindow } from './parameter.ts'
 import { kindOf } from './reader.ts'
@@ -217,7 +217,7 @@ export function toMetadata({ fold, window, parameters: { zone } }: Sources) {
     const seen =
       kind === 'unread_time'
         ? { count: fold.unread.count, eventIds: fold.unread.eventIds }
-        : fold.history.notices[kind as NoticeKind]
+        : fold.history.notices[kind as NotificationKind]
     return seen && seen.count > 0 ? [[kind, { count: seen.count, meaning, event_ids: seen.eventIds }]] : []
   })
   return {

@@ -1,6 +1,6 @@
 import type { NoteStore } from '../store/event-store.ts'
 
-export interface PlaceOptions {
+export interface CheckpointOptions {
   /** Of the destination. */
   name: string
   notes: NoteStore
@@ -8,11 +8,11 @@ export interface PlaceOptions {
   holder: string
   /** Other receivers may use the same database. */
   isShared: boolean
-  /** So long a silent holder keeps the place. */
+  /** So long a silent holder keeps the checkpoint. */
   leaseMs: number
-  /** Where a destination without a place begins, and one whose place cannot be read. */
+  /** Where a destination without a checkpoint begins, and one whose checkpoint cannot be read. */
   begin: () => Promise<string>
-  /** Called before a place that cannot be read is given up. */
+  /** Called before a checkpoint that cannot be read is given up. */
   onDamage: (text: string) => void
 }
 
@@ -23,11 +23,11 @@ export interface PlaceOptions {
  *
  * Promises:
  *  1. A cursor that was saved is there after a kill.
- *  2. Of several receivers one holds the place; another takes it when its version has stood still for the lease, by its own
+ *  2. Of several receivers one holds the checkpoint; another takes it when its version has stood still for the lease, by its own
  *     clock alone, or when it was given back. Clocks of two machines are never compared.
- *  3. Whoever lost the place cannot save: each write names the version that it follows.
+ *  3. Whoever lost the checkpoint cannot save: each write names the version that it follows.
  */
-export interface Place {
+export interface Checkpoint {
   /** Valid while held. */
   readonly cursor: string
   /** When everything was sent for the last time, ms since 1970. */
@@ -36,11 +36,11 @@ export interface Place {
   readonly isHeld: boolean
   /** True when it is held now. Throws what the store throws. */
   acquire(): Promise<boolean>
-  /** Without saving it: reading again from an older place does no harm. */
+  /** Without saving it: reading again from an older checkpoint does no harm. */
   move(cursor: string, caughtUpMs?: number): void
-  /** Keeps the place; also saves where it was moved to. Throws what the store throws. */
+  /** Keeps the checkpoint; also saves where it was moved to. Throws what the store throws. */
   beat(): Promise<void>
-  /** False, and nothing is saved, when another receiver has the place. Throws what the store throws. */
+  /** False, and nothing is saved, when another receiver has the checkpoint. Throws what the store throws. */
   save(cursor: string, caughtUpMs?: number): Promise<boolean>
   /** Gives it back; never throws. */
   release(): Promise<void>
@@ -52,7 +52,7 @@ interface Stand {
   caughtUpMs: number
 }
 
-export function createPlace(options: PlaceOptions): Place {
+export function createCheckpoint(options: CheckpointOptions): Checkpoint {
   const { notes, holder, isShared, leaseMs } = options
   const noteName = `fanout:${options.name}`
   let stand: Stand = { cursor: '', holder: '', caughtUpMs: Date.now() }
