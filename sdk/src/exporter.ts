@@ -6,6 +6,7 @@ import {
   maxReplyBytes,
   readExportReply,
   readStatusMessage,
+  refusalStatuses,
   showForeignReply,
   showText,
 } from './event/export-reply.ts'
@@ -65,8 +66,6 @@ function toJsonRequest(runs: readonly Run[]): Buffer<ArrayBuffer> {
 
 // "Later", by OTLP.
 const laterStatuses = new Set([429, 502, 503, 504])
-// What is wrong with the address, the login or the server is mended some day, and no reason to lose events.
-const refusals = new Set([400, 413, 422])
 
 function fromAnswer(answer: Answer, requestType: string): Outcome {
   if (answer.kind === 'none') return { kind: 'retry', error: answer.error, retryAfterMs: undefined }
@@ -82,7 +81,7 @@ function fromAnswer(answer: Answer, requestType: string): Outcome {
         ? foreign(body)
         : toReason(body)
   const error = new Error(`HTTP ${status} ${reason}`.trim())
-  if (refusals.has(status)) return { kind: 'refused', error }
+  if (refusalStatuses.has(status)) return { kind: 'refused', error }
   return { kind: 'retry', error, retryAfterMs, isAnswer: !laterStatuses.has(status) }
 }
 

@@ -1,4 +1,10 @@
-import { parseRetryAfter, readExportReply, showForeignReply, showText } from '@madsci-events/sdk/event'
+import {
+  parseRetryAfter,
+  readExportReply,
+  refusalStatuses,
+  showForeignReply,
+  showText,
+} from '@madsci-events/sdk/event'
 import { hideSecrets } from '../url.ts'
 import { contentTypeOf, type Destination } from './destination.ts'
 import { readReply } from './read-reply.ts'
@@ -10,9 +16,6 @@ export type SendOutcome =
   | { kind: 'retry'; reason: string; afterMs: number | undefined }
   /** At least one of the events will never be taken. */
   | { kind: 'refused'; reason: string }
-
-// What is wrong with the address or the login is for the operator to mend, and no reason to lose events.
-const refusals = new Set([400, 413, 422])
 
 /** Without what the request was sent with, should the other side repeat it, and without what URLs hide. */
 function hideHeaders(text: string, headers: Destination['headers']): string {
@@ -56,7 +59,7 @@ export async function sendBatch(
     }
     // A Status in protobuf has its message between some bytes.
     const reason = hideHeaders(`${status} ${showText(reply?.toString('latin1') ?? '')}`.trim(), headers)
-    if (refusals.has(status)) return { kind: 'refused', reason }
+    if (refusalStatuses.has(status)) return { kind: 'refused', reason }
     return { kind: 'retry', reason, afterMs: parseRetryAfter(answer.headers.get('retry-after')) }
   } catch (error) {
     const { message, cause } = error as Error

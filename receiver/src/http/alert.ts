@@ -7,7 +7,7 @@ import {
   toTimestamp,
   type Value,
 } from '@madsci-events/sdk/event'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { RunPreview } from '../alert/preview.ts'
 import { parseRule, type RuleSet } from '../alert/rule.ts'
@@ -20,6 +20,7 @@ import {
   parseAlertCursor,
 } from '../store/alert-store.ts'
 import { schemas } from './alert-schema.ts'
+import { sendJson } from './answer.ts'
 import { hasBody, withBody } from './body.ts'
 import { findOptionsOf } from './find-options.ts'
 import { createParameters } from './parameter.ts'
@@ -73,7 +74,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
     const deliveries = await store.deliveriesOf(records.map(({ id }) => id))
     const last = records.at(-1)
     if (last && records.length === limit) reply.header('x-next-cursor', `${last.openedMs}:${last.id}`)
-    return send(
+    return sendJson(
       reply,
       records.map((record) => toAlert(record, deliveries)),
     )
@@ -84,7 +85,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
     const { alert_id: id } = request.params as { alert_id: string }
     const record = await store.get(id)
     if (!record) throw unknownAlert(id)
-    return send(reply, toAlert(record, await store.deliveriesOf([id])))
+    return sendJson(reply, toAlert(record, await store.deliveriesOf([id])))
   })
 
   for (const kind of ['acknowledge', 'silence', 'resolve'] as const) {
@@ -93,7 +94,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
       const act = async (body: Value) => {
         const record = await room().act(toAction(kind, alertId, body))
         if (!record) throw unknownAlert(alertId)
-        return send(reply, toAlert(record, await room().store.deliveriesOf([alertId])))
+        return sendJson(reply, toAlert(record, await room().store.deliveriesOf([alertId])))
       }
       return hasBody(request.headers) ? withBody(request, options, act) : act(null)
     })
@@ -107,7 +108,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
       const channel = channels.get(String(name))
       if (!channel) throw refuse('body', 'channel', `one of ${[...channels.keys()].join(', ')}`, name)
       const results = await test(channel)
-      return send(reply, {
+      return sendJson(reply, {
         channel: channel.name,
         results: results.map(({ target, outcome }) => ({
           target,
@@ -133,7 +134,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
       const range = { startTime, endTime, timeoutMs: queryTimeoutMs, ...findOptionsOf(request, reply) }
       const result = await run(rule, range)
       const { isCut, ...counts } = result
-      return send(reply, {
+      return sendJson(reply, {
         rule: rule.name,
         start_time: startTime,
         end_time: endTime,
@@ -166,10 +167,6 @@ const refuse = (where: string, name: string, wanted: string, input: Value): Even
   invalid([{ type: 'value_error', loc: [where, name], msg: `Value error, must be ${wanted}`, input }])
 
 const unknownAlert = (id: string) => new EventError('EVT_NOT_FOUND', `Alert with ID ${id} not found`)
-
-function send(reply: FastifyReply, value: unknown): FastifyReply {
-  return reply.header('content-type', 'application/json').send(JSON.stringify(value))
-}
 
 const timeText = (ms: number | null) => (ms === null ? null : new Date(ms).toISOString())
 

@@ -64,6 +64,9 @@ export async function sendEvents(
   }
 }
 
+export const sendJson = (reply: FastifyReply, answer: unknown): FastifyReply =>
+  reply.header('content-type', 'application/json').send(JSON.stringify(answer))
+
 /** Every long text leaves in pieces, as fast as it is read. */
 export function registerPieces(app: FastifyInstance): void {
   app.addHook('onSend', (_request, reply, payload, done) => {

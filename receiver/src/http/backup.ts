@@ -1,7 +1,8 @@
 import { type Detail, invalid, isObject, type Value } from '@madsci-events/sdk/event'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Backups } from '../backup/backup.ts'
 import type { Ingest } from '../ingest/ingest.ts'
+import { sendJson } from './answer.ts'
 import { hasBody, withBody } from './body.ts'
 import { schemas } from './schema.ts'
 
@@ -22,7 +23,7 @@ export function registerBackup(app: FastifyInstance, options: BackupDoorOptions)
   app.post('/backup', { schema: schemas.createBackup }, async (request, reply) => {
     const create = async (body: Value) => {
       const path = await backups.create(parseDescription(body))
-      return send(reply, { backup_path: path, status: 'completed' })
+      return sendJson(reply, { backup_path: path, status: 'completed' })
     }
     // A request without a body is one without a description.
     return hasBody(request.headers) ? withBody(request, options, create) : create(null)
@@ -34,7 +35,7 @@ export function registerBackup(app: FastifyInstance, options: BackupDoorOptions)
       operationId: url === '/backup' ? 'get_backup' : 'get_backup_status',
     }
     app.get(url, { schema }, async (_request, reply) =>
-      send(reply, {
+      sendJson(reply, {
         backup_enabled: backupEnabled,
         backup_dir: backupDir,
         available_backups: await backups.list(),
@@ -42,9 +43,6 @@ export function registerBackup(app: FastifyInstance, options: BackupDoorOptions)
     )
   }
 }
-
-const send = (reply: FastifyReply, answer: object) =>
-  reply.header('content-type', 'application/json').send(JSON.stringify(answer))
 
 function parseDescription(body: Value): string | null {
   if (body === null) return null

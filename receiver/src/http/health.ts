@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { EventStore } from '../store/event-store.ts'
+import { sendJson } from './answer.ts'
 import { schemas } from './schema.ts'
 
 export interface HealthDoorOptions {
@@ -47,7 +48,7 @@ export function registerHealth(app: FastifyInstance, options: HealthDoorOptions)
       ...(fanoutHealth && { fanout: fanoutHealth() }),
       ...(alerts && connected && { alerts: await alerts.health().catch(() => null) }),
     }
-    return reply.header('content-type', 'application/json').send(JSON.stringify(health))
+    return sendJson(reply, health)
   })
 
   app.get('/health/live', { schema: schemas.getLive }, async (_request, reply) =>

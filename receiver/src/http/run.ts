@@ -1,5 +1,5 @@
 import { EventError, invalid, toTimestamp, type Value } from '@madsci-events/sdk/event'
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import { findNames } from '../search/name.ts'
 import type { EventStore, FindOptions, StoredEvent } from '../store/event-store.ts'
@@ -7,6 +7,7 @@ import { parseSelector } from '../store/selector.ts'
 import { anyPath, subjects } from '../subject.ts'
 import type { Utilization } from '../utilization/thread.ts'
 import type { TimelineEntity } from '../utilization/timeline/timeline.ts'
+import { sendJson } from './answer.ts'
 import { findOptionsOf } from './find-options.ts'
 import { type SendPage, sendPageTo } from './pages.ts'
 import { createParameters } from './parameter.ts'
@@ -43,7 +44,7 @@ export function registerRuns(
     const number = parameters.integer('number', 200, 1, 1000)
     const start = parameters.text('start_time')
     parameters.check()
-    return send(reply, await readRuns(options.utilization, number, start))
+    return sendJson(reply, await readRuns(options.utilization, number, start))
   })
 
   app.get('/run/:kind/:id', { schema: runSchemas.run }, async (request, reply) => {
@@ -55,12 +56,9 @@ export function registerRuns(
       const msg = `Input should be ${kinds.map((one) => `'${one}'`).join(' or ')}`
       throw invalid([{ type: 'enum', loc: ['path', 'kind'], msg, input: given }])
     }
-    return send(reply, await readRun(options, { kind, id }, findOptionsOf(request, reply)))
+    return sendJson(reply, await readRun(options, { kind, id }, findOptionsOf(request, reply)))
   })
 }
-
-const send = (reply: FastifyReply, answer: object) =>
-  reply.header('content-type', 'application/json').send(JSON.stringify(answer))
 
 type Parameters = { [name: string]: string }
 

@@ -1,4 +1,5 @@
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
+import { sendJson } from './answer.ts'
 import { type SendPage, sendPageTo } from './pages.ts'
 import { createParameters } from './parameter.ts'
 import { schemas } from './schema.ts'
@@ -27,7 +28,7 @@ export function registerSettings(
     const defaults = parameters.boolean('include_defaults', true)
     const schema = parameters.boolean('include_schema', false)
     parameters.check()
-    return send(reply, {
+    return sendJson(reply, {
       settings: defaults ? settings.all : settings.given,
       ...(schema && { schema: settings.schema, schema_title: 'EventManagerSettings' }),
     })
@@ -39,10 +40,7 @@ export function registerSettings(
   ] as const) {
     app.get(url, { schema: { ...schemas.getDefinition, operationId } }, async (request, reply) => {
       const page = url === '/' ? sendPageTo(request, reply, sendPage) : undefined
-      return page ?? send(reply, definition)
+      return page ?? sendJson(reply, definition)
     })
   }
 }
-
-const send = (reply: FastifyReply, answer: object) =>
-  reply.header('content-type', 'application/json').send(JSON.stringify(answer))

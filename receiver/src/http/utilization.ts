@@ -3,6 +3,7 @@ import { type Detail, EventError, invalid } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { saveReport } from '../utilization/report-file.ts'
 import type { Utilization, UtilizationAnswer } from '../utilization/thread.ts'
+import { sendJson } from './answer.ts'
 import { createParameters } from './parameter.ts'
 import { utilizationSchemas } from './utilization-schema.ts'
 
@@ -53,7 +54,7 @@ export function registerUtilization(app: FastifyInstance, options: UtilizationDo
         if (!csv || !save || answer.fileName === undefined) return sendReport(reply, answer)
         const { kind, type } = saved[report]
         const fileName = `madsci_${kind(analysisType)}_${localDate()}.csv`
-        return send(reply, await saveAnswer(answer, { reportDir, outputPath, fileName, type }))
+        return sendJson(reply, await saveAnswer(answer, { reportDir, outputPath, fileName, type }))
       })
     }
   }
@@ -113,9 +114,6 @@ export async function sendReport(reply: FastifyReply, answer: UtilizationAnswer)
   }
   return reply.send(Readable.from(rest(), { objectMode: false, highWaterMark: 1 << 18 }))
 }
-
-const send = (reply: FastifyReply, answer: object) =>
-  reply.header('content-type', 'application/json').send(JSON.stringify(answer))
 
 /** Today in the zone of the process, YYYYMMDD. */
 function localDate(): string {

@@ -10,6 +10,11 @@ export interface ExportReply {
 /** No reply is longer: OTLP's own bound. What is longer need not be read to its end. */
 export const maxReplyBytes = 4 * 1024 * 1024
 const maxShown = 200
+/**
+ * Of answers that are no success, those that are about the records: a part of them may be taken. What is wrong with the address, the
+ * login or the server is mended some day, and no reason to lose events.
+ */
+export const refusalStatuses: ReadonlySet<number> = new Set([400, 413, 422])
 
 /**
  * The body of a 2xx as an ExportLogsServiceResponse of the type that it states, or of the request's, if it states none. An
