@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { settings } from '../config/config.ts'
+import { EventError } from '@madsci-events/sdk/event'
+import { type Config, settings } from '../config/config.ts'
 import { variablesOf } from '../config/source.ts'
 import { startLab } from '../demo/lab.ts'
 import { showUrl } from '../url.ts'
@@ -32,12 +33,14 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   if (storeVariables.some((name) => terminal.environment[name])) delete own.document_db_url
   const config = readSettings(terminal, { ...own, ...flags })
   const log = createLog(config, terminal)
-  const receiver = await openReceiver(config, log, terminal)
+  const receiver = await openReceiver(config, log, terminal).catch((error: unknown) => {
+    throw explainSecond(error, config)
+  })
   const spoolDir = resolve(terminal.workingDirectory, '.madsci/demo-spool')
   const lab = startLab({ url: receiver.url, spoolDir, speed: 5 })
   const { stdout } = terminal
   stdout.write(
-    `a laboratory of five nodes is at work, see ${receiver.url} in a browser; ctrl-C ends it\n${toSteps(terminal, 'meanwhile, in another terminal:', commandsFor(receiver.url))}`,
+    `a laboratory of five nodes is at work, see ${receiver.url} in a browser; ctrl-C ends it\n${toSteps(terminal, 'meanwhile, in another terminal:', commandsFor(receiver.url, config))}`,
   )
 
   let storedBefore = 0
@@ -58,7 +61,7 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   showFigures()
   stdout.write('\n')
   const code = await closeReceiver(receiver, log, terminal)
-  const [, ...questions] = commandsFor(receiver.url)
+  const [, ...questions] = commandsFor(receiver.url, config)
   const again = `serve --document_db_url=${showUrl(config.documentDbUrl)}${placeOption(receiver.url)}`
   stdout.write(toSteps(terminal, 'what it did is still there:', [again, ...questions]))
   return code
@@ -68,14 +71,24 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
 const placeOption = (url: string) => (new URL(url).port === '8001' ? '' : ` --server_url=${url}`)
 
 /** What to try first. */
-function commandsFor(url: string): string[] {
+function commandsFor(url: string, { documentDbUrl }: Config): string[] {
   const place = placeOption(url)
   return [
     `tail${place}`,
     `query --level=error${place}`,
     `query '--q=node:robot-arm since:1h'${place}`,
     `utilization summary --by=node${place}`,
+    `doctor --document_db_url=${showUrl(documentDbUrl)}${place}`,
   ]
+}
+
+/** What to do when a demo runs already on the same file. */
+function explainSecond(error: unknown, { serverUrl, documentDbUrl }: Config): unknown {
+  if (!(error instanceof EventError) || error.code !== 'EVT_STORE_LOCKED') return error
+  const other = new URL(serverUrl)
+  other.port = String(Number(other.port || 80) + 1)
+  const text = `${error.message}. A demo or a receiver runs on this file already: end it with ctrl-C where it was started, or start one beside it: demo --server_url=${showUrl(other)} --document_db_url=${showUrl(documentDbUrl).replace('.db', '')}-2.db`
+  return new EventError('EVT_STORE_LOCKED', text, { cause: error.cause })
 }
 
 /** Who started it by npm has no command of ours in the terminal. */

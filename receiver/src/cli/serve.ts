@@ -1,9 +1,11 @@
+import { EventError } from '@madsci-events/sdk/event'
 import { pino } from 'pino'
 import type { Config } from '../config/config.ts'
+import { askAddress } from '../doctor/port.ts'
 import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
 import { isExporting, type Receiver, startReceiver } from '../receiver.ts'
-import { showUrlsInJson } from '../url.ts'
+import { showUrl, showUrlsInJson } from '../url.ts'
 import { version } from '../version.ts'
 import { findExposure } from './exposure.ts'
 import { toLogLine } from './log-line.ts'
@@ -48,7 +50,11 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
       {},
       'otel_enabled has no effect: otel_exporter=otlp needs an otel_endpoint like http://collector:4317',
     )
-  const receiver = await startReceiver(config, { log, workingDirectory, environment })
+  const receiver = await startReceiver(config, { log, workingDirectory, environment }).catch(
+    async (error: unknown) => {
+      throw await explainLock(error, config)
+    },
+  )
   const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
   const exposure = await findExposure(host)
   if (exposure !== undefined) log.warn({ host }, exposure)
@@ -71,6 +77,14 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
     'the receiver listens',
   )
   return receiver
+}
+
+/** Says where the receiver is that has the database, when it answers at the address of this one. */
+async function explainLock(error: unknown, { serverUrl }: Config): Promise<unknown> {
+  if (!(error instanceof EventError) || error.code !== 'EVT_STORE_LOCKED') return error
+  const answerer = await askAddress(serverUrl)
+  const where = answerer ? `; ${answerer.text} answers at ${showUrl(serverUrl)}` : ''
+  return new EventError('EVT_STORE_LOCKED', `${error.message}${where}`, { cause: error.cause })
 }
 
 export async function closeReceiver(receiver: Receiver, log: Log, { stopping }: Terminal): Promise<number> {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
@@ -56,7 +57,7 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
     if (url) yield warning('database', `a MADSci database lies at ${url}, and is not used`, advice)
   }
 
-  if (answerer?.isOurs && inspection.isInUse === false) yield compareDatabase(config)
+  if (answerer?.isOurs && inspection.isInUse === false) yield compareDatabase(config, workingDirectory)
   for (const wanted of portsOf(config)) {
     const isAsked = wanted.name === 'server_url' || answerer?.settings[wanted.name] === wanted.port
     yield await inspectPort(wanted, isAsked ? answerer : undefined)
@@ -77,13 +78,22 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
   yield* inspectAlerts(config, answerer, options.isTested === true)
 }
 
+// Where the command demo keeps its events.
+const demoPath = '.madsci/demo.db'
+
 /** Of what use is a look at a database in which nobody keeps anything? */
-function compareDatabase({ documentDbUrl, databaseName, serverUrl }: Config): Finding {
+function compareDatabase(
+  { documentDbUrl, databaseName, serverUrl }: Config,
+  workingDirectory: string,
+): Finding {
   const name = documentDbUrl.startsWith('mongodb') ? ` (${databaseName})` : ''
+  const hint = existsSync(join(workingDirectory, demoPath))
+    ? `; is it the demo, add --document_db_url=sqlite:${demoPath}`
+    : ''
   return problem(
     'database',
     `the receiver that runs at ${showUrl(serverUrl)} keeps its events elsewhere: what is said here is of ${showUrl(documentDbUrl)}${name}`,
-    'run doctor in the folder of that receiver, with its variables',
+    `run doctor in the folder of that receiver, with its variables${hint}`,
   )
 }
 

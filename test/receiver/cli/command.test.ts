@@ -11,7 +11,9 @@ import { silentLog } from '../../../receiver/src/log.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { collect, makeEvent } from '../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../../support/mongod.ts'
+import { findFreePort } from '../../support/process.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
+import { waitUntil } from '../../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -24,18 +26,23 @@ async function makeFolder(): Promise<string> {
   return folder
 }
 
-async function run(
+interface RunOptions {
+  stopping?: AbortController
+  isTTY?: boolean
+  environment?: { [name: string]: string }
+}
+
+const run = (folder: string, args: string[], options: RunOptions = {}) => start(folder, args, options).ended
+
+/** A command under way, and what it has written to standard output. */
+function start(
   folder: string,
   args: string[],
-  {
-    stopping = new AbortController(),
-    isTTY = false,
-    environment = {},
-  }: { stopping?: AbortController; isTTY?: boolean; environment?: { [name: string]: string } } = {},
+  { stopping = new AbortController(), isTTY = false, environment = {} }: RunOptions = {},
 ) {
   let stdout = ''
   let stderr = ''
-  const code = await runCommand(args, {
+  const ended = runCommand(args, {
     environment,
     workingDirectory: folder,
     stdout: {
@@ -50,8 +57,8 @@ async function run(
       },
     },
     stopping: stopping.signal,
-  })
-  return { code, stdout, stderr }
+  }).then((code) => ({ code, stdout, stderr }))
+  return { ended, said: () => stdout }
 }
 
 const awkward = [
@@ -223,6 +230,33 @@ describe('the command line', () => {
     const { stdout } = await run(folder, ['demo', ...flags], { stopping, environment })
     expect(stdout).toContain('mine.db')
     expect(await readdir(folder)).toContain('mine.db')
+  })
+
+  it('the demo names a doctor that finds nothing wrong beside it, and a second demo says what runs and where', async () => {
+    const folder = await makeFolder()
+    await mkdir(join(folder, '.git'))
+    const stopping = new AbortController()
+    const server_url = `http://127.0.0.1:${await findFreePort()}/`
+    const flags = [`--server_url=${server_url}`, '--otlp_port=none', '--grpc_port=none']
+    const first = start(folder, ['demo', ...flags], { stopping })
+    await waitUntil(async () => first.said().includes('ctrl-C ends it'), 'the demo')
+    const line = first.said().match(/madsci-events (doctor .*)/)![1]!
+    const healthy = await run(folder, [...line.split(' '), '--otlp_port=none', '--grpc_port=none'])
+    expect([healthy.code, healthy.stdout]).toEqual([0, expect.stringContaining('0 problems')])
+    const lost = await run(folder, ['doctor', ...flags])
+    expect(lost.stdout).toContain(
+      'with its variables; is it the demo, add --document_db_url=sqlite:.madsci/demo.db\n',
+    )
+    const second = await run(folder, ['demo', ...flags])
+    expect(second.code).toBe(1)
+    expect(second.stderr).toMatch(
+      new RegExp(
+        `process ${process.pid} owns the database file .*demo\\.db; a madsci-events receiver, version \\S+ answers at ${server_url}\\. A demo or a receiver runs on this file already`,
+      ),
+    )
+    expect(second.stderr).toContain('--document_db_url=sqlite:.madsci/demo-2.db')
+    stopping.abort()
+    expect((await first.ended).code).toBe(0)
   })
 
   it('imports the log of the Python client, heals, and reports', async () => {

@@ -1,6 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createPrivateFile } from '../../private-file.ts'
+import { findOwner } from './owner.ts'
 
 /**
  * One process owns a database file: its lock is an open write transaction on `<path>.lock`, which the operating system
@@ -16,7 +17,9 @@ export function lockFile(path: string): { release(): void } {
   } catch (cause) {
     lock.close()
     if (!isBusy(cause)) throw cause
-    throw new EventError('EVT_STORE_LOCKED', `another process owns the database file ${path}`, { cause })
+    const pid = findOwner(path)
+    const who = pid === undefined ? 'another process' : `process ${pid}`
+    throw new EventError('EVT_STORE_LOCKED', `${who} owns the database file ${path}`, { cause })
   }
   return { release: () => lock.close() }
 }

@@ -1,5 +1,5 @@
 import { readFileSync, readlinkSync } from 'node:fs'
-import type { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 
 /** A process, so that another one can tell whether it still lives. */
@@ -35,6 +35,22 @@ export function claimDatabase(database: DatabaseSync, path: string): void {
       'INSERT INTO notes VALUES (?, 1, ?) ON CONFLICT (name) DO UPDATE SET text = excluded.text, version = version + 1',
     )
     .run(noteName, JSON.stringify(own))
+}
+
+/** The number of the process that owns a database file, where it can be had. */
+export function findOwner(path: string): number | undefined {
+  try {
+    const database = new DatabaseSync(path, { readOnly: true })
+    try {
+      const row = database.prepare('SELECT text FROM notes WHERE name = ?').get(noteName)
+      const { pid } = JSON.parse(String(row?.text)) as Owner
+      return Number.isInteger(pid) ? pid : undefined
+    } finally {
+      database.close()
+    }
+  } catch {
+    return undefined
+  }
 }
 
 /** The next owner need not look whether we live. */
