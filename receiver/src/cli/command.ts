@@ -61,11 +61,15 @@ export async function runCommand(args: string[], process: Process): Promise<numb
   }
 }
 
-/** One line, but for the problems of settings, which are a list, and for a bug, which has a stack. */
+/** One line, but for the problems of settings and for choices, which are lists, and for a bug, which has a stack. */
 function showError(error: unknown, stderr: Output): void {
   if (error instanceof EventError) {
     const { code, message, detail } = error
-    const [first, ...more] = code === 'EVT_CONFIG' && Array.isArray(detail) ? detail.map(String) : [message]
+    const isList = Array.isArray(detail) && detail.every((one) => typeof one === 'string')
+    const [first, ...more] =
+      code === 'EVT_CONFIG' && isList
+        ? detail
+        : [message, ...(code === 'EVT_REFUSED' && isList ? detail : [])]
     stderr.line(`${code}: ${showUrlsIn(first ?? '')}`)
     for (const problem of more) stderr.line(showUrlsIn(problem))
     return

@@ -1,4 +1,4 @@
-import { EventError } from '@madsci-events/sdk/event'
+import { EventError, isUlid } from '@madsci-events/sdk/event'
 import type { CommandCall } from './call.ts'
 import { openOutput } from './output-file.ts'
 import { ask, baseUrl } from './remote.ts'
@@ -9,12 +9,15 @@ const kinds = ['workflow', 'experiment']
 
 /** One run of a running receiver as a file to hand on: HTML that asks nothing of anybody. */
 export async function report(call: CommandCall, terminal: Terminal): Promise<number> {
-  const [what = '', id = ''] = call.arguments
+  const [what = '', given = ''] = call.arguments
   if (what !== 'run' && !kinds.includes(what)) {
     terminal.stderr.line(`'${what}' is no report; there is: run, or its kind: ${kinds.join(', ')}`)
     return 2
   }
-  const run = await readRun(what === 'run' ? kinds : [what], id, baseUrl(call, terminal))
+  const base = baseUrl(call, terminal)
+  const wanted = what === 'run' ? kinds : [what]
+  const { id, kind } = await findRun(wanted, given, base)
+  const run = await readRun(kind === undefined ? wanted : [kind], id, base)
   if (call.options.json) {
     terminal.stdout.write(`${JSON.stringify(run)}\n`)
     return 0
@@ -31,6 +34,62 @@ export async function report(call: CommandCall, terminal: Terminal): Promise<num
   })
   terminal.stdout.line(path)
   return 0
+}
+
+interface NamedRun {
+  kind: string
+  id: string
+  name: string | null
+  start_time: string
+}
+
+const newestRuns = 1000
+const shownChoices = 10
+
+/** The one run of that name, of the newest ones; a text that names none is taken for an id. */
+async function findRun(
+  wanted: readonly string[],
+  given: string,
+  base: URL,
+): Promise<{ id: string; kind?: string }> {
+  if (isUlid(given)) return { id: given }
+  const answer = await ask(new URL(`runs?number=${newestRuns}`, base), {
+    headers: { accept: 'application/json' },
+  })
+  const { runs } = (await answer.json()) as { runs: NamedRun[] }
+  const ofKind = runs.filter(({ kind }) => wanted.includes(kind))
+  if (ofKind.some(({ id }) => id === given)) return { id: given }
+  const isNamed = (name: string | null) => name?.toLowerCase() === given.toLowerCase()
+  const named = ofKind.filter(({ name }) => isNamed(name))
+  if (named.length === 1) return named[0]!
+  if (named.length > 1)
+    throw new EventError(
+      'EVT_REFUSED',
+      `there are ${named.length} of the name '${given}': give the id of one of them:`,
+      { detail: listOf(named) },
+    )
+  if (ofKind.length === 0)
+    throw new EventError(
+      'EVT_REFUSED',
+      `no ${wanted.join(' or ')} is called '${given}', or has this id: none was heard of yet`,
+    )
+  throw new EventError(
+    'EVT_REFUSED',
+    `no ${wanted.join(' or ')} is called '${given}', or has this id; there are:`,
+    { detail: listOf(ofKind) },
+  )
+}
+
+/** The newest of them: what tells one from another. */
+function listOf(runs: readonly NamedRun[]): string[] {
+  const texts = runs
+    .slice(0, shownChoices)
+    .map(
+      ({ kind, id, name, start_time }) =>
+        `  ${id}  ${start_time.slice(0, 19).replace('T', ' ')}  ${kind} ${name ?? 'without a name'}`,
+    )
+  const more = runs.length - texts.length
+  return [...texts, ...(more > 0 ? [`  and ${more} more`] : [])]
 }
 
 /** The run of that id, of the first kind that has one. */

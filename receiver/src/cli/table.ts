@@ -194,13 +194,10 @@ export const commands: { [name: string]: Command } = {
   },
   report: {
     about:
-      'one experiment or workflow of a running receiver (server_url) as one HTML file to hand on or print',
-    arguments: ['KIND', 'ID'],
+      'one experiment or workflow of a running receiver (server_url) as one HTML file to hand on or print; KIND: run, workflow or experiment',
+    arguments: ['KIND', 'NAME-OR-ID'],
     options: { output: { about: 'the file; - for standard output (run-ID.html)' }, ...json },
-    examples: [
-      'report run 01KBGTKQ3J5Z8W4T9X2M6V7P1D',
-      'report experiment 01KBGTKQ3J5Z8W4T9X2M6V7P1D --output=night.html',
-    ],
+    examples: ['report run "assay 7"', 'report experiment 01KBGTKQ3J5Z8W4T9X2M6V7P1D --output=night.html'],
     run: async (call, terminal) => (await import('./report.ts')).report(call, terminal),
   },
   backup: {
