@@ -127,7 +127,7 @@ const rooms: { [room: string]: string[] } = {
   client: [],
   pace: [],
   plural: [],
-  telemetry: ['log', 'metric', 'trace', 'url'],
+  telemetry: ['inert', 'log', 'metric', 'trace', 'url'],
   trace: [],
   thread: [],
   fair: [],

@@ -256,12 +256,13 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     servers.push(grpc)
     const grpcPort = await listenIfFree(grpc, 'grpc_port', config.grpcPort, optional)
 
-    if (telemetry) {
+    const endpoint = telemetry && toTelemetry(config).endpoint
+    if (telemetry && endpoint !== undefined) {
       const urls = [config.serverUrl.port === '0' ? [] : config.serverUrl.href, config.publicUrl ?? []].flat()
-      if (await isOwnEndpoint(config.otelEndpoint!, [port, otlpPort, grpcPort], urls)) {
+      if (await isOwnEndpoint(endpoint, [port, otlpPort, grpcPort], urls)) {
         await telemetry.refuse()
         log.error(
-          { endpoint: showUrl(config.otelEndpoint!) },
+          { endpoint: showUrl(endpoint) },
           'otel_endpoint is this receiver itself: nothing is sent, for what it takes would be told of for ever; name another receiver or a Collector',
         )
       }
@@ -362,12 +363,12 @@ function toSettings(config: Config, known: { manager_id: string; backup_dir: str
   return { all, given, schema: toSettingsSchema() }
 }
 
-/** Whether the log of the receiver leaves by OTLP. */
+/** Whether there is somewhere to which the receiver's own telemetry goes. */
 export const isExporting = ({ otelEnabled, otelExporter, otelEndpoint }: Config) =>
-  otelEnabled && otelExporter === 'otlp' && isHttpEndpoint(otelEndpoint)
+  otelEnabled && (otelExporter === 'console' || (otelExporter === 'otlp' && isHttpEndpoint(otelEndpoint)))
 
 const toTelemetry = (config: Config) => ({
-  endpoint: config.otelEndpoint!,
+  endpoint: config.otelExporter === 'otlp' ? config.otelEndpoint : undefined,
   protocol: config.otelProtocol,
   serviceName: config.otelServiceName ?? toName(config),
   version,

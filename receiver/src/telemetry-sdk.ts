@@ -25,8 +25,8 @@ import { spanOfNow, type Tracing } from './trace.ts'
 import { showUrlsIn } from './url.ts'
 
 export interface TelemetryOptions {
-  /** Of an OTLP receiver, with or without the `/v1/…` of a signal. */
-  endpoint: string
+  /** Of an OTLP receiver, with or without the `/v1/…` of a signal; undefined: standard output. */
+  endpoint: string | undefined
   protocol: TelemetryProtocol
   serviceName: string
   version: string

@@ -10,7 +10,10 @@ export const isHttpEndpoint = (text: string | undefined): text is string =>
 /** Loads OpenTelemetry's SDK, which nobody pays for who has it off. */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { createTelemetry } = await import('./telemetry-sdk.ts')
-  return createTelemetry(options, await loadExporters(options.protocol, options.endpoint))
+  const { endpoint, protocol } = options
+  if (endpoint !== undefined) return createTelemetry(options, await loadExporters(protocol, endpoint))
+  const { createConsoleExporters } = await import('./telemetry-console.ts')
+  return createTelemetry(options, createConsoleExporters())
 }
 
 function toLogsUrl(text: string): string {

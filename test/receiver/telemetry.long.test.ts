@@ -11,7 +11,7 @@ import { startHttpSink } from '../support/alert-sink.ts'
 import { createGrpcClient } from '../support/grpc.ts'
 import { encodeLogs } from '../support/otlp.ts'
 import { type OtlpEndpoint, startOtlpEndpoint } from '../support/otlp-endpoint.ts'
-import { findFreePort } from '../support/process.ts'
+import { findFreePort, spawnReceiver } from '../support/process.ts'
 import { startTestReceiver } from '../support/receiver.ts'
 import { waitUntil } from '../support/wait.ts'
 
@@ -285,6 +285,60 @@ describe('an endpoint that is the receiver itself', () => {
       expect(receiver.metric.total('telemetry_dropped')).toBe(0)
       expect(receiver.metric.total('events_received')).toBe(0)
     }
+  })
+})
+
+it('with the exporter console each span, log record and reading is a line of JSON on standard output', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'madsci-events-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  const receiver = await spawnReceiver({
+    flags: {
+      server_url: 'http://127.0.0.1:0/',
+      document_db_url: `sqlite:${join(folder, 'events.db')}`,
+      otel_enabled: 'true',
+      otel_service_name: 'lab \u001b[31mred',
+    },
+    cwd: folder,
+    env: { OTEL_METRIC_EXPORT_INTERVAL: '200' },
+  })
+  cleanups.push(() => receiver.kill('SIGKILL'))
+  const health = (await (await fetch(`${receiver.url}health`)).json()) as object
+  expect(health).toMatchObject({ otel_enabled: true, otel_exporter_type: 'console' })
+  const body = JSON.stringify({ event_type: 'log_info', event_data: { message: 'hello' } })
+  await fetch(`${receiver.url}event`, { method: 'POST', headers: { ...json, traceparent }, body })
+  const lines = () =>
+    receiver.stdout
+      .split('\n')
+      .filter((line) => line.startsWith('{') && line.endsWith('}'))
+      .map((line) => JSON.parse(line))
+  const span = () => lines().find(({ name }) => name === 'POST /event')
+  const metrics = () => lines().findLast((line) => 'resource_metrics' in line)
+  await waitUntil(async () => span() !== undefined && metrics() !== undefined, 'a span and metrics', 20_000)
+  expect(span()).toMatchObject({
+    context: { trace_id: `0x${traceId}` },
+    kind: 'SpanKind.SERVER',
+    parent_id: `0x${spanId}`,
+    attributes: { 'http.request.method': 'POST' },
+    resource: { attributes: { 'service.name': expect.stringContaining('red') } },
+  })
+  expect(receiver.stdout).not.toContain('\u001b')
+  await waitUntil(
+    async () =>
+      metrics()
+        .resource_metrics[0].scope_metrics.flatMap((one: { metrics: { name: string }[] }) => one.metrics)
+        .some(
+          ({ name, data }: { name: string; data?: { data_points: { value: number }[] } }) =>
+            name === 'madsci_events_stored_total' && data!.data_points[0]!.value >= 1,
+        ),
+    'the stored event among the metrics',
+    20_000,
+  )
+  expect((await fetch(`${receiver.url}backup`, { method: 'POST' })).status).toBe(200)
+  receiver.kill('SIGTERM')
+  await receiver.exited
+  expect(lines().find(({ body: text }) => text === 'a backup was made')).toMatchObject({
+    severity_number: 9,
+    severity_text: 'INFO',
   })
 })
 

@@ -4,7 +4,7 @@ import { count, flag, optionalText, orNull, setting, word } from './setting.ts'
 /** MADSci's OpenTelemetry of the event manager itself. */
 export const telemetrySettings = {
   otel_enabled: flag(
-    'traces, metrics and the log lines of the receiver leave by OTLP, where otel_exporter is `otlp`: see OpenTelemetry of the receiver itself; /health says whether they do',
+    'traces, metrics and the log lines of the receiver leave as otel_exporter says: see OpenTelemetry of the receiver itself; /health says whether they do',
   ),
   otel_service_name: optionalText({
     unit: 'text',
@@ -14,7 +14,7 @@ export const telemetrySettings = {
   otel_exporter: word(
     'console',
     ['console', 'otlp', 'none'],
-    'where they go: `otlp`; with `console` and `none` nowhere',
+    'where they go: `otlp`; `console`: standard output, a line of JSON each; `none`: nowhere',
   ),
   otel_endpoint: setting({
     fallback: '',
