@@ -29,6 +29,7 @@ export const counters = {
   alert_events: 'Events that a rule saw, by rule; those of duplicates and failed writes too',
   alert_timeouts:
     'Events that a rule could not judge in time, by rule: its regular expression needs backtracking',
+  alerts_raised: 'Alerts that were opened, by rule',
   alert_notices: 'Messages that the rules asked for, before channels and addresses',
   alert_events_suppressed: 'Events that a maintenance window kept from raising an alert',
   alert_attempts: 'Attempts to deliver a message, by outcome',
@@ -81,6 +82,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   answers_dropped: 'reason',
   telemetry_dropped: 'signal',
   alert_events: 'rule',
+  alerts_raised: 'rule',
   alert_timeouts: 'rule',
   alert_attempts: 'outcome',
   build_info: 'version',

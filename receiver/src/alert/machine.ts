@@ -25,8 +25,8 @@ export interface Machine {
   advance(nowMs: number): void
   /** Advances to the input's time, which counts as now when it lies in the past. */
   add(input: Input): void
-  /** What came of it since the last call. */
-  take(): { notices: Notification[]; alerts: AlertRecord[] }
+  /** What came of it since the last call; `raised` has the rule of each alert that is new. */
+  take(): { notices: Notification[]; alerts: AlertRecord[]; raised: string[] }
 }
 
 /**
@@ -40,6 +40,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
   const ruleOf = new Map(ruleSet.rules.map((rule) => [rule.name, rule]))
   let notices: Notification[] = []
   const records = new Map<string, AlertRecord>()
+  let raised: string[] = []
   for (const rule of ruleSet.rules) {
     const old = state.rules[rule.name]
     if (old?.kind === rule.kind) continue
@@ -63,7 +64,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
   const context: Context = {
     ruleSet,
     state,
-    open(_rule, ruleState, key, fields) {
+    open(rule, ruleState, key, fields) {
       const bounded = boundedKey(ruleState, key)
       const known = ruleState.groups[bounded]
       if (known) return known
@@ -74,6 +75,7 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       group.lastToldMs = ruleState.cooled[bounded] ?? null
       delete ruleState.cooled[bounded]
       ruleState.groups[bounded] = group
+      raised.push(rule.name)
       return group
     },
     changed: (rule, group) => void records.set(group.id, toRecord(rule, group, state.nowMs)),
@@ -267,8 +269,13 @@ export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
       advance(atMs)
     },
     take() {
-      const taken = { notices: notices.sort((a, b) => a.atMs - b.atMs), alerts: [...records.values()] }
+      const taken = {
+        notices: notices.sort((a, b) => a.atMs - b.atMs),
+        alerts: [...records.values()],
+        raised,
+      }
       notices = []
+      raised = []
       records.clear()
       return taken
     },

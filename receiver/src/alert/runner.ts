@@ -100,7 +100,7 @@ export function createRunner(options: RunnerOptions): Runner {
           machine.add({ ...toInput(intent), atMs: Math.min(intent.atMs, now()) })
         }
         machine.advance(now())
-        const { notices, alerts } = machine.take()
+        const { notices, alerts, raised } = machine.take()
         if (intents.length === 0 && notices.length === 0 && alerts.length === 0) return false
         const isDone = await store.commit({
           version,
@@ -115,6 +115,7 @@ export function createRunner(options: RunnerOptions): Runner {
         }
         version++
         metric.add('alert_notices', notices.length)
+        for (const rule of raised) metric.add('alerts_raised', 1, rule)
         metric.add('alert_events_suppressed', machine.state.suppressed - suppressed)
         suppressed = machine.state.suppressed
         const gone = machine.state.orphaned - orphaned

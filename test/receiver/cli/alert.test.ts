@@ -68,6 +68,8 @@ describe('madsci-events alerts', () => {
       /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d firing alert_level node_error robot-arm, 1 event: no tip\n {4}\w{26} {2}1 message delivered; an event at or above/,
     )
     expect(list.stdout).not.toContain(node_id)
+    const shown = await (await fetch(`${receiver.url}metrics`)).text()
+    expect(shown).toContain('madsci_alerts_raised_total{rule="alert_level"} 1\n')
     const narrow = (await runAt(60)).stdout.split('\n')[0]!
     expect([narrow.length, narrow.at(-1)]).toEqual([60, '…'])
     expect(await run('list', '--state=silenced')).toMatchObject({ stderr: 'there is no such alert\n' })
