@@ -11,6 +11,7 @@ import { questionsBench } from './questions.ts'
 import { reportIntakeBench } from './report-intake.ts'
 import { reportPeerBench } from './report-peer.ts'
 import { sqliteBench } from './sqlite.ts'
+import { telemetryBench } from './telemetry.ts'
 import { timelineBench } from './timeline.ts'
 import { utilizationBench } from './utilization.ts'
 
@@ -31,4 +32,5 @@ export const benches = {
   history: historyBench,
   questions: questionsBench,
   fanout: fanoutBench,
+  telemetry: telemetryBench,
 }
