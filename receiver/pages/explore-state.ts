@@ -1,15 +1,8 @@
-import type { Json } from './json.ts'
+import { type Json, memberOf, textOf } from './json.ts'
+import { spans } from './span.ts'
 import { query } from './state.ts'
 
 /** What the explorer is asked for, as its address says it. */
-
-export const spans: { [name: string]: { label: string; ms: number } } = {
-  '15m': { label: 'last 15 minutes', ms: 900_000 },
-  '1h': { label: 'last hour', ms: 3_600_000 },
-  '24h': { label: 'last 24 hours', ms: 86_400_000 },
-  '7d': { label: 'last 7 days', ms: 604_800_000 },
-  all: { label: 'all time', ms: 0 },
-}
 
 export interface Row {
   id: string
@@ -27,6 +20,8 @@ export interface Wanted {
   end: string
   /** Of the event that is shown whole. */
   id: string
+  /** The two events in which a node tells of one moment of an action have a row each. */
+  isUnfolded: boolean
 }
 
 export function wanted(): Wanted {
@@ -39,17 +34,19 @@ export function wanted(): Wanted {
     start: of('start'),
     end: of('end'),
     id: of('id'),
+    isUnfolded: of('rows') === 'all',
   }
 }
 
 export function toAddress(parts: Partial<Wanted>): string {
-  const { line = '', span = '24h', start = '', end = '', id = '' } = parts
+  const { line = '', span = '24h', start = '', end = '', id = '', isUnfolded = false } = parts
   const parameters = new URLSearchParams()
   if (line !== '') parameters.set('q', line)
   if (span !== '24h') parameters.set('span', span)
   if (start !== '') parameters.set('start', start)
   if (end !== '') parameters.set('end', end)
   if (id !== '') parameters.set('id', id)
+  if (isUnfolded) parameters.set('rows', 'all')
   const text = parameters.toString()
   return text === '' ? '/explore' : `/explore?${text}`
 }
@@ -75,3 +72,24 @@ export function toggleTerm(line: string, term: string): string {
 }
 
 export const hasTerm = (line: string, term: string) => ` ${line} `.includes(` ${term} `)
+
+/** Without what says again, as a change of status, what another row says of the same moment of an action; `query` does the same. */
+export function foldRows(rows: readonly Row[]): Row[] {
+  const told = new Set<string>()
+  for (const { event } of rows) if (!isChange(event)) told.add(momentOf(event))
+  told.delete('')
+  return rows.filter(({ event }) => !isChange(event) || !told.has(momentOf(event)))
+}
+
+const isChange = (event: Json) => textOf(memberOf(event, 'event_type')) === 'action_status_change'
+
+/** Action, status and time; '' for what tells of no action. */
+function momentOf(event: Json): string {
+  if (!textOf(memberOf(event, 'event_type')).startsWith('action_')) return ''
+  const parts = [
+    memberOf(event, 'event_data', 'action_id'),
+    memberOf(event, 'event_data', 'status'),
+    memberOf(event, 'event_timestamp'),
+  ].map(textOf)
+  return parts.includes('') ? '' : JSON.stringify(parts)
+}

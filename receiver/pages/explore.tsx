@@ -1,10 +1,10 @@
 import { signal, useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import { type SearchProblem, toToken } from '../src/search/line.ts'
 import { EventDetail, messageOf, whoOf } from './event.tsx'
 import { useKeys } from './explore-key.ts'
-import { type Row, toAddress, toParameters, toRows, type Wanted, wanted } from './explore-state.ts'
+import { foldRows, type Row, toAddress, toParameters, toRows, type Wanted, wanted } from './explore-state.ts'
 import { Facets } from './facet.tsx'
 import { Histogram } from './histogram.tsx'
 import { type Json, memberOf, parseExact, textOf } from './json.ts'
@@ -14,7 +14,7 @@ import { SearchForm } from './search-form.tsx'
 import { Level } from './shell.tsx'
 import { ask, askPage, follow, go } from './state.ts'
 import { useSummary } from './summary.ts'
-import { countOf, showTime } from './time.ts'
+import { countOf, showCount, showTime } from './time.ts'
 import { SavedViews } from './views.tsx'
 
 const pageEvents = 100
@@ -35,7 +35,9 @@ export function ExplorePage() {
   const isBusy = useSignal(false)
   const isLive = useSignal(false)
   const isPaused = useSignal(false)
-  const key = toAddress({ ...state, id: '' })
+  const key = toAddress({ ...state, id: '', isUnfolded: false })
+  const all = rows.value
+  const shown = useMemo(() => (state.isUnfolded ? all : foldRows(all)), [all, state.isUnfolded])
 
   const load = async (cursor: string) => {
     isBusy.value = true
@@ -92,8 +94,8 @@ export function ExplorePage() {
       else isPaused.value = true
     },
     move(by) {
-      const at = rows.value.findIndex(({ id }) => id === state.id)
-      const row = rows.value[at < 0 ? 0 : at + by]
+      const at = shown.findIndex(({ id }) => id === state.id)
+      const row = shown[at < 0 ? 0 : at + by]
       if (row) select(row.id)
     },
     close: () => {
@@ -101,7 +103,7 @@ export function ExplorePage() {
     },
   })
   const open = useOpen(state.id)
-  const summary = useSummary(key, isLive.value && state.end === '')
+  const summary = useSummary(state, isLive.value && state.end === '')
   return (
     <>
       <h1 class="hidden">Explore events</h1>
@@ -132,11 +134,12 @@ export function ExplorePage() {
             paused · {fresh.value.length} new
           </button>
         )}
+        <FoldSwitch state={state} folded={all.length - foldRows(all).length} />
         <Export state={state} />
       </p>
       <div class={open ? 'panes with-detail' : 'panes'}>
         <Facets summary={summary} state={state} />
-        <EventTable rows={rows.value} state={state} />
+        <EventTable rows={shown} state={state} />
         {open && <Detail row={open} state={state} />}
       </div>
       {next.value && rows.value.length < maxRows && (
@@ -150,6 +153,21 @@ export function ExplorePage() {
         <p class="note">The first {maxRows} are shown: a narrower filter finds the others.</p>
       )}
     </>
+  )
+}
+
+/** There where something is folded, or would be. */
+function FoldSwitch({ state, folded }: { state: Wanted; folded: number }) {
+  if (folded === 0) return null
+  return (
+    <label title="Nodes tell of each moment of an action by two events, one of them a change of status">
+      <input
+        type="checkbox"
+        checked={!state.isUnfolded}
+        onChange={() => go(toAddress({ ...state, isUnfolded: !state.isUnfolded }), { isReplacing: true })}
+      />{' '}
+      one row for each moment of an action ({showCount(folded)} folded)
+    </label>
   )
 }
 

@@ -18,6 +18,11 @@ interface Pieces {
   most: number
 }
 
+/** A moment that is marked above the bars. */
+export interface Mark {
+  atMs: number
+}
+
 const heightPx = 64
 // The worst stand at the bottom, where they are seen.
 const worstFirst = [...levelNames].reverse()
@@ -53,7 +58,8 @@ function toPieces({ histogram }: SummaryAnswer, untilNow: boolean): Pieces | und
  * Events over time by level. A drag or a click narrows the time; by keyboard the arrows go from piece to piece, Shift
  * holds on to where one began, Enter narrows; Back undoes.
  */
-export function Histogram({ summary, state }: { summary: ShownSummary; state: Wanted }) {
+export function Histogram(props: { summary: ShownSummary; state: Wanted; marks?: readonly Mark[] }) {
+  const { summary, state, marks = [] } = props
   const { answer, isBusy, problem } = summary
   const canvas = useRef<HTMLCanvasElement>(null)
   /** First and last piece that is chosen, in the order in which they were. */
@@ -65,7 +71,7 @@ export function Histogram({ summary, state }: { summary: ShownSummary; state: Wa
     chosen.value = undefined
   }, [answer])
   useDrawing(() => {
-    if (canvas.current && pieces) draw(canvas.current, pieces, range)
+    if (canvas.current && pieces) draw(canvas.current, pieces, range, marks)
   })
   if (!answer || !pieces)
     return (
@@ -85,7 +91,7 @@ export function Histogram({ summary, state }: { summary: ShownSummary; state: Wa
     // The last microsecond before the end, which is not part of it.
     const end = new Date(timeOf(Math.max(one, other) + 1) - 1).toISOString().replace('Z', '999Z')
     const start = new Date(timeOf(Math.min(one, other))).toISOString()
-    go(toAddress({ line: state.line, span: state.span, start, end }))
+    go(toAddress({ ...state, id: '', start, end }))
   }
   const press = (event: KeyboardEvent) => {
     const [left, right] = range ? [range[1] - 1, range[1] + 1] : [last, 0]
@@ -98,7 +104,7 @@ export function Histogram({ summary, state }: { summary: ShownSummary; state: Wa
     event.preventDefault()
     event.stopPropagation()
   }
-  const text = range ? describe(pieces, range) : ''
+  const text = range ? describe(pieces, range, marks) : ''
   return (
     <div class={isBusy || problem ? 'histogram stale' : 'histogram'}>
       <canvas
@@ -147,7 +153,7 @@ export function Histogram({ summary, state }: { summary: ShownSummary; state: Wa
 
 const showEdge = (ms: number) => showTime(new Date(ms).toISOString().replace('.000Z', 'Z'))
 
-function describe(pieces: Pieces, [one, other]: [number, number]): string {
+function describe(pieces: Pieces, [one, other]: [number, number], marks: readonly Mark[]): string {
   const [first, last] = one < other ? [one, other] : [other, one]
   let total = 0
   const counts = new Map<string, number>()
@@ -162,10 +168,17 @@ function describe(pieces: Pieces, [one, other]: [number, number]): string {
     return count === undefined ? [] : [`${showCount(count)} ${level}`]
   })
   const span = (last - first + 1) * pieces.widthMs
+  const marked = marks.filter(({ atMs }) => atMs >= start && atMs < start + span).length
+  if (marked > 0) parts.push(`${showCount(marked)} marked`)
   return `${showEdge(start)}, ${span < 1000 ? `${span} ms` : showSpan(span)}: ${parts.join(', ') || countOf(total, 'event')}`
 }
 
-function draw(canvas: HTMLCanvasElement, { list, most }: Pieces, range: [number, number] | undefined): void {
+function draw(
+  canvas: HTMLCanvasElement,
+  { list, most, fromMs, widthMs }: Pieces,
+  range: [number, number] | undefined,
+  marks: readonly Mark[],
+): void {
   const scale = devicePixelRatio || 1
   const width = canvas.clientWidth
   canvas.width = Math.round(width * scale)
@@ -203,5 +216,16 @@ function draw(canvas: HTMLCanvasElement, { list, most }: Pieces, range: [number,
       context.fillStyle = paints[level]!
       context.fillRect(at * step, Math.max(0, top), Math.max(1, step - gap), height)
     }
+  }
+  context.fillStyle = colourOf('--ink')
+  canvas.style.color = ''
+  for (const { atMs } of marks) {
+    const x = ((atMs - fromMs) / widthMs) * step
+    // Arrows that point at their time: their form tells them from bars.
+    context.beginPath()
+    context.moveTo(x - 5, 0)
+    context.lineTo(x + 5, 0)
+    context.lineTo(x, 9)
+    context.fill()
   }
 }

@@ -1,10 +1,11 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
+import type { OpsAnswer } from '../src/http/ops-answer.ts'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import type { WatchAnswer } from '../src/http/watch-answer.ts'
 import { Act } from './act.tsx'
 import { useAnswer, useText } from './load.ts'
-import { countOf, showCount, showTime } from './time.ts'
+import { countOf, showBytes, showCount, showTime } from './time.ts'
 
 interface Health {
   healthy: boolean
@@ -33,6 +34,7 @@ const summaryUrl = `/events/summary?${new URLSearchParams({
 /** How the receiver does: its store, its commits, what waits, backups and settings. */
 export function OpsPage() {
   const health = useAnswer<Health>('/health', 5000)
+  const ops = useAnswer<OpsAnswer>('/data/ops', 5000)
   const metrics = useText('/metrics', 5000)
   const summary = useAnswer<SummaryAnswer>(summaryUrl)
   const backups = useAnswer<BackupStatus>('/backup/status')
@@ -50,6 +52,13 @@ export function OpsPage() {
         Version {version}
         {total_events !== null && `, ${countOf(total_events, 'event')}`}
       </p>
+      <Part title="Store">
+        {ops.problem && <p class="note problem">{ops.problem}</p>}
+        {ops.answer && <Facts rows={toStoreFacts(ops.answer, summary.answer)} />}
+      </Part>
+      <Part title="What doctor says">
+        <Findings findings={ops.answer?.findings ?? []} />
+      </Part>
       <Part title="Ingest and commits">
         <Facts rows={toFacts(metrics)} />
       </Part>
@@ -86,11 +95,56 @@ export function OpsPage() {
             rows={Object.entries(settings.answer.settings).map(([name, value]) => [name, toText(value)])}
           />
         )}
-        <p class="note">
-          Secrets are not shown. What waits in spools of programs is not seen from here; madsci-events doctor
-          checks disk, clocks and ports.
-        </p>
+        <p class="note">Secrets are not shown. What waits in spools of programs is not seen from here.</p>
       </Part>
+    </>
+  )
+}
+
+const stores = { sqlite: 'SQLite', mongodb: 'MongoDB', null: 'none: nothing is kept' }
+
+/** Growth by the events of the days that are shown below, each as large as the stored ones are on average. */
+function toStoreFacts({ store }: OpsAnswer, summary: SummaryAnswer | undefined): [string, string][] {
+  const { kind, bytes, total_events } = store
+  const facts: [string, string][] = [['database', stores[kind]]]
+  if (bytes === null) return [...facts, ['on disk', 'not known now']]
+  facts.push(['on disk, with indexes', showBytes(bytes)])
+  if (!total_events) return facts
+  facts.push(['of that an event', showBytes(bytes / total_events)])
+  if (summary?.is_complete) {
+    const daily = (summary.total / days) * (bytes / total_events)
+    facts.push(['grows by', `${showBytes(daily)} a day, by the last ${days} days`])
+  }
+  return facts
+}
+
+const marks = {
+  good: { mark: '✓', style: '' },
+  warning: { mark: '!', style: 'waits' },
+  problem: { mark: '✗', style: 'problem' },
+}
+
+function Findings({ findings }: { findings: OpsAnswer['findings'] }) {
+  return (
+    <>
+      <ul class="lines">
+        {findings.map(({ check, state, text, advice }) => (
+          <li key={check + text} class={marks[state].style}>
+            <span aria-hidden="true">{marks[state].mark}</span> <span class="hidden">{state}: </span>
+            {check}: <bdi>{text}</bdi>
+            {advice && (
+              <>
+                {' – '}
+                <bdi>{advice}</bdi>
+              </>
+            )}
+          </li>
+        ))}
+      </ul>
+      <p class="note">
+        Ports, the speed of the disk and the clock of the database are checked by{' '}
+        <code>madsci-events doctor</code>.
+      </p>
     </>
   )
 }
@@ -198,9 +252,8 @@ function Backups({ status }: { status: BackupStatus }) {
         {available_backups.length === 0 && <li class="note">There is none.</li>}
         {available_backups.slice(0, 20).map(({ path, created_at, size_bytes, is_valid }) => (
           <li key={path} class={is_valid ? '' : 'problem'}>
-            <span class="since">{created_at.slice(0, 19).replace('T', ' ')}</span>{' '}
-            {(size_bytes / 1e6).toFixed(1)} MB {is_valid ? 'whole' : 'damaged'}{' '}
-            <bdi>{path.slice(path.lastIndexOf('/') + 1)}</bdi>
+            <span class="since">{showTime(`${created_at.slice(0, 19)}Z`)}</span> {showBytes(size_bytes)}{' '}
+            {is_valid ? 'whole' : 'damaged'} <bdi>{path.slice(path.lastIndexOf('/') + 1)}</bdi>
           </li>
         ))}
       </ul>

@@ -1,6 +1,7 @@
 import { useEffect, useRef } from 'preact/hooks'
 import type { SearchProblem } from '../src/search/line.ts'
-import { spans, toAddress, type Wanted } from './explore-state.ts'
+import { toAddress, type Wanted } from './explore-state.ts'
+import { spans } from './span.ts'
 import { go } from './state.ts'
 import { showTime } from './time.ts'
 
@@ -31,7 +32,9 @@ export function SearchForm({ state, place }: { state: Wanted; place: SearchProbl
         <select
           aria-label="Time"
           value={state.span}
-          onChange={({ currentTarget: { value } }) => go(toAddress({ line: state.line, span: value }))}
+          onChange={({ currentTarget: { value } }) =>
+            go(toAddress({ ...state, id: '', start: '', end: '', span: value }))
+          }
         >
           {Object.entries(spans).map(([name, { label }]) => (
             <option key={name} value={name}>
@@ -41,7 +44,7 @@ export function SearchForm({ state, place }: { state: Wanted; place: SearchProbl
         </select>
         <button type="submit">Search</button>
         {(state.end !== '' || state.start !== '') && (
-          <button type="button" onClick={() => go(toAddress({ line: state.line, span: state.span }))}>
+          <button type="button" onClick={() => go(toAddress({ ...state, id: '', start: '', end: '' }))}>
             {state.start === '' ? 'up to' : `${showTime(state.start)} –`}{' '}
             {state.end !== '' && showTime(state.end)} ✕
           </button>

@@ -1,7 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { levelNames } from '../../sdk/src/event/level.ts'
-import { contact, follow, nowMs, path, query, switchZone, zone } from './state.ts'
+import { chooseZone, clocks, contact, follow, labZone, nowMs, path, query, type Zone, zone } from './state.ts'
 import { showSpan } from './time.ts'
 
 // Longer than a few questions take, so that one slow answer is no alarm.
@@ -31,9 +31,18 @@ export function Shell({ children }: { children: ComponentChildren }) {
           <PageLink to="/use" name="Use" />
           <a href="/docs">API</a>
         </nav>
-        <button type="button" onClick={switchZone} title="Switch the clock of every time on the pages">
-          {zone.value === 'UTC' ? 'UTC' : 'local time'}
-        </button>
+        <select
+          aria-label="The clock of every time on the pages"
+          title="The clock of every time on the pages"
+          value={zone.value}
+          onChange={({ currentTarget }) => chooseZone(currentTarget.value as Zone)}
+        >
+          {clocks.map((one) => (
+            <option key={one} value={one}>
+              {one === 'browser' ? 'local time' : one === 'lab' ? `lab time (${labZone})` : 'UTC'}
+            </option>
+          ))}
+        </select>
         <Contact />
       </header>
       <main tabIndex={-1}>{children}</main>

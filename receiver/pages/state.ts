@@ -30,22 +30,42 @@ export function follow(event: MouseEvent): void {
   document.querySelector<HTMLElement>('main')?.focus({ preventScroll: true })
 }
 
-export type Zone = 'browser' | 'UTC'
+const browserZone = Intl.DateTimeFormat().resolvedOptions().timeZone
+/** IANA name of the laboratory's zone, as the receiver says it; that of the browser where it does not know that zone. */
+export const labZone = knownZone(document.documentElement.dataset.zone)
+
+/** Zones by the name of their clock. */
+const zones = { browser: browserZone, lab: labZone, UTC: 'UTC' }
+export type Zone = keyof typeof zones
+/** The clocks that one may choose; that of the laboratory where it is another than the browser's. */
+export const clocks: readonly Zone[] =
+  labZone === browserZone ? ['browser', 'UTC'] : ['browser', 'lab', 'UTC']
 /** The clock of every time on the pages; remembered in this browser, where it lets us. */
 export const zone = signal<Zone>(remembered())
+/** Its IANA name. */
+export const zoneName = () => zones[zone.value]
+
+function knownZone(name: string | undefined): string {
+  try {
+    return new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions().timeZone
+  } catch {
+    return browserZone
+  }
+}
 
 function remembered(): Zone {
   try {
-    return localStorage.getItem('zone') === 'UTC' ? 'UTC' : 'browser'
+    const text = localStorage.getItem('zone')
+    return clocks.find((one) => one === text) ?? 'browser'
   } catch {
     return 'browser'
   }
 }
 
-export function switchZone(): void {
-  zone.value = zone.value === 'UTC' ? 'browser' : 'UTC'
+export function chooseZone(chosen: Zone): void {
+  zone.value = chosen
   try {
-    localStorage.setItem('zone', zone.value)
+    localStorage.setItem('zone', chosen)
   } catch {
     // Only this page remembers it then.
   }

@@ -1,11 +1,11 @@
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
-import { toParameters, wanted } from './explore-state.ts'
+import { toAddress, toParameters, type Wanted } from './explore-state.ts'
 import { findProblem } from './search.ts'
 import { ask } from './state.ts'
 
-/** The summary of what the explorer shows. */
+/** The summary of a search. */
 export interface ShownSummary {
   /** The last answer, which may be that of the question before. */
   answer: SummaryAnswer | undefined
@@ -20,7 +20,8 @@ const soonMs = 3000
 const patienceMs = 120_000
 const liveMs = 10_000
 
-export function useSummary(key: string, isLive: boolean): ShownSummary {
+export function useSummary(state: Wanted, isLive = false): ShownSummary {
+  const key = toAddress({ ...state, id: '', isUnfolded: false })
   const answer = useSignal<SummaryAnswer | undefined>(undefined)
   const isBusy = useSignal(false)
   const problem = useSignal('')
@@ -30,7 +31,6 @@ export function useSummary(key: string, isLive: boolean): ShownSummary {
     const number = ++asked.current
     isBusy.value = true
     try {
-      const state = wanted()
       // The list says what is wrong with it.
       if (await findProblem(state.line)) return
       const parameters = toParameters(state)

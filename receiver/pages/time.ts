@@ -1,14 +1,18 @@
-import { type Zone, zone } from './state.ts'
+import { zoneName } from './state.ts'
 
 const formats = new Map<string, Intl.DateTimeFormat>()
 
-function format(where: Zone, hasDate: boolean): Intl.DateTimeFormat {
-  const key = `${where} ${hasDate}`
+function format(
+  timeZone: string,
+  hasDate: boolean,
+  month: 'short' | 'numeric' = 'short',
+): Intl.DateTimeFormat {
+  const key = `${timeZone} ${hasDate} ${month}`
   let found = formats.get(key)
   if (!found) {
     found = new Intl.DateTimeFormat('en-GB', {
-      ...(where === 'UTC' && { timeZone: 'UTC' }),
-      ...(hasDate && { year: 'numeric', month: 'short', day: '2-digit' }),
+      timeZone,
+      ...(hasDate && { year: 'numeric', month, day: '2-digit' }),
       hour: '2-digit',
       minute: '2-digit',
       second: '2-digit',
@@ -31,7 +35,18 @@ export function showTime(text: string, hasDate = true): string {
   const ms = toMs(text)
   if (Number.isNaN(ms)) return text
   const fraction = /\.\d{1,9}/.exec(text)?.[0] ?? ''
-  return `${format(zone.value, hasDate).format(ms)}${fraction}${hasZone(text) ? '' : ' (no zone)'}`
+  return `${format(zoneName(), hasDate).format(ms)}${fraction}${hasZone(text) ? '' : ' (no zone)'}`
+}
+
+/** How far the chosen clock is ahead of UTC at that time. */
+export function zoneOffsetMs(ms: number): number {
+  const second = Math.floor(ms / 1000) * 1000
+  const parts = new Map<string, number>()
+  for (const { type, value } of format(zoneName(), true, 'numeric').formatToParts(second))
+    parts.set(type, Number(value))
+  const of = (name: string) => parts.get(name) ?? 0
+  const there = Date.UTC(of('year'), of('month') - 1, of('day'), of('hour'), of('minute'), of('second'))
+  return there - second
 }
 
 /** '4 s', '12 min', '3 h 05 min', '2 d 4 h'. */
@@ -66,3 +81,16 @@ export const showCount = (count: number) => numbers.format(count)
 /** `1 event`, `1,234 events`. */
 export const countOf = (count: number, one: string, many = `${one}s`) =>
   `${showCount(count)} ${count === 1 ? one : many}`
+
+/** '845 bytes', '12.3 MB'; units of a thousand. */
+export function showBytes(bytes: number): string {
+  if (bytes < 1000) return `${Math.round(bytes)} bytes`
+  let value = bytes
+  let unit = ''
+  for (const next of ['kB', 'MB', 'GB', 'TB']) {
+    if (value < 999.5) break
+    value /= 1000
+    unit = next
+  }
+  return `${value < 100 ? value.toFixed(1) : Math.round(value)} ${unit}`
+}

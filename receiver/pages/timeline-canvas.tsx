@@ -69,7 +69,7 @@ export function TimelineCanvas(options: TimelineCanvasOptions) {
             ref={canvas}
             role="slider"
             tabIndex={0}
-            aria-label={`Timeline of nodes, workflows, steps and actions, ${columns.entities.length} in all. Arrows move, plus and minus zoom, up and down choose a row, j and k an interval, Enter leads to its events`}
+            aria-label={`Timeline of nodes, experiments, workflows, steps and actions, ${columns.entities.length} in all. Arrows move, plus and minus zoom, up and down choose a row, j and k an interval, Enter leads to its events`}
             aria-valuemin={0}
             aria-valuemax={rows.length - 1}
             aria-valuenow={picked ? rows.findIndex(({ lanes }) => lanes.includes(picked.lane)) : 0}
@@ -102,7 +102,7 @@ function toPicture(options: TimelineCanvasOptions, scrollPx: number): Picture {
         ? undefined
         : (owner) => {
             const { kind, id, workflow_id } = columns.entities[owner]!
-            return kind === 'node' || id === workflow || workflow_id === workflow
+            return kind === 'node' || kind === 'experiment' || id === workflow || workflow_id === workflow
           },
     picked,
     now: scale.toDrawn(columns.now_us),

@@ -1,4 +1,5 @@
-import { zone } from './state.ts'
+import { zoneName } from './state.ts'
+import { zoneOffsetMs } from './time.ts'
 import { firstBeyond, type Lane, paints, type Row } from './timeline-row.ts'
 import type { Scale } from './timeline-scale.ts'
 
@@ -238,11 +239,15 @@ function drawAxis(
   context.strokeStyle = inks.line
   context.lineWidth = 1
   line(context, 0, axisPx - 0.5, width, axisPx - 0.5)
+  // A label with its date is wider than the room of a tick: the next one gives way.
+  let endPx = Number.NEGATIVE_INFINITY
   for (const { at, label } of ticks) {
     const x = toX(at)
     line(context, x, axisPx - 5, x, axisPx)
+    if (x + 4 >= width || x < endPx) continue
     context.fillStyle = inks.quiet
-    if (x + 4 < width) context.fillText(label, x + 4, axisPx / 2 - 1)
+    context.fillText(label, x + 4, axisPx / 2 - 1)
+    endPx = x + 4 + context.measureText(label).width + 4
   }
   context.setLineDash([2, 3])
   context.strokeStyle = inks.quiet
@@ -278,7 +283,7 @@ function* ticksOf({ view, scale }: Picture, perPx: number, width: number): Gener
   }
   const seconds = steps.find((step) => (step * 1e6) / perPx >= minTickPx) ?? steps.at(-1)!
   const step = seconds * 1e6
-  const offset = zone.value === 'UTC' ? 0 : new Date(view.from / 1000).getTimezoneOffset() * 60e6
+  const offset = -zoneOffsetMs(view.from / 1000) * 1000
   let day = ''
   for (let at = Math.ceil((view.from - offset) / step) * step + offset; at < view.until; at += step) {
     const date = label(at, 86_400, false)
@@ -289,7 +294,7 @@ function* ticksOf({ view, scale }: Picture, perPx: number, width: number): Gener
 
 function label(micros: number, seconds: number, hasDate: boolean): string {
   const options: Intl.DateTimeFormatOptions = {
-    ...(zone.value === 'UTC' && { timeZone: 'UTC' }),
+    timeZone: zoneName(),
     hourCycle: 'h23',
     ...((hasDate || seconds >= 86_400) && { day: 'numeric', month: 'short' }),
     ...(seconds > 30 * 86_400 && { year: 'numeric' }),

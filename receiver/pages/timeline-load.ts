@@ -1,8 +1,9 @@
 import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import type { TimelineColumns } from '../src/utilization/timeline/column.ts'
+import { spans } from './span.ts'
 import { ask } from './state.ts'
-import { spans, type TimelineState, toIso } from './timeline-state.ts'
+import { type TimelineState, toIso } from './timeline-state.ts'
 
 export interface ShownTimeline {
   /** The last answer, which may be that of the question before. */
@@ -29,7 +30,10 @@ export function useTimeline(state: TimelineState): ShownTimeline {
     const number = ++asked.current
     isBusy.value = true
     try {
-      const parameters = new URLSearchParams({ kind: 'node,workflow,step,action', ...boundsOf(state) })
+      const parameters = new URLSearchParams({
+        kind: 'node,experiment,workflow,step,action',
+        ...boundsOf(state),
+      })
       const text = await ask(`/data/timeline?${parameters}`, patienceMs)
       // Of several answers the one to the last question counts.
       if (number !== asked.current) return

@@ -44,7 +44,7 @@ const gapPx = 8
 // Two lines of a name.
 const minRowPx = 37
 
-/** The rows of the drawing: a row for each node with its actions below, and one for each name of a workflow, with steps below. */
+/** The rows of the drawing: a row for each node with its actions below, then one for each name of an experiment, and of a workflow with its steps below. */
 export function toRows(columns: TimelineColumns, workflow: string): Row[] {
   const { entities } = columns
   const isFollowed = (one: ColumnEntity) =>
@@ -78,6 +78,7 @@ export function toRows(columns: TimelineColumns, workflow: string): Row[] {
       '',
       pack(columns, stray, 3).map((places) => ({ places, heightPx: 10 })),
     )
+  addExperiments(columns, workflow, add)
   addWorkflows(columns, workflow, add)
   let topPx = 0
   for (const row of rows) {
@@ -89,11 +90,27 @@ export function toRows(columns: TimelineColumns, workflow: string): Row[] {
 
 type Add = (key: string, name: string, id: string, bands: { places: number[]; heightPx: number }[]) => void
 
+/** One row for each name of an experiment; of one workflow alone, its own. */
+function addExperiments(columns: TimelineColumns, followed: string, add: Add): void {
+  const { entities } = columns
+  const own = entities.find(({ kind, id }) => kind === 'workflow' && id === followed)?.experiment_id
+  const byName = groupBy(entities, 'experiment', (one) => one.name ?? 'experiment without a name')
+  for (const [name, places] of byNaturalName(byName)) {
+    const shown = places.filter((one) => followed === '' || entities[one]!.id === own)
+    if (shown.length === 0) continue
+    const bands = pack(columns, shown, maxLanes).map((lane) => ({ places: lane, heightPx: 14 }))
+    add(`experiment ${name}`, name, shown.length === 1 ? entities[shown[0]!]!.id : '', bands)
+  }
+}
+
+const byNaturalName = (groups: Map<string, number[]>) =>
+  [...groups].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))
+
 function addWorkflows(columns: TimelineColumns, followed: string, add: Add): void {
   const { entities } = columns
   const steps = groupBy(entities, 'step', ({ workflow_id }) => workflow_id ?? '')
   const byName = groupBy(entities, 'workflow', (one) => one.name ?? 'workflow without a name')
-  for (const [name, places] of [...byName].sort(([a], [b]) => a.localeCompare(b, 'en', { numeric: true }))) {
+  for (const [name, places] of byNaturalName(byName)) {
     const shown = places.filter((one) => followed === '' || entities[one]!.id === followed)
     if (shown.length === 0) continue
     const bands = pack(columns, shown, maxLanes).flatMap((lane) => {

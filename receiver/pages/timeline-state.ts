@@ -1,14 +1,7 @@
+import { spans } from './span.ts'
 import { query } from './state.ts'
 
 /** What the timeline shows, as its address says it. */
-
-export const spans: { [name: string]: { label: string; ms: number } } = {
-  '1h': { label: 'last hour', ms: 3_600_000 },
-  '24h': { label: 'last 24 hours', ms: 86_400_000 },
-  '7d': { label: 'last 7 days', ms: 604_800_000 },
-  '30d': { label: 'last 30 days', ms: 2_592_000_000 },
-  all: { label: 'all time', ms: 0 },
-}
 
 export interface TimelineState {
   /** Ends now, and moves with it; without effect where `start` and `end` are there. */

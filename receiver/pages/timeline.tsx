@@ -1,6 +1,7 @@
 import { useSignal } from '@preact/signals'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import type { TimelineColumns } from '../src/utilization/timeline/column.ts'
+import { spans } from './span.ts'
 import { go, zone } from './state.ts'
 import { countOf, showTime } from './time.ts'
 import { TimelineCanvas } from './timeline-canvas.tsx'
@@ -9,7 +10,7 @@ import type { View } from './timeline-draw.ts'
 import { useTimeline } from './timeline-load.ts'
 import { busyTimes, placeRows, type Row, toRows } from './timeline-row.ts'
 import { plainScale, shortScale } from './timeline-scale.ts'
-import { spans, type TimelineState, timelineState, toIso, toTimelineAddress } from './timeline-state.ts'
+import { type TimelineState, timelineState, toIso, toTimelineAddress } from './timeline-state.ts'
 
 /** Who was in which state when: nodes with their actions, workflows with their steps. */
 export function TimelinePage() {

@@ -1,8 +1,8 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { SummaryItem } from '../src/utilization/timeline/summary.ts'
-import { AnswerError, ask, query, zone } from './state.ts'
-import { spans } from './timeline-state.ts'
+import { spans } from './span.ts'
+import { AnswerError, ask, query, zoneName } from './state.ts'
 
 export type UseSpan = '24h' | '7d' | '30d' | 'all'
 export const useSpans: readonly UseSpan[] = ['24h', '7d', '30d', 'all']
@@ -96,7 +96,7 @@ const patienceMs = 180_000
 /** Each report by itself: where one fails, the others are shown. */
 export function useUse({ span, start, end }: UseState): Use {
   const use = useSignal<Use>({ nodes: {}, users: {}, experiments: {}, waits: {}, compared: {} })
-  const zoneName = zone.value === 'UTC' ? 'UTC' : Intl.DateTimeFormat().resolvedOptions().timeZone
+  const shownZone = zoneName()
   useEffect(() => {
     let isOver = false
     const load = async <Name extends keyof Use>(name: Name, work: () => Promise<string>) => {
@@ -110,7 +110,7 @@ export function useUse({ span, start, end }: UseState): Use {
     }
     const bounds = boundsOf({ span, start, end })
     const report = (name: string, more: { [parameter: string]: string }) =>
-      ask(`/utilization/${name}?${new URLSearchParams({ ...bounds, zone: zoneName, ...more })}`, patienceMs)
+      ask(`/utilization/${name}?${new URLSearchParams({ ...bounds, zone: shownZone, ...more })}`, patienceMs)
     const isShort =
       'start_time' in bounds && Date.parse(bounds.end_time) - Date.parse(bounds.start_time) <= hoursUpToMs
     void load('nodes', () =>
@@ -125,7 +125,7 @@ export function useUse({ span, start, end }: UseState): Use {
     return () => {
       isOver = true
     }
-  }, [span, start, end, zoneName])
+  }, [span, start, end, shownZone])
   return use.value
 }
 

@@ -5,9 +5,10 @@ import type { SummaryItem } from '../src/utilization/timeline/summary.ts'
 import { toAddress } from './explore-state.ts'
 import { Heat, timelineOf } from './heat.tsx'
 import { shortId } from './shell.tsx'
+import { spans } from './span.ts'
 import { follow, go } from './state.ts'
 import { showCount, showMicros, showSecond } from './time.ts'
-import { spans, toTimelineAddress } from './timeline-state.ts'
+import { toTimelineAddress } from './timeline-state.ts'
 import {
   type Compared,
   type Loaded,

@@ -2,9 +2,12 @@ import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { WatchAlert, WatchAnswer } from '../src/http/watch-answer.ts'
 import { Act } from './act.tsx'
+import type { Wanted } from './explore-state.ts'
+import { Histogram } from './histogram.tsx'
 import { useAnswer } from './load.ts'
 import { Level } from './shell.tsx'
 import { follow, tell } from './state.ts'
+import { useSummary } from './summary.ts'
 import { showCount, showShort, showTime, toMs } from './time.ts'
 
 /** Alerts, open ones first: why each fired and what became of its messages. */
@@ -44,7 +47,7 @@ export function WatchPage() {
           ))}
         </section>
       )}
-      <Preview rules={answer.rules} />
+      <Preview rules={answer.rules} lines={answer.lines} />
       {over.length > 0 && (
         <section aria-labelledby="over">
           <h2 id="over">Resolved</h2>
@@ -148,6 +151,8 @@ function Alert(props: { alert: WatchAlert; now: string; token: string | null; re
 }
 
 interface PreviewAnswer {
+  start_time: string
+  end_time: string
   events: number
   matched: number
   alerts: number
@@ -157,17 +162,18 @@ interface PreviewAnswer {
 }
 
 /** A rule tried on what is stored: when it would have fired. */
-function Preview({ rules }: { rules: string[] }) {
+function Preview({ rules, lines }: Pick<WatchAnswer, 'rules' | 'lines'>) {
   const text = useSignal('')
   const problem = useSignal('')
-  const answer = useSignal<PreviewAnswer | undefined>(undefined)
+  const answer = useSignal<(PreviewAnswer & { line: string }) | undefined>(undefined)
   const run = async () => {
     problem.value = 'Counting …'
     answer.value = undefined
     try {
       const given = text.value.trim()
       const rule: unknown = given.startsWith('{') ? JSON.parse(given) : given
-      answer.value = JSON.parse(await tell('/alerts/preview', { rule })) as PreviewAnswer
+      const tried = JSON.parse(await tell('/alerts/preview', { rule })) as PreviewAnswer
+      answer.value = { ...tried, line: typeof rule === 'string' ? (lines[rule] ?? '') : lineOf(rule) }
       problem.value = ''
     } catch (error) {
       problem.value = (error as Error).message
@@ -207,13 +213,26 @@ function Preview({ rules }: { rules: string[] }) {
   )
 }
 
-function Tried({ answer }: { answer: PreviewAnswer }) {
-  const { events, matched, alerts, messages, firings, is_cut } = answer
+/** The search line that finds what the rule looks at; '' where it looks at all events. */
+function lineOf(rule: unknown): string {
+  const { selector } = (rule ?? {}) as { selector?: unknown }
+  return typeof selector === 'object' && selector !== null ? JSON.stringify(selector) : ''
+}
+
+function Tried({ answer }: { answer: PreviewAnswer & { line: string } }) {
+  const { events, matched, alerts, messages, firings, is_cut, line, start_time, end_time } = answer
+  const state: Wanted = { line, span: '7d', start: start_time, end: end_time, id: '', isUnfolded: false }
+  const summary = useSummary(state)
   return (
     <>
       <p>
         Of {showCount(events)} events {showCount(matched)} match: {showCount(alerts)} alerts,{' '}
         {showCount(messages)} messages.
+      </p>
+      <Histogram summary={summary} state={state} marks={firings.map(({ at }) => ({ atMs: toMs(at) }))} />
+      <p class="note">
+        {line === '' ? 'All events' : 'What the rule looks at'}, an arrow for each message; a click or a drag
+        opens them.
       </p>
       <ol class="lines">
         {firings.map(({ at, kind, why, event_ids }, index) => (

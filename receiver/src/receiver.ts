@@ -12,6 +12,7 @@ import type { Config, ConfigCheck } from './config/config.ts'
 import { showConfig, toSettingsSchema } from './config/show.ts'
 import { type Conservation, type ConservationTimes, startConservation } from './conservation/conservation.ts'
 import { openStore } from './database.ts'
+import { examineRunning } from './doctor/running.ts'
 import { type Fanout, startFanout } from './fanout/fanout.ts'
 import { createDrop, createPassOn } from './fanout/pass-on.ts'
 import { createGrpcServer } from './grpc/server.ts'
@@ -238,6 +239,9 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       otel: toOtel(config, () => telemetry?.isRunning() === true),
       explorerUrl: config.explorerUrl ?? (config.pages === 'off' ? undefined : '/e/{event_id}'),
       pages: config.pages,
+      examine: (newest) =>
+        examineRunning(config, { workingDirectory: options.workingDirectory, backupDir, newest }),
+      zone: config.naiveTimezone ?? Intl.DateTimeFormat().resolvedOptions().timeZone,
       definition: {
         name: toName(config),
         description: config.managerDescription ?? null,

@@ -6,6 +6,7 @@ import { expect } from 'vitest'
 import { buildPages } from './pages.ts'
 import { findPeer } from './peer.ts'
 import { startTestReceiver } from './receiver.ts'
+import { prepareStore, type StoreName } from './store-flag.ts'
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
 
@@ -37,15 +38,21 @@ export interface PageHouse {
   close(): Promise<void>
 }
 
-/** A receiver with its pages, and a real Chromium; or why there is none. */
+let isBuilt = false
+
+/** A receiver with its pages on a store, and a real Chromium; or why there is none. */
 export async function startPages(
   flags: { [name: string]: string } = {},
+  store: StoreName = 'sqlite',
 ): Promise<PageHouse | { skip: string }> {
   const found = findPeer('CHROMIUM_BINARY')
   if ('skip' in found) return found
-  buildPages()
+  const prepared = await prepareStore(store)
+  if ('skip' in prepared) return prepared
+  if (!isBuilt) buildPages()
+  isBuilt = true
   const browser = await chromium.launch({ executablePath: found.path, args: ['--no-sandbox'] })
-  const receiver = await startTestReceiver({ flags })
+  const receiver = await startTestReceiver({ flags: { ...prepared.flags, ...flags } })
   return {
     browser,
     receiver,
@@ -85,6 +92,7 @@ export async function startPages(
     async close() {
       await browser.close()
       await receiver.close()
+      await prepared.stop()
     },
   }
 }

@@ -1,6 +1,7 @@
 import { findMongo, freshDatabaseName, startMongod } from './mongod.ts'
 
-export type StoreName = 'sqlite' | 'mongodb'
+export const storeNames = ['sqlite', 'mongodb'] as const
+export type StoreName = (typeof storeNames)[number]
 
 /** Settings of a receiver on this store, with a database of its own; or why there is none. `stop` ends what was started for it. */
 export async function prepareStore(

@@ -14,18 +14,7 @@ export async function inspectDisk(
   label: string,
 ): Promise<Finding[]> {
   const there = await findExisting(folder)
-  const where = there === folder ? `${label} ${folder}` : `${label} ${folder} (not there yet; ${there} is)`
-  const { bavail, blocks, bsize } = await statfs(there)
-  const freeBytes = bavail * bsize
-  const share = blocks === 0 ? 1 : bavail / blocks
-  const text = `${where}: ${(freeBytes / gigabyte).toFixed(1)} GB free (${Math.round(share * 100)} %)`
-  const advice = 'make room, or archive and delete old events: retention_enabled'
-  const space =
-    freeBytes < 0.1 * gigabyte
-      ? problem(check, text, advice)
-      : freeBytes < gigabyte || share < 0.03
-        ? warning(check, text, advice)
-        : good(check, text)
+  const space = await inspectSpace(check, folder, label)
   try {
     return [space, await measure(check, there)]
   } catch (error) {
@@ -36,6 +25,20 @@ export async function inspectDisk(
       problem(check, `${there} cannot be written: ${code}`, code === 'ENOSPC' ? 'make room' : rights),
     ]
   }
+}
+
+/** Free space alone; nothing is written. */
+export async function inspectSpace(check: Finding['check'], folder: string, label: string): Promise<Finding> {
+  const there = await findExisting(folder)
+  const where = there === folder ? `${label} ${folder}` : `${label} ${folder} (not there yet; ${there} is)`
+  const { bavail, blocks, bsize } = await statfs(there)
+  const freeBytes = bavail * bsize
+  const share = blocks === 0 ? 1 : bavail / blocks
+  const text = `${where}: ${(freeBytes / gigabyte).toFixed(1)} GB free (${Math.round(share * 100)} %)`
+  const advice = 'make room, or archive and delete old events: retention_enabled'
+  if (freeBytes < 0.1 * gigabyte) return problem(check, text, advice)
+  if (freeBytes < gigabyte || share < 0.03) return warning(check, text, advice)
+  return good(check, text)
 }
 
 async function findExisting(folder: string): Promise<string> {

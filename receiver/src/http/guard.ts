@@ -10,7 +10,7 @@ export interface GuardOptions {
   /** Origins whose pages may read and write: see cors.ts. */
   corsOrigins: '*' | readonly string[] | undefined
   /** What our own pages say with a change; undefined: they may change nothing. */
-  pageToken?: string | undefined
+  pageToken?: (() => Promise<string>) | undefined
 }
 
 /**
@@ -35,7 +35,7 @@ export function registerGuard(app: FastifyInstance, options: GuardOptions): void
         'EVT_FORBIDDEN',
         'The request comes from a page of another site; cors_origins names those that may',
       )
-    if (changesState(request) && isBrowser(request) && !isOwnAct(request, options.pageToken))
+    if (changesState(request) && isBrowser(request) && !(await isOwnAct(request, options.pageToken)))
       throw new EventError('EVT_FORBIDDEN', 'Pages in a browser may change nothing here; other programs may')
   })
 }
@@ -182,16 +182,11 @@ const actRoutes = new Set([
   '/backup',
 ])
 
-function isOwnAct(request: FastifyRequest, token: string | undefined): boolean {
+async function isOwnAct(request: FastifyRequest, pageToken: GuardOptions['pageToken']): Promise<boolean> {
+  if (!pageToken || request.method !== 'POST' || !actRoutes.has(request.routeOptions.url ?? '')) return false
   const given = Buffer.from(String(request.headers['x-page-token'] ?? ''))
-  const own = Buffer.from(token ?? '')
-  return (
-    own.length > 0 &&
-    given.length === own.length &&
-    timingSafeEqual(given, own) &&
-    request.method === 'POST' &&
-    actRoutes.has(request.routeOptions.url ?? '')
-  )
+  const own = Buffer.from(await pageToken())
+  return own.length > 0 && given.length === own.length && timingSafeEqual(given, own)
 }
 
 function isBrowser({ headers }: FastifyRequest): boolean {

@@ -85,7 +85,8 @@ async function readLab(
   return { ...common, total_events: totalEvents ?? null, last_event: lastEvent, ...report, alerts }
 }
 
-async function readLast(store: EventStore): Promise<LabEvent | null> {
+/** The newest event, archived or not. */
+export async function readLast(store: EventStore): Promise<LabEvent | null> {
   const query = {
     archived: 'include',
     order: 'newest',

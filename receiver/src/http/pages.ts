@@ -7,6 +7,8 @@ import type { Log } from '../log.ts'
 export interface PagesOptions {
   /** Whether pages are served; `off` leaves only what programs ask for. */
   pages: 'off' | 'read' | 'act'
+  /** IANA name: the clock of the laboratory. */
+  zone: string
   log: Log
 }
 
@@ -34,11 +36,14 @@ const policy = [
  */
 export async function registerPages(
   app: FastifyInstance,
-  { pages, log }: PagesOptions,
+  { pages, zone, log }: PagesOptions,
 ): Promise<SendPage | undefined> {
   if (pages === 'off') return undefined
   const isBuilt = existsSync(`${folder}index.html`)
-  const html = isBuilt ? readFileSync(`${folder}index.html`) : undefined
+  // Letters, digits, / _ + - alone stand in the name of a zone.
+  const html = isBuilt
+    ? readFileSync(`${folder}index.html`, 'utf8').replace('<html ', `<html data-zone="${zone}" `)
+    : undefined
   const send: SendPage = (reply) =>
     reply
       .header('content-type', 'text/html; charset=utf-8')

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { AddressInfo, Server as ListeningServer, Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
@@ -33,6 +32,8 @@ import { registerLab } from './lab.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
 import { registerOpenApi } from './openapi.ts'
+import { type OpsDoorOptions, registerOps } from './ops.ts'
+import { createPageToken } from './page-token.ts'
 import { type PagesOptions, registerPages } from './pages.ts'
 import { createEventTaker } from './post-event.ts'
 import { openQuickDoor, type QuickAnswer, type QuickDoor } from './quick-door.ts'
@@ -88,6 +89,8 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   otel: HealthDoorOptions['otel']
   explorerUrl: string | undefined
   pages: PagesOptions['pages']
+  zone: PagesOptions['zone']
+  examine: OpsDoorOptions['examine']
 }
 
 /** A listener of the receiver. */
@@ -109,7 +112,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   observeRequests(app, options.metric)
   registerPieces(app)
   registerErrors(app, note)
-  const pageToken = options.pages === 'act' ? randomBytes(24).toString('base64url') : undefined
+  const pageToken = options.pages === 'act' ? createPageToken(options.store.notes) : undefined
   // Ahead of what may refuse a request: that answer has them too.
   registerSecurityHeaders(app, options)
   registerGuard(app, { ...options, pageToken })
@@ -133,6 +136,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   const sendPage = await registerPages(app, options)
   if (sendPage) registerLab(app, options)
   if (sendPage) registerWatch(app, { ...options, pageToken })
+  if (sendPage) registerOps(app, options)
   if (sendPage) registerTimelineData(app, options)
   registerSettings(app, options, sendPage)
   registerRuns(app, options, sendPage)

@@ -7,6 +7,8 @@ export interface WatchAnswer {
   token: string | null
   /** Names. */
   rules: string[]
+  /** By name of a rule, the search line of what it looks at; none for a rule that looks at all events. */
+  lines: { [rule: string]: string }
   /** Open ones first, in both parts the newest first. */
   alerts: WatchAlert[]
 }

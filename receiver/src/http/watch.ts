@@ -1,3 +1,4 @@
+import { toJson, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { AlertRecord } from '../store/alert-store.ts'
@@ -7,7 +8,7 @@ import type { WatchAlert, WatchAnswer } from './watch-answer.ts'
 export interface WatchDoorOptions {
   alerts: Alerts | undefined
   previews: PreviewRoom
-  pageToken: string | undefined
+  pageToken: (() => Promise<string>) | undefined
 }
 
 const openStates = ['firing', 'acknowledged', 'silenced'] as const
@@ -20,7 +21,13 @@ export function registerWatch(app: FastifyInstance, { alerts, previews, pageToke
     const answer: WatchAnswer = {
       now: new Date().toISOString(),
       is_set_up: alerts !== undefined,
-      token: pageToken ?? null,
+      // While the database does not tell it, buttons are not there: they would change nothing.
+      token: (await pageToken?.().catch(() => null)) ?? null,
+      lines: Object.fromEntries(
+        previews.ruleSet.rules.flatMap(({ name, selector }) =>
+          selector ? [[name, toJson(selector.source as Value)]] : [],
+        ),
+      ),
       rules: previews.ruleSet.rules.map(({ name }) => name),
       alerts: alerts ? await readAlerts(alerts) : [],
     }

@@ -210,5 +210,7 @@ export interface EventStore {
   /** Writes everything that was committed before the call into files below an empty folder, and reads it over once. */
   copyTo(folder: string): Promise<StoreCopy>
   health(): Promise<StoreHealth>
+  /** Bytes on disk of everything it keeps, with indexes and log. Takes constant time. Throws EVT_STORE_UNAVAILABLE. */
+  size(): Promise<number>
   close(): Promise<void>
 }

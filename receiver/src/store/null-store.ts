@@ -29,6 +29,7 @@ export function createNullStore(): EventStore {
     async *purge() {},
     copyTo: async () => ({ files: [], events: 0 }),
     health: async () => ({ connected: true, totalEvents }),
+    size: async () => 0,
     close: async () => {},
   }
 }

@@ -1,8 +1,9 @@
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { expectFits, expectSound, hostile, type PageHouse, startPages } from '../../support/browser.ts'
+import { storeNames } from '../../support/store-flag.ts'
 
-describe('operation in a real browser', () => {
+describe.each(storeNames)('operation in a real browser, on %s', (store) => {
   let house: PageHouse
   let skip: string | undefined
   beforeEach((context) => {
@@ -10,11 +11,8 @@ describe('operation in a real browser', () => {
   })
   beforeAll(async () => {
     const channels = { hook: { kind: 'webhook', url: 'https://someone:hidden-word@chat.example/hook' } }
-    const started = await startPages({
-      pages: 'act',
-      manager_name: hostile,
-      alert_channels: JSON.stringify(channels),
-    })
+    const flags = { pages: 'act', manager_name: hostile, alert_channels: JSON.stringify(channels) }
+    const started = await startPages(flags, store)
     if ('skip' in started) skip = started.skip
     else {
       house = started
@@ -31,6 +29,11 @@ describe('operation in a real browser', () => {
       await opened.page.waitForSelector('button:has-text("Make a backup")')
       expect(await opened.page.textContent('main')).toContain('1 event')
       expect(await opened.page.textContent('main')).toContain('ms each on average')
+      await opened.page.waitForSelector('dl:has-text("grows by")')
+      expect(await opened.page.textContent('main')).toMatch(/on disk, with indexes[\d.]+ [kM]B/)
+      expect(await opened.page.textContent('main')).toContain(
+        'warning: backup: backups are not made by schedule',
+      )
       expect(await opened.page.content()).not.toContain('hidden-word')
       await expectSound(opened)
       await opened.page.close()

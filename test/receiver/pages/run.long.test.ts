@@ -13,8 +13,9 @@ import {
   type PageHouse,
   startPages,
 } from '../../support/browser.ts'
+import { storeNames } from '../../support/store-flag.ts'
 
-describe('runs in a real browser', () => {
+describe.each(storeNames)('runs in a real browser, on %s', (store) => {
   let house: PageHouse
   let skip: string | undefined
   beforeEach((context) => {
@@ -24,9 +25,8 @@ describe('runs in a real browser', () => {
   const [one, two] = [createEventId(), createEventId()]
   let failure = ''
   beforeAll(async () => {
-    const started = await startPages({
-      alert_rules: JSON.stringify([{ name: 'any-error', selector: { log_level: 40 } }]),
-    })
+    const alert_rules = JSON.stringify([{ name: 'any-error', selector: { log_level: 40 } }])
+    const started = await startPages({ alert_rules }, store)
     if ('skip' in started) {
       skip = started.skip
       return

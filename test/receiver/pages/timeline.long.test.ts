@@ -2,13 +2,14 @@ import { createEventId } from '@madsci-events/sdk/event'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { expectSound, hostile, longName, type PageHouse, startPages } from '../../support/browser.ts'
+import { storeNames } from '../../support/store-flag.ts'
 
 const minute = 60_000
 const day = Date.parse('2026-03-04T00:00:00Z')
 const range = (from: number, until: number) =>
   `start=${new Date(day + from * minute).toISOString()}&end=${new Date(day + until * minute).toISOString()}`
 
-describe('the timeline in a real browser', () => {
+describe.each(storeNames)('the timeline in a real browser, on %s', (store) => {
   let house: PageHouse
   let skip: string | undefined
   const ids = {
@@ -23,7 +24,7 @@ describe('the timeline in a real browser', () => {
     if (skip !== undefined) context.skip(skip)
   })
   beforeAll(async () => {
-    const started = await startPages()
+    const started = await startPages({}, store)
     if ('skip' in started) {
       skip = started.skip
       return
@@ -61,10 +62,23 @@ describe('the timeline in a real browser', () => {
 
   it.each([false, true])('dark %s: axe has no finding, nothing foreign runs or is asked', async (dark) => {
     const { page, troubles } = await house.open(whole, { dark })
-    await expect.poll(() => names(page)).toEqual([longName, hostile, hostile, 'second'])
+    await expect.poll(() => names(page), { timeout: 20_000 }).toEqual([longName, hostile, hostile, 'second'])
     await page.click('.timeline-names button >> nth=2')
     await detail(page).locator('a:has-text("event …")').first().waitFor()
     await expectSound({ page, troubles })
+    await page.close()
+  })
+
+  it('experiments have a row of their own', async () => {
+    const experiment_id = createEventId()
+    const at = 5 * 1440
+    await send(at, 'experiment_start', { run_name: 'growth curves' }, { experiment_id })
+    await send(at + 30, 'experiment_complete', { run_name: 'growth curves' }, { experiment_id })
+    const { page, troubles } = await house.open(`timeline?${range(at - 60, at + 60)}`)
+    await page.click('.timeline-names button:has-text("growth curves")')
+    await expect.poll(() => detail(page).textContent()).toContain('experiment growth curves')
+    await expect.poll(() => detail(page).textContent()).toContain('30 min')
+    expect(troubles).toEqual([])
     await page.close()
   })
 

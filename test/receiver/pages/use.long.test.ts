@@ -1,13 +1,14 @@
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { expectSound, hostile, type Look, type PageHouse, startPages } from '../../support/browser.ts'
+import { storeNames } from '../../support/store-flag.ts'
 
 const minute = 60_000
 const day = Date.parse('2026-03-04T00:00:00Z')
 const timeOf = (minutes: number) => new Date(day + minutes * minute).toISOString()
 const whole = `use?start=${timeOf(0)}&end=${timeOf(1440)}`
 
-describe('the use of a laboratory in a real browser', () => {
+describe.each(storeNames)('the use of a laboratory in a real browser, on %s', (store) => {
   let house: PageHouse
   let skip: string | undefined
   const [arm, reader, workflow] = [createEventId(), createEventId(), createEventId()]
@@ -15,7 +16,7 @@ describe('the use of a laboratory in a real browser', () => {
     if (skip !== undefined) context.skip(skip)
   })
   beforeAll(async () => {
-    const started = await startPages()
+    const started = await startPages({}, store)
     if ('skip' in started) {
       skip = started.skip
       return

@@ -1,15 +1,16 @@
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { expectSound, hostile, type PageHouse, startPages } from '../../support/browser.ts'
+import { storeNames } from '../../support/store-flag.ts'
 
-describe('a display on a wall, and saved views', () => {
+describe.each(storeNames)('a display on a wall, and saved views, on %s', (store) => {
   let house: PageHouse
   let skip: string | undefined
   beforeEach((context) => {
     if (skip !== undefined) context.skip(skip)
   })
   beforeAll(async () => {
-    const started = await startPages()
+    const started = await startPages({ naive_timezone: 'Asia/Kolkata' }, store)
     if ('skip' in started) skip = started.skip
     else {
       house = started
@@ -25,6 +26,27 @@ describe('a display on a wall, and saved views', () => {
     expect(await opened.page.textContent('.contact')).toBe('connected')
     await expectSound(opened)
     await opened.page.close()
+  })
+
+  it('one switch shows every time by the clock of the browser, of the laboratory or by UTC', async () => {
+    const id = await house.send('log_info', { message: 'noon' }, {}, 20, '2026-03-04T12:00:00.123456Z')
+    const { page, troubles } = await house.open(`e/${id}`, { timezoneId: 'Europe/Berlin' })
+    const time = () => page.textContent('dl div:has(dt:text-is("time")) dd')
+    await expect.poll(time).toBe('04 Mar 2026, 13:00:00.123456')
+    expect(await page.locator('header option').allTextContents()).toEqual([
+      'local time',
+      expect.stringMatching(/^lab time \(Asia\/(Kolkata|Calcutta)\)$/),
+      'UTC',
+    ])
+    await page.selectOption('header select', 'lab')
+    await expect.poll(time).toBe('04 Mar 2026, 17:30:00.123456')
+    await page.goto(`${house.receiver.url}timeline?start=2026-03-04T11:00:00Z&end=2026-03-04T13:00:00Z`)
+    expect(await page.inputValue('header select')).toBe('lab')
+    await page.selectOption('header select', 'UTC')
+    await page.goto(`${house.receiver.url}explore?q=noon&span=all`)
+    await page.waitForSelector('.events td:has-text("04 Mar 2026, 12:00:00.123456")')
+    expect(troubles).toEqual([])
+    await page.close()
   })
 
   it('a view keeps its search under its name, also after the page was loaded again, until it is forgotten', async () => {

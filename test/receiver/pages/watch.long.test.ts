@@ -2,21 +2,23 @@ import { createEventId } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { WatchAnswer } from '../../../receiver/src/http/watch-answer.ts'
 import { expectFits, expectSound, hostile, type PageHouse, startPages } from '../../support/browser.ts'
+import { startTestReceiver } from '../../support/receiver.ts'
+import { prepareStore, storeNames } from '../../support/store-flag.ts'
 
 const alert_rules = JSON.stringify([
   { name: 'jam', selector: { 'event_data.kind': 'jam' }, group_by: ['event_data.message'] },
 ])
 
-describe('alerts in a real browser', () => {
+describe.each(storeNames)('alerts in a real browser, on %s', (store) => {
   let house: PageHouse
   let skip: string | undefined
   const jam = (message: string) =>
-    house.send('node_error', { kind: 'jam', message }, { node_id: createEventId() })
+    house.send('node_error', { kind: 'jam', message, node_name: 'gripper one' }, { node_id: createEventId() })
   beforeEach((context) => {
     if (skip !== undefined) context.skip(skip)
   })
   beforeAll(async () => {
-    const started = await startPages({ alert_rules, pages: 'act' })
+    const started = await startPages({ alert_rules, pages: 'act' }, store)
     if ('skip' in started) skip = started.skip
     else {
       house = started
@@ -35,6 +37,15 @@ describe('alerts in a real browser', () => {
     })
 
   it('nothing sticks out', () => expectFits(house, 'watch', '.alert'))
+
+  it('the first page says of an alert which node it is about, and what happened', async () => {
+    const { page, troubles } = await house.open('')
+    await page.waitForSelector(
+      'section[aria-labelledby=alerts] li:has-text("gripper one"):has-text("onerror=")',
+    )
+    expect(troubles).toEqual([])
+    await page.close()
+  })
 
   it('acknowledges, silences and resolves by its buttons, and tries a rule', async () => {
     const { page, troubles } = await house.open('watch')
@@ -55,6 +66,17 @@ describe('alerts in a real browser', () => {
     await page.fill('input[list]', 'jam')
     await page.click('button:text-is("Try")')
     await page.waitForSelector('section[aria-labelledby=preview] .lines li')
+    // On the histogram of what the rule looks at, an arrow for each message; a click leads to the explorer.
+    const canvas = page.locator('section[aria-labelledby=preview] canvas')
+    await expect.poll(() => canvas.getAttribute('aria-valuetext')).toBe('1 events')
+    await canvas.focus()
+    await page.keyboard.press('End')
+    expect(await canvas.getAttribute('aria-valuetext')).toMatch(/1 \w+, 1 marked$/)
+    await page.keyboard.press('Enter')
+    await page.waitForSelector('.events td:has-text("onerror=")')
+    expect(new URL(page.url()).searchParams.get('q')).toBe('{"event_data.kind":{"$eq":"jam"}}')
+    await page.goBack()
+    await page.waitForSelector('.alert')
     await page.fill('input[list]', '{"selector": {"event_type": "node_error"}')
     await page.click('button:text-is("Try")')
     await expect
@@ -90,7 +112,7 @@ describe('alerts in a real browser', () => {
   })
 
   it('with pages=read there are no buttons, and no token opens anything', async () => {
-    const other = await startPages({ alert_rules })
+    const other = await startPages({ alert_rules }, store)
     if ('skip' in other) throw new Error(other.skip)
     await other.send('node_error', { kind: 'jam', message: 'x' }, { node_id: createEventId() })
     const { page, troubles } = await other.open('watch')
@@ -104,4 +126,18 @@ describe('alerts in a real browser', () => {
     expect(answer.status).toBe(403)
     await other.close()
   })
+})
+
+it('receivers of one database take the token of each other', async (context) => {
+  const prepared = await prepareStore('mongodb')
+  if ('skip' in prepared) return context.skip(prepared.skip)
+  const flags = { ...prepared.flags, alert_rules, pages: 'act' }
+  const pair = await Promise.all([startTestReceiver({ flags }), startTestReceiver({ flags })])
+  const tokens = await Promise.all(
+    pair.map(async ({ url }) => ((await (await fetch(`${url}data/watch`)).json()) as WatchAnswer).token),
+  )
+  expect(tokens[0]).toMatch(/^[\w-]{32}$/)
+  expect(tokens[1]).toBe(tokens[0])
+  await Promise.all(pair.map((one) => one.close()))
+  await prepared.stop()
 })

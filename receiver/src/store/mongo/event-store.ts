@@ -306,6 +306,13 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     purge: (beforeMs, { batchSize }) => keeper.purge(beforeMs, batchSize),
     copyTo: (folder) => guarded(() => copyCollection(folder, { url, databaseName, collectionName })),
     health: shareCall(health),
+    async size() {
+      const { totalSize } = await guarded(() => {
+        const stats = db.command({ dbStats: 1, maxTimeMS: healthTimeoutMs })
+        return withDeadline(stats, healthTimeoutMs, 'MongoDB: no answer')
+      })
+      return Number(totalSize)
+    },
     async close() {
       await finder.close()
       await repairer.close()

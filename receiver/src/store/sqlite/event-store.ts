@@ -232,6 +232,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       return { files: [file], events }
     },
     health: shareCall(health),
+    size: () =>
+      guarded(() =>
+        ['', '-wal', '-shm'].reduce(
+          (bytes, ending) => bytes + (statSync(`${path}${ending}`, { throwIfNoEntry: false })?.size ?? 0),
+          0,
+        ),
+      ),
     async close() {
       closing.abort()
       await checking
