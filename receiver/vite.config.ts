@@ -14,7 +14,7 @@ export default defineConfig({
   build: {
     outDir,
     emptyOutDir: true,
-    target: 'es2022',
+    target: ['es2022', 'firefox128'],
     modulePreload: false,
     reportCompressedSize: false,
     // A data: URL is no file of this server.

@@ -1,5 +1,6 @@
 import { useSignal } from '@preact/signals'
-import { AnswerError, tell } from './state.ts'
+import type { WatchAnswer } from '../src/http/watch-answer.ts'
+import { AnswerError, ask, tell } from './state.ts'
 
 /** A button that changes something at the receiver, and says what came of it. */
 export function Act(props: { label: string; url: string; body: object; token: string; onDone: () => void }) {
@@ -11,12 +12,12 @@ export function Act(props: { label: string; url: string; body: object; token: st
       onClick={async () => {
         note.value = ' …'
         try {
-          await tell(url, body, { 'x-page-token': token })
+          await act(url, body, token)
           note.value = ' – done'
           onDone()
         } catch (error) {
           const isOld = error instanceof AnswerError && error.status === 403
-          note.value = ` – ${isOld ? 'the receiver has started again: load the page again' : (error as Error).message}`
+          note.value = ` – ${isOld ? 'pages may not change this now: load the page again' : (error as Error).message}`
         }
       }}
     >
@@ -24,4 +25,16 @@ export function Act(props: { label: string; url: string; body: object; token: st
       <span role="status">{note.value}</span>
     </button>
   )
+}
+
+/** With the token of now, where that of the page is no longer taken: the database may be another since. */
+async function act(url: string, body: object, token: string): Promise<void> {
+  try {
+    await tell(url, body, { 'x-page-token': token })
+  } catch (error) {
+    if (!(error instanceof AnswerError) || error.status !== 403) throw error
+    const { token: fresh } = JSON.parse(await ask('/data/watch')) as WatchAnswer
+    if (fresh === null || fresh === token) throw error
+    await tell(url, body, { 'x-page-token': fresh })
+  }
 }

@@ -10,7 +10,8 @@ import { startTestReceiver } from '../../support/receiver.ts'
 const folder = join(import.meta.dirname, '../../screenshots')
 mkdirSync(folder, { recursive: true })
 buildPages()
-const receiver = await startTestReceiver()
+const alert_rules = JSON.stringify([{ name: 'node in error', selector: { event_type: 'node_error' } }])
+const receiver = await startTestReceiver({ flags: { alert_rules, pages: 'act' } })
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM_BINARY!,
   args: ['--no-sandbox'],
@@ -45,6 +46,9 @@ await shoot('empty', '', '.note')
 await shoot('timeline-empty', 'timeline', '.note')
 await shoot('empty-runs', 'runs', 'main .note')
 await shoot('use-empty', 'use', '.note')
+await shoot('watch-empty', 'watch', '.note')
+await shoot('ops-empty', 'ops', '.lines')
+await shoot('explore-empty', 'explore', '.histogram')
 const lab = startLab({ url: receiver.url, spoolDir: receiver.folder, speed: 4 })
 await sleep(6000)
 await shoot('lab', '', '.tile')
@@ -62,6 +66,9 @@ const { _id: eventId } = await post({
   event_data: { message: 'Tip rack 3 is empty: no tip at A7 after three attempts', retries: 3 },
 })
 await shoot('trouble', '', '.sentence-bad')
+await shoot('wall', '?wall', '.tile')
+await shoot('watch', 'watch', '.alert')
+await shoot('ops', 'ops', '.growth li')
 await shoot('explore', 'explore', '.events td')
 await shoot('detail', `explore?id=${eventId}`, 'aside pre')
 await shoot('timeline', 'timeline?span=1h', '.timeline-names')
