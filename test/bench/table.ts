@@ -6,6 +6,7 @@ import { installBench } from './install.ts'
 import { mongodbBench } from './mongodb.ts'
 import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
+import { pagesBench } from './pages.ts'
 import { postEventBench } from './post-event.ts'
 import { questionsBench } from './questions.ts'
 import { reportIntakeBench } from './report-intake.ts'
@@ -31,6 +32,7 @@ export const benches = {
   'report-peer': reportPeerBench,
   history: historyBench,
   questions: questionsBench,
+  pages: pagesBench,
   fanout: fanoutBench,
   telemetry: telemetryBench,
 }

@@ -26,7 +26,7 @@ const stepMicros = 400_000
 const batchEvents = 2000
 
 /** A laboratory of twelve nodes that run actions for workflows, in order of time. */
-function* makeHistory(count: number): Generator<Event[]> {
+export function* makeHistory(count: number): Generator<Event[]> {
   const random = createRandom(7)
   const workcell_id = createEventId()
   const nodes = Array.from({ length: 12 }, () => ({ node_id: createEventId(), action_id: '' }))

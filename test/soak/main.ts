@@ -1,5 +1,6 @@
 // Does any of a thousand kills lose or double an acknowledged event, or one that the SDK took, or any of 500 an alert?
 // `npm run soak [-- cycles [sqlite | mongodb | sdk | alert-sqlite | alert-mongodb]]`
+// Does the heap of the explorer stay flat while it is live? `npm run soak -- tail [seconds [sqlite | mongodb]]`
 // Do ten hostile clients slow, fill, change or stop it? `npm run soak -- hostile [seconds [sqlite | mongodb]]`
 import { runAlertKills } from '../support/alert-kill.ts'
 import { runKillCycles } from '../support/kill-cycle.ts'
@@ -7,6 +8,17 @@ import { findMongo } from '../support/mongod.ts'
 import { runSdkKillCycles } from '../support/sdk-kill-cycle.ts'
 import { warmCompileCache } from './compile-cache.ts'
 import { runHostileSoak } from './hostile.ts'
+import { runTailSoak } from './tail.ts'
+
+if (process.argv[2] === 'tail') {
+  const seconds = Number(process.argv[3] ?? 3600)
+  let held = true
+  for (const store of ['sqlite', 'mongodb'] as const) {
+    if (process.argv[4] !== undefined && process.argv[4] !== store) continue
+    if ((await runTailSoak({ seconds, store, print: console.log })) === false) held = false
+  }
+  process.exit(held ? 0 : 1)
+}
 
 if (process.argv[2] === 'hostile') {
   const seconds = Number(process.argv[3] ?? 600)
