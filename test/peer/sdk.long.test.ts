@@ -109,8 +109,7 @@ const ofService = (records: FiledRecord[], service: string) =>
   )
 
 /**
- * Records without the id that a receiver adds, and in one writing: defaults and empty lists left out, and whole numbers
- * as integers, since the stores keep no difference between 3 and 3.0.
+ * Records without the id that a receiver adds, and in one writing: defaults and empty lists left out.
  */
 function toLines(records: FiledRecord[]): string[] {
   const write = (_: string, value: unknown) => {
@@ -119,7 +118,6 @@ function toLines(records: FiledRecord[]): string[] {
       [kind: string]: { values?: unknown[] } | number
     }
     if (Object.is(doubleValue, -0)) return { doubleValue: '-0' }
-    if (Number.isInteger(doubleValue)) return { intValue: String(doubleValue) }
     const list = (kvlistValue ?? arrayValue) as { values?: unknown[] } | undefined
     if (list?.values?.length === 0) return { [kvlistValue === undefined ? 'arrayValue' : 'kvlistValue']: {} }
     return value

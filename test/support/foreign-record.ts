@@ -1,7 +1,7 @@
 import type { Value } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
 import { valueArbitrary } from './arbitrary.ts'
-import { toAny, toKeyValues, toLong } from './otlp-reference.ts'
+import { Double, toAny, toKeyValues, toLong } from './otlp-reference.ts'
 
 // As foreign SDKs write records: names with dots, bodies of any kind, times of both kinds or one, ids or none.
 const attributeKey = fc.constantFrom(
@@ -13,8 +13,20 @@ const attributeKey = fc.constantFrom(
   'code.file.path',
   '__proto__',
 )
+/** As many programs write numbers: 3.0 beside 3. */
+const numbers = fc.oneof(
+  fc.integer({ min: -3, max: 3 }).map((value) => new Double(value) as never as Value),
+  fc.integer(),
+  fc.constantFrom(0.5, 'text', null),
+)
+const withDoubles = fc.oneof(
+  numbers,
+  fc.array(numbers, { maxLength: 4 }),
+  fc.dictionary(fc.constantFrom('a', 'b/c', '~d', '__proto__', ''), fc.array(numbers, { maxLength: 2 })),
+) as fc.Arbitrary<Value>
+const anyValue = fc.oneof({ weight: 3, arbitrary: valueArbitrary }, { weight: 1, arbitrary: withDoubles })
 const attributes = fc
-  .uniqueArray(fc.tuple(attributeKey, valueArbitrary), { maxLength: 4, selector: ([key]) => key })
+  .uniqueArray(fc.tuple(attributeKey, anyValue), { maxLength: 4, selector: ([key]) => key })
   .map((entries) => entries as [string, Value][])
 const text = fc.constantFrom('', 'a text', 'é💡', 'x.y')
 const nanos = fc.oneof(
@@ -35,7 +47,7 @@ const record = fc.record({
   severityNumber: fc.integer({ min: 0, max: 24 }),
   severityText: fc.constantFrom('', 'INFO', 'ERROR', 'WARN', 'Fatal', 'odd'),
   eventName: fc.constantFrom('', 'device.up', 'madsci.node_error', 'madsci.log_info', 'log_error'),
-  body: fc.option(valueArbitrary, { nil: undefined }),
+  body: fc.option(anyValue, { nil: undefined }),
   attributes,
   droppedAttributesCount: fc.nat(5),
   flags: fc.nat(0xff),

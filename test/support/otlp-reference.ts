@@ -77,9 +77,18 @@ const root = protobufjs.Root.fromJSON({
 })
 export const requestType = root.lookupType('Request')
 
+/** A number that a sender wrote as a double, whatever it is. */
+export class Double {
+  readonly value: number
+  constructor(value: number) {
+    this.value = value
+  }
+}
+
 /** A Value as AnyValue: for protobufjs (`toText` off: bytes are bytes) or for JSON. */
 export function toAny(value: Value, isJson: boolean): object {
   if (value === null) return {}
+  if ((value as object) instanceof Double) return { doubleValue: (value as never as Double).value }
   if (typeof value === 'string') return { stringValue: value }
   if (typeof value === 'boolean') return { boolValue: value }
   if (typeof value === 'bigint') return { intValue: isJson ? String(value) : toLong(value) }

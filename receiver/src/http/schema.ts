@@ -55,6 +55,9 @@ const otel = z
     resource_dropped_attributes_count: field('when it is not 0'),
     resource_schema_url: field('when there is one'),
     scope: field('name, version, attributes, dropped_attributes_count, schema_url'),
+    doubles: field(
+      'JSON Pointers of whole numbers that came as doubles, in body, attributes, resource and scope of the record',
+    ),
   })
   .meta({ id: 'Otel' })
   .describe('what the OTel log record said beyond the other fields')

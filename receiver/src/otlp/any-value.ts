@@ -1,4 +1,4 @@
-import { maxDepth, setKey, type Value } from '@madsci-events/sdk/event'
+import { isWhole, maxDepth, setKey, type Value, WholeDouble } from '@madsci-events/sdk/event'
 import { tooManyValues } from './decoded.ts'
 import {
   type Reader,
@@ -30,13 +30,19 @@ export function readAnyValue(r: Reader, end: number, depth: number): Value {
     if (tag === 0x0a) value = readText(r, end)
     else if (tag === 0x10) value = readInt64(r, end) !== 0
     else if (tag === 0x18) value = readInt64(r, end)
-    else if (tag === 0x21) value = readDouble(r, end)
+    else if (tag === 0x21) value = toDouble(r, readDouble(r, end))
     else if (tag === 0x2a) value = readList(r, readFrame(r, end), depth)
     else if (tag === 0x32) value = readKeyValueList(r, readFrame(r, end), depth)
     else if (tag === 0x3a) value = readBytes(r, end)
     else skipField(r, tag, end, knownOfAnyValue)
   }
   return value
+}
+
+function toDouble(r: Reader, value: number): Value {
+  if (!isWhole(value)) return value
+  r.hasWholeDoubles = true
+  return new WholeDouble(value) as never
 }
 
 /** Reads one KeyValue (`pos` to `end`) into the object. A key that is there already is overwritten and counted. */

@@ -24,6 +24,7 @@ export interface CopyResource {
 
 /** Undefined when a part cannot be written so: then no record of the resource can. */
 export function prepareResource(writer: DocumentWriter, context: RecordContext): CopyResource | undefined {
+  if (context.doubles) return undefined
   const otel: Otel = {}
   if (context.resource) otel.resource = context.resource
   if (context.resourceDroppedAttributesCount)

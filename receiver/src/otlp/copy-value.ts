@@ -1,3 +1,4 @@
+import { isWhole } from '@madsci-events/sdk/event'
 import { type DocumentWriter, maxPlaces } from '../document/document-writer.ts'
 import type { Word } from '../document/word.ts'
 import { findWord, type Reader, readFrame, readInt64 } from './wire.ts'
@@ -98,7 +99,9 @@ export class ValueCopier {
       const value = readInt64(r, end)
       if (typeof value !== 'number' || r.pos !== end || !writer.number(word, value)) return false
     } else if (kind === tag.double) {
-      if (end - r.pos !== 8 || !writer.number(word, r.view.getFloat64(r.pos, true))) return false
+      if (end - r.pos !== 8) return false
+      const value = r.view.getFloat64(r.pos, true)
+      if (isWhole(value) || !writer.number(word, value)) return false
     } else if (kind === tag.boolean) {
       const value = bytes[r.pos]!
       if (end - r.pos !== 1 || value > 1) return false

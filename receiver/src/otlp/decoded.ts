@@ -8,6 +8,8 @@ import {
   maxIdCharacters,
   type OtelScope,
   type RecordContext,
+  setKey,
+  takeDoubles,
   type Value,
 } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
@@ -56,6 +58,8 @@ export interface Resource {
   attributes: { [key: string]: Value }
   droppedAttributesCount: number
   schemaUrl: string
+  /** Places of whole doubles among them. */
+  doubles?: string[] | undefined
 }
 
 /** Where both decoders, protobuf and JSON, bring what they read, so that both end in the same events. */
@@ -68,7 +72,7 @@ export interface EventSink {
   /** `defect`: why the records of the resource cannot be kept, '' when they can. */
   openResource(resource: Resource, defect: string): void
   /** The same of a scope. False when the records that follow are all refused, for its defect or its resource's. */
-  openScope(scope: OtelScope, defect: string): boolean
+  openScope(scope: OtelScope, defect: string, doubles?: string[]): boolean
   /** Takes what it needs before it returns: the caller may use the record again. */
   add(record: LogRecord): void
   /** Counts a record that cannot be kept. */
@@ -103,6 +107,7 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copie
   let resourceCharacters = 0
   let resourceContext: RecordContext | undefined
   let openedScope: OtelScope | undefined
+  let scopeDoubles: string[] | undefined
   let context: RecordContext | undefined
   let contextCharacters = 0
   let resourceDefect = ''
@@ -130,6 +135,8 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copie
         resourceContext.resourceDroppedAttributesCount = resource.droppedAttributesCount
     }
     context = { ...resourceContext, scope: openedScope }
+    const doubles = [...(resource.doubles ?? []), ...(scopeDoubles ?? [])]
+    if (doubles.length > 0) context.doubles = doubles.sort()
     recordOptions.context = context
     return context
   }
@@ -177,7 +184,8 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copie
       resourceContext = undefined
       resourceCharacters = charactersOf(next.attributes) + next.schemaUrl.length
     },
-    openScope(scope, defect) {
+    openScope(scope, defect, doubles) {
+      scopeDoubles = doubles
       contextDefect = resourceDefect || (defect && `a scope with ${defect}`)
       openedScope = Object.keys(scope).length > 0 ? scope : undefined
       context = undefined
@@ -216,6 +224,30 @@ function charactersOf(value: Value): number {
   if (Array.isArray(value)) for (const member of value) sum += charactersOf(member)
   else for (const key of Object.keys(value)) sum += key.length + 4 + charactersOf(value[key]!)
   return sum
+}
+
+/** Of a resource or a scope: puts plain numbers in the place of whole doubles, and gives where. */
+export function takeDoublesOf(
+  reading: { hasWholeDoubles: boolean },
+  attributes: { [key: string]: Value },
+  place: string,
+): string[] | undefined {
+  if (!reading.hasWholeDoubles) return undefined
+  reading.hasWholeDoubles = false
+  return takeDoubles(attributes, place)
+}
+
+/** Puts plain numbers in the place of whole doubles, and notes where. */
+export function takeDoublesOfRecord(record: LogRecord): void {
+  const { keys, values, body } = record
+  const attributes: { [key: string]: Value } = {}
+  for (const [index, key] of keys.entries()) setKey(attributes, key, values[index]!)
+  const parts: { [key: string]: Value } = body === undefined ? {} : { body }
+  const places = [...(takeDoubles(parts, '') ?? []), ...(takeDoubles(attributes, '/attributes') ?? [])]
+  record.body = parts.body
+  // Of equal keys the last one counts; the others are none of the event's.
+  record.values = keys.map((key) => attributes[key]!)
+  if (places.length > 0) record.doubles = places
 }
 
 /** It says nothing, not even when. */

@@ -1,4 +1,4 @@
-import { isObject, type LogRecord, type Value } from '@madsci-events/sdk/event'
+import { isObject, type LogRecord, type Value, WholeDouble } from '@madsci-events/sdk/event'
 import type { LogGroup } from './encode-protobuf.ts'
 
 /**
@@ -65,6 +65,7 @@ function toAnyValue(value: Value): object {
     if (Number.isSafeInteger(value) && !Object.is(value, -0)) return { intValue: String(value) }
     return { doubleValue: Number.isFinite(value) && !Object.is(value, -0) ? value : toText(value) }
   }
+  if ((value as object) instanceof WholeDouble) return { doubleValue: (value as never as WholeDouble).value }
   if (value instanceof Uint8Array) return { bytesValue: Buffer.from(value).toString('base64') }
   if (Array.isArray(value)) return { arrayValue: { values: value.map(toAnyValue) } }
   if (isObject(value)) {

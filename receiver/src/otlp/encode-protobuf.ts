@@ -1,4 +1,4 @@
-import type { LogRecord, OtelContext, Value } from '@madsci-events/sdk/event'
+import { type LogRecord, type OtelContext, type Value, WholeDouble } from '@madsci-events/sdk/event'
 
 /** Records of one resource and scope. */
 export interface LogGroup {
@@ -144,6 +144,9 @@ function writeAnyValue(value: Value): void {
     writeInt64(value)
   } else if (typeof value === 'number') {
     writeNumber(value)
+  } else if ((value as object) instanceof WholeDouble) {
+    buffer[pos++] = 0x21
+    pos = buffer.writeDoubleLE((value as never as WholeDouble).value, pos)
   } else if (value instanceof Uint8Array) {
     reserve(value.length + 16)
     buffer[pos++] = 0x3a

@@ -1,4 +1,10 @@
-import { type Event, type OtelContext, toOtelContext, toOtelRecord } from '@madsci-events/sdk/event'
+import {
+  type Event,
+  type OtelContext,
+  toOtelContext,
+  toOtelRecord,
+  WholeDouble,
+} from '@madsci-events/sdk/event'
 import type { LogGroup } from './encode-protobuf.ts'
 
 /**
@@ -36,6 +42,7 @@ export function groupRecords(
 function toKey(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return `bigint ${value}`
   if (value instanceof Uint8Array) return `bytes ${Buffer.from(value).toString('base64')}`
+  if (value instanceof WholeDouble) return `double ${value.value}`
   if (typeof value === 'number' && (!Number.isFinite(value) || Object.is(value, -0)))
     return `number ${Object.is(value, -0) ? '-0' : value}`
   return value

@@ -1,4 +1,4 @@
-import { isObject, setKey, type Value } from '@madsci-events/sdk/event'
+import { isObject, isWhole, setKey, type Value, WholeDouble } from '@madsci-events/sdk/event'
 import { maxValueDepth } from './any-value.ts'
 
 /** A JSON object as the parser gives it. */
@@ -13,6 +13,8 @@ export interface JsonNotes {
   defect: string
   duplicateKeyCount: number
   unreadableIdCount: number
+  /** What was read since somebody took it away holds whole doubles. */
+  hasWholeDoubles: boolean
 }
 
 /** A member that must be an object; undefined when it is absent or null. */
@@ -92,6 +94,10 @@ export function fromAnyValue(any: Members, notes: JsonNotes, depth: number): Val
         break
       case 'doubleValue':
         value = toDouble(member)
+        if (isWhole(value)) {
+          notes.hasWholeDoubles = true
+          value = new WholeDouble(value) as never
+        }
         break
       case 'arrayValue':
         value = toList(objectIn(any, name)!, notes, depth)

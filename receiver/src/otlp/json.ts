@@ -15,6 +15,8 @@ import {
   type EventSink,
   maxValuesOf,
   type Resource,
+  takeDoublesOf,
+  takeDoublesOfRecord,
   tooManyValues,
 } from './decoded.ts'
 import {
@@ -42,7 +44,7 @@ import { malformed } from './wire.ts'
 export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
   const request = parseText(bytes, maxValuesOf(options))
   if (!isObject(request)) throw malformed('it is no JSON object')
-  const notes: JsonNotes = { defect: '', duplicateKeyCount: 0, unreadableIdCount: 0 }
+  const notes: JsonNotes = { defect: '', duplicateKeyCount: 0, unreadableIdCount: 0, hasWholeDoubles: false }
   const sink = createEventSink(bytes, options)
   const unread = createNameCheck()
   unread.look(request, 'request')
@@ -53,7 +55,7 @@ export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLo
     for (const scopeLogs of envelopesIn(resourceLogs, 'scopeLogs')) {
       unread.look(scopeLogs, 'scopeLogs')
       const [scope = {}, scopeDefect] = readAlone(notes, () => toScope(scopeLogs, notes))
-      sink.openScope(scope, scopeDefect)
+      sink.openScope(scope, scopeDefect, takeDoublesOf(notes, scope.attributes ?? {}, '/scope'))
       for (const record of envelopesIn(scopeLogs, 'logRecords')) {
         unread.look(record, 'logRecords')
         addRecord(record, notes, sink)
@@ -103,8 +105,10 @@ const noResource: Resource = { attributes: {}, droppedAttributesCount: 0, schema
 
 function toResource(resourceLogs: Members, notes: JsonNotes): Resource {
   const resource = objectIn(resourceLogs, 'resource') ?? {}
+  const attributes = toMembers(listIn(resource, 'attributes'), notes, 1)
   return {
-    attributes: toMembers(listIn(resource, 'attributes'), notes, 1),
+    attributes,
+    doubles: takeDoublesOf(notes, attributes, '/resource'),
     droppedAttributesCount: int32In(resource, 'droppedAttributesCount', 0, maxUint32),
     schemaUrl: textIn(resourceLogs, 'schemaUrl'),
   }
@@ -119,7 +123,7 @@ function toLogRecord(members: Members, notes: JsonNotes): LogRecord {
   }
   notes.duplicateKeyCount += countDuplicates(keys)
   const body = objectIn(members, 'body')
-  return {
+  const record: LogRecord = {
     timeUnixNano: fixed64In(members, 'timeUnixNano'),
     observedTimeUnixNano: fixed64In(members, 'observedTimeUnixNano'),
     severityNumber: severityIn(members),
@@ -133,6 +137,9 @@ function toLogRecord(members: Members, notes: JsonNotes): LogRecord {
     traceId: hexIn(members, 'traceId', 16, notes),
     spanId: hexIn(members, 'spanId', 8, notes),
   }
+  if (notes.hasWholeDoubles) takeDoublesOfRecord(record)
+  notes.hasWholeDoubles = false
+  return record
 }
 
 function severityIn(members: Members): number {

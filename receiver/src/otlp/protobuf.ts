@@ -9,6 +9,8 @@ import {
   type EventSink,
   maxValuesOf,
   type Resource,
+  takeDoublesOf,
+  takeDoublesOfRecord,
 } from './decoded.ts'
 import {
   createReader,
@@ -83,6 +85,7 @@ function readResourceLogs(r: Reader, end: number, sink: EventSink): void {
     else if (tag === 0x1a) resource.schemaUrl = readWord(r, end)
     else skipField(r, tag, end, knownOfResourceLogs)
   }
+  resource.doubles = takeDoublesOf(r, resource.attributes, '/resource')
   sink.openResource(resource, takeDefect(r))
   r.pos = start
   while (r.pos < end) {
@@ -111,7 +114,8 @@ function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
     else if (tag === 0x1a) setText(scope, 'schema_url', readWord(r, end))
     else skipField(r, tag, end, knownOfScopeLogs)
   }
-  const isKept = sink.openScope(scope, takeDefect(r))
+  const doubles = takeDoublesOf(r, scope.attributes ?? {}, '/scope')
+  const isKept = sink.openScope(scope, takeDefect(r), doubles)
   sink.copier?.open(isKept && r.isPlain ? sink.contextOf : undefined)
   r.pos = start
   while (r.pos < end) {
@@ -193,7 +197,7 @@ function readRecord(r: Reader, end: number): LogRecord {
     else skipField(r, tag, end, knownOfRecord)
   }
   r.duplicateKeyCount += countDuplicates(keys)
-  return {
+  const record: LogRecord = {
     timeUnixNano,
     observedTimeUnixNano,
     severityNumber,
@@ -207,6 +211,9 @@ function readRecord(r: Reader, end: number): LogRecord {
     traceId,
     spanId,
   }
+  if (r.hasWholeDoubles) takeDoublesOfRecord(record)
+  r.hasWholeDoubles = false
+  return record
 }
 
 // An empty text in protobuf is an absent one.

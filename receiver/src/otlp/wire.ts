@@ -23,6 +23,8 @@ export interface Reader {
   unreadableIdCount: number
   /** How many more values this request may hold. */
   valuesLeft: number
+  /** What was read since somebody took it away holds whole doubles. */
+  hasWholeDoubles: boolean
 }
 
 // `utf8Slice` is what Buffer.toString('utf8') comes to after looking at its arguments; a request has thousands of texts.
@@ -42,6 +44,7 @@ export function createReader(bytes: Uint8Array, maxValues: number): Reader {
     duplicateKeyCount: 0,
     unreadableIdCount: 0,
     valuesLeft: maxValues,
+    hasWholeDoubles: false,
   }
 }
 

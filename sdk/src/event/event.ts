@@ -70,6 +70,11 @@ export interface Otel {
   scope?: OtelScope
   /** `madsci.source.*` values that are no ULID. */
   source?: { [key: string]: Value }
+  /**
+   * JSON Pointers of whole numbers that came as doubles, in `body`, `attributes`, `resource` and `scope` of the record; that of
+   * a list or an object stands for all whole numbers within.
+   */
+  doubles?: string[]
 }
 
 /**

@@ -1,6 +1,7 @@
 import { type Event, isObject, type OtelScope, type Value } from './event.ts'
 import { isPlain, toExactJson } from './json.ts'
 import { fitsAttribute, type LogRecord, logType, toRecord, typeOf } from './record.ts'
+import { DoublePlaces } from './whole-double.ts'
 
 /** What the records of one resource and scope share on the wire. */
 export interface OtelContext {
@@ -66,6 +67,11 @@ export function toOtelRecord(event: Event): LogRecord {
   }
   const source = objectIn(otel.source)
   if (source) for (const key of Object.keys(source)) put(`madsci.source.${key}`, source[key]!)
+  const doubles = DoublePlaces.read(otel.doubles)
+  if (doubles) {
+    record.body = doubles.mark(record.body, 'body')
+    record.values = values.map((value, index) => doubles.mark(value, 'attributes', keys[index]!))
+  }
   return record
 
   /** Without it, a reader would take the other attributes for event_data. */
@@ -103,8 +109,11 @@ function setAttributes(record: LogRecord, event: Event, otel: { [key: string]: V
 /** Resource and scope of an event; empty for one that did not come by OTLP. */
 export function toOtelContext(event: Event): OtelContext {
   const otel = event.otel as { [key: string]: Value } | undefined
+  const doubles = DoublePlaces.read(otel?.doubles)
   const scope = objectIn(otel?.scope) ?? {}
-  const attributes = objectIn(scope.attributes)
+  const resource = objectIn(otel?.resource) ?? {}
+  const scopeAttributes = objectIn(scope.attributes)
+  const attributes = doubles ? doubles.mark(scopeAttributes, 'scope') : scopeAttributes
   const texts = {
     name: textIn(scope.name),
     version: textIn(scope.version),
@@ -112,7 +121,7 @@ export function toOtelContext(event: Event): OtelContext {
   }
   const dropped = integerIn(scope.dropped_attributes_count, 0xffff_ffff)
   return {
-    resource: objectIn(otel?.resource) ?? {},
+    resource: doubles ? doubles.mark(resource, 'resource') : resource,
     resourceDroppedAttributesCount: integerIn(otel?.resource_dropped_attributes_count, 0xffff_ffff) ?? 0,
     resourceSchemaUrl: textIn(otel?.resource_schema_url) ?? '',
     scope: {

@@ -31,6 +31,8 @@ export interface LogRecord {
   /** Lower-case hex, '' when absent. */
   traceId: string
   spanId: string
+  /** Places of whole numbers that came as doubles; see Otel. */
+  doubles?: string[] | undefined
 }
 
 /** What the records of one OTLP scope share. */
@@ -43,6 +45,7 @@ export interface RecordContext {
   resourceSchemaUrl?: string
   scope: Otel['scope']
   otherSource: Otel['source']
+  doubles?: string[] | undefined
 }
 
 export interface FromRecordOptions {
@@ -191,7 +194,10 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     if (context.resourceSchemaUrl) otel.resource_schema_url = context.resourceSchemaUrl
     if (context.scope) otel.scope = context.scope
     if (context.otherSource) otel.source = { ...context.otherSource, ...otel.source }
+    if (context.doubles) otel.doubles = context.doubles
   }
+  // Attributes have no order of their own.
+  if (record.doubles) otel.doubles = [...(otel.doubles ?? []), ...record.doubles].sort()
 
   const event: Event = {
     event_id: id !== '' ? id : options.createId(record, time),
