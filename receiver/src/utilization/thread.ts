@@ -1,4 +1,5 @@
 import { EventError } from '@madsci-events/sdk/event'
+import { workerUrl } from '../store/worker-url.ts'
 import { createCaller } from '../thread-call.ts'
 import type { ReportHead, ReportRequest, UtilizationWorkerData } from './engine.ts'
 
@@ -34,10 +35,8 @@ export function createUtilization(
   data: UtilizationWorkerData,
   settle: () => Promise<unknown> = async () => {},
 ): Utilization {
-  // Sources run unbuilt too, and a path in a text is not rewritten by the compiler.
-  const file = new URL(`./worker${import.meta.url.endsWith('.ts') ? '.ts' : '.js'}`, import.meta.url)
   const thread = createCaller<ReportRequest, ReportHead, string>({
-    file,
+    file: workerUrl('../utilization/worker'),
     workerData: data,
     maxHeapMb: 512,
     toError: (cause) => new EventError('EVT_STORE_UNAVAILABLE', undefined, { cause }),
