@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto'
 import { type ClientRequest, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { isIP } from 'node:net'
+import { toJson, type Value } from '@madsci-events/sdk/event'
 import { toInertLine } from '../inert.ts'
 import { showUrlsIn } from '../url.ts'
 import { createGuardedLookup, isInnerAddress, refuse } from './address.ts'
@@ -74,7 +75,7 @@ export function createWebhookChannel(name: string, options: WebhookOptions): Cha
     kind,
     targets: [''],
     async send(message) {
-      const body = JSON.stringify(bodies[kind](message))
+      const body = toJson(bodies[kind](message) as Value)
       const seconds = Math.floor(Date.now() / 1000)
       const headers = {
         'content-type': 'application/json',
@@ -189,7 +190,7 @@ const escapeSlack = (text: string) =>
 /** One line about an event, for people. */
 export function lineOf(document: { [key: string]: unknown }): string {
   const data = document.event_data as { message?: unknown } | undefined
-  const message = typeof data?.message === 'string' ? data.message : JSON.stringify(data ?? null)
+  const message = typeof data?.message === 'string' ? data.message : toJson((data ?? null) as Value)
   return oneLine(`${document.event_timestamp} ${document.event_type}: ${message.slice(0, 500)}`)
 }
 

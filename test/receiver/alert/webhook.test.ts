@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import type { Channel, Message } from '../../../receiver/src/alert/channel.ts'
-import { createWebhookChannel } from '../../../receiver/src/alert/webhook.ts'
+import { createWebhookChannel, webhookKinds } from '../../../receiver/src/alert/webhook.ts'
+import { startHttpSink } from '../../support/alert-sink.ts'
 import { notice } from '../../support/notice.ts'
 
 const message: Message = { id: 'd', notice, subject: '', text: '', html: '', events: [] }
@@ -29,6 +30,22 @@ describe('the answer to a webhook', () => {
     closes.push(() => channel.close())
     return { channel, send: () => channel.send(message, '') }
   }
+
+  it.for(webhookKinds)('of any event: 64-bit integers arrive with all their digits (%s)', async (kind) => {
+    const sink = await startHttpSink()
+    closes.push(() => sink.stop())
+    const channel = createWebhookChannel('c', {
+      kind,
+      url: sink.url,
+      secret: undefined,
+      privateHosts: ['127.0.0.1'],
+    })
+    closes.push(() => channel.close())
+    const document = { event_id: 'e', event_data: { count: 9007199254740993n } }
+    const events = [{ id: 'e', link: 'http://a/', document }]
+    expect(await channel.send({ ...message, events }, '')).toEqual({ kind: 'delivered' })
+    expect(sink.requests[0]!.body.replaceAll('\\', '')).toContain('"count":9007199254740993}')
+  })
 
   function drip(socket: Socket, text: string): void {
     const timer = setInterval(() => socket.write(text), 20)
