@@ -1,6 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
-import { EventError } from '@madsci-events/sdk/event'
 import type { CommitReader, StoredEvent } from '../event-store.ts'
+import { type CommitCursors, createCommitCursors } from './commit-cursor.ts'
 import { openReadable, toStoreError } from './connection.ts'
 import { toStoredEvent } from './row.ts'
 import { lastSeqSql } from './schema.ts'
@@ -9,6 +9,7 @@ interface Open {
   database: DatabaseSync
   lastSeq: StatementSync
   rows: StatementSync
+  cursors: CommitCursors
 }
 
 type Row = [seq: number, id: string, document: string, exact: string | null]
@@ -25,20 +26,17 @@ export function openSqliteCommitReader(path: string, restOnly: boolean): CommitR
       `SELECT seq, id, document, exact FROM events WHERE ${where} ORDER BY seq LIMIT ?`,
     )
     rows.setReturnArrays(true)
-    open = { database, lastSeq: database.prepare(lastSeqSql), rows }
+    open = { database, lastSeq: database.prepare(lastSeqSql), rows, cursors: createCommitCursors(database) }
     return open
   }
 
   return {
     async read(cursor, { limit, characters }) {
-      if (!/^\d{0,15}$/.test(cursor)) throw new EventError('EVT_INVALID', 'the commit cursor is none of ours')
       try {
-        const { lastSeq, rows } = connect()
+        const { lastSeq, rows, cursors } = connect()
         // Read first: nothing below it comes later.
         const { value: last } = lastSeq.get() as { value: number }
-        const from = Number(cursor)
-        if (from > last)
-          throw new EventError('EVT_INVALID', 'the commit cursor lies behind the newest event of this file')
+        const from = cursors.read(cursor)
         const events: StoredEvent[] = []
         let size = 0
         let position = last

@@ -14,6 +14,7 @@ import { toParts } from '../summary-parts.ts'
 import { workerUrl } from '../worker-url.ts'
 import { createAlertStore } from './alert.ts'
 import { runAlertTask } from './alert-task.ts'
+import { createCommitCursors } from './commit-cursor.ts'
 import { openReadable, openWritable, type Synchronous, toStoreError } from './connection.ts'
 import type { CopyWorkerData } from './copy-worker.ts'
 import { adviceForDamage, createDamage, isDamage } from './damage.ts'
@@ -97,6 +98,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   const seqOf = reading.prepare('SELECT seq FROM events WHERE id = ?')
   const note = reading.prepare('SELECT version, text FROM notes WHERE name = ?')
   const lastSeq = reading.prepare(lastSeqSql)
+  const commitCursors = createCommitCursors(reading)
   const deletedEvents = reading.prepare(deletedEventsSql)
   const canariesWithin = reading.prepare('SELECT count(*) AS value FROM events WHERE id >= ? AND id < ?')
   const countCanaries = createCanaryCount(
@@ -174,17 +176,16 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     },
     commitsSince: (cursor, limit) =>
       guarded(() => {
-        const from = toSeq(cursor)
+        const from = commitCursors.read(cursor)
         const rows = bySeq.all(from, limit) as { seq: number; id: string }[]
-        if (rows.length === 0 && from > readValue(lastSeq))
-          throw new EventError('EVT_INVALID', 'the commit cursor lies behind the newest event of this file')
+        const cursors = rows.map(({ seq, id }) => commitCursors.write(seq, id))
         return {
           ids: rows.map(({ id }) => id),
-          cursors: rows.map(({ seq }) => String(seq)),
-          cursor: String(rows.at(-1)?.seq ?? from),
+          cursors,
+          cursor: cursors.at(-1) ?? (cursor === '' ? '0' : cursor),
         }
       }),
-    commitCursor: () => guarded(() => String(readValue(lastSeq))),
+    commitCursor: () => guarded(() => commitCursors.newest()),
     locate: (ids) =>
       guarded(() => {
         const found = new Map<string, string>()
@@ -267,9 +268,4 @@ function open<T>(path: string, make: () => T): T {
     const advice = isDamage(message) ? `; ${adviceForDamage}` : ''
     throw new EventError('EVT_STORE_UNAVAILABLE', `${path} cannot be opened: ${message}${advice}`, { cause })
   }
-}
-
-function toSeq(cursor: string): number {
-  if (!/^\d{0,16}$/.test(cursor)) throw new EventError('EVT_INVALID', 'this is no cursor of this store')
-  return Number(cursor)
 }

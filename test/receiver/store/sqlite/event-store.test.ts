@@ -18,6 +18,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
+import { openCommitReader } from '../../../../receiver/src/store/commit-reader.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
 import { parseSelector } from '../../../../receiver/src/store/selector.ts'
 import { openSqliteStore } from '../../../../receiver/src/store/sqlite/event-store.ts'
@@ -255,6 +256,41 @@ describe('SQLite store', () => {
     await expect(collect(opened, { selector, timeoutMs: 1 })).rejects.toMatchObject({
       code: 'EVT_QUERY_TIMEOUT',
     })
+  })
+
+  it('a commit cursor from before an older backup was put back is refused, once its number is of another event', async () => {
+    const write = async (...ids: string[]) => {
+      await (await open()).write(ids.map((id) => makeEvent(id)))
+      const { cursors = [] } = await store!.commitsSince('', 100)
+      const newest = await store!.commitCursor()
+      await store!.close()
+      return { cursors, newest }
+    }
+    await write('a', 'b')
+    await copyFile(path, `${path}.backup`)
+    const before = await write('c', 'd')
+    await copyFile(`${path}.backup`, path)
+    const opened = await open()
+    const refused = { code: 'EVT_INVALID' }
+    const reader = openCommitReader({ source: opened.scanSource, restOnly: false })
+    try {
+      for (const number of [4, 8]) {
+        for (const cursor of [before.newest, before.cursors[3]!]) {
+          await expect(opened.commitsSince(cursor, 9)).rejects.toMatchObject(refused)
+          const reading = reader.read(cursor, { limit: 9, characters: 9999 })
+          await expect(reading).rejects.toMatchObject(refused)
+        }
+        // What both histories have in common is followed on.
+        const { ids, cursors } = await opened.commitsSince(before.cursors[1]!, 9)
+        expect(ids).toHaveLength(number - 4)
+        expect(cursors).toHaveLength(number - 4)
+        // So is a cursor of earlier releases, which says the number alone.
+        expect((await opened.commitsSince('2', 9)).ids).toEqual(ids)
+        await opened.write(Array.from({ length: 4 }, (_, k) => makeEvent(`e${number}.${k}`)))
+      }
+    } finally {
+      await reader.close()
+    }
   })
 
   it('closed, the database is one file', async () => {
