@@ -35,7 +35,7 @@ export interface Fanout {
 
 export function startFanout(options: FanoutOptions): Fanout {
   const { store, destinations, serviceName, onCanary, tracing, metric, log, leaseMs = 15_000 } = options
-  const { isShared, keptMs } = store.following
+  const { isShared } = store.following
   const holder = createEventId()
   const thread = createBatchThread({ source: store.scanSource, destinations, serviceName })
   const forwarders = destinations.map((destination, index) => {
@@ -62,7 +62,6 @@ export function startFanout(options: FanoutOptions): Fanout {
       thread,
       checkpoint,
       begin,
-      keptMs,
       leaseMs,
       onCanary,
       tracing,

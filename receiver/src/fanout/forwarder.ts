@@ -15,8 +15,6 @@ export interface ForwarderOptions {
   checkpoint: Checkpoint
   /** Where to go on when the cursor cannot be used. */
   begin: () => Promise<string>
-  /** The store forgets the order of commits after that long. */
-  keptMs: number
   leaseMs: number
   /** The destination has taken a canary, or its selector has passed it over. */
   onCanary?: ((destination: string, id: string) => void) | undefined
@@ -68,7 +66,7 @@ const suspectRefusals = 20
  *       └───────────────────────────────────────┴ refused ▶ half as many ◀────┘
  */
 export function startForwarder(options: ForwarderOptions): Forwarder {
-  const { destination, index, thread, checkpoint, begin, keptMs, leaseMs, metric, log } = options
+  const { destination, index, thread, checkpoint, begin, leaseMs, metric, log } = options
   const { name } = destination
   const throttle = createThrottle()
   const stopping = new AbortController()
@@ -139,10 +137,7 @@ export function startForwarder(options: ForwarderOptions): Forwarder {
     const isTaken = await checkpoint.acquire()
     beReady()
     if (isTaken) {
-      const silentMs = Date.now() - checkpoint.caughtUpMs
       behindSinceMs = checkpoint.caughtUpMs
-      if (silentMs > keptMs)
-        noteGap(1, 'the order of commits is kept for a shorter time than this destination was behind')
       return true
     }
     state = 'elsewhere'

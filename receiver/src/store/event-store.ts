@@ -175,7 +175,7 @@ export interface EventStore {
   /** The module that does so in another thread, a `DocumentEncoder`. */
   readonly encoderUrl: URL
   /** Whether several receivers may use it at once, and how long it knows the order of commits. */
-  readonly following: { isShared: boolean; keptMs: number }
+  readonly following: { isShared: boolean }
   /**
    * `matches`: what rules saw in these events; durable as intents before this settles.
    * `rest`: ranges [from, to), flat, of positions whose events came by REST, for the commit reader.

@@ -13,7 +13,7 @@ export function createNullStore(): EventStore {
     // As the default store: what a door costs is then what it costs there.
     documents: new JsonWriter(),
     encoderUrl: workerUrl('./sqlite/encode-document'),
-    following: { isShared: false, keptMs: Number.POSITIVE_INFINITY },
+    following: { isShared: false },
     notes: { read: async () => undefined, write: async () => true },
     async write(events) {
       totalEvents += events.length

@@ -69,7 +69,6 @@ it('the cursor behind a delivered batch is saved before the next one is sent', a
       thread: { make, close: async () => {} },
       checkpoint,
       begin: async () => '0',
-      keptMs: Number.POSITIVE_INFINITY,
       leaseMs: 60_000,
       metric: createMetric(),
       log: silentLog,

@@ -282,7 +282,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     writeConcurrency,
     scanSource: { kind: 'mongodb', url, databaseName, collectionName },
     alerts: createAlertStore(db, collectionName, { journal, act, guard: bounded }),
-    following: { isShared: true, keptMs: journalDays * 86_400_000 },
+    following: { isShared: true },
     documents: new BsonWriter(),
     encoderUrl: workerUrl('./mongo/encode-document'),
     notes: createNotes(db, collectionName, guarded),

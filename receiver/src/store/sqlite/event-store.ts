@@ -142,7 +142,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     writeConcurrency: 2,
     scanSource: { kind: 'sqlite', path },
     alerts: createAlertStore(reading, (task) => writer.alert(task)),
-    following: { isShared: false, keptMs: Number.POSITIVE_INFINITY },
+    following: { isShared: false },
     documents: new JsonWriter(),
     encoderUrl: workerUrl('./sqlite/encode-document'),
     notes: {
