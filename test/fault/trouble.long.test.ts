@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId } from '@madsci-events/sdk/event'
@@ -82,6 +83,23 @@ describe('trouble below the receiver is 503, and heals without hands', () => {
     expect(receiver.stderr).toMatch(/EVT_STORE_UNAVAILABLE/)
   })
 
+  it('SQLite: a disk that became full while no event came is told by the probes', async (context) => {
+    const disk = mountSmallDisk(24)
+    if (!disk) return context.skip('no right to mount a small file system')
+    cleanups.push(disk.remove)
+    const receiver = await start({ document_db_url: `sqlite:${join(disk.path, 'events.db')}` })
+    await postUntil(receiver, 200, () => ({ event_id: createEventId() }))
+    const ready = async () => (await fetch(`${receiver.url}health/ready`)).status
+    expect(await ready()).toBe(200)
+    const free = disk.fill()
+    expect(await ready()).toBe(503)
+    expect(await (await fetch(`${receiver.url}health`)).json()).toMatchObject({ healthy: false })
+    expect(await (await fetch(`${receiver.url}metrics`)).text()).toMatch(/store_up 0\n/)
+    free()
+    await expect.poll(ready).toBe(200)
+    await postUntil(receiver, 200, () => ({ event_id: createEventId() }))
+  })
+
   it('MongoDB: a database that dies, stays away and comes back', async (context) => {
     const mongod = await startOwnMongod(context)
     const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
@@ -106,6 +124,38 @@ describe('trouble below the receiver is 503, and heals without hands', () => {
       expect((await fetch(`${receiver.url}event/${id}`)).status).toBe(200)
     }
   })
+
+  it('MongoDB: the disk of mongod is full, and freed', async (context) => {
+    const disk = mountSmallDisk(420)
+    if (!disk) return context.skip('no right to mount a small file system')
+    cleanups.push(disk.remove)
+    const { TMPDIR } = process.env
+    // Its files lie in a temporary folder.
+    process.env.TMPDIR = disk.path
+    const mongod = await startOwnMongod(context).finally(() => {
+      if (TMPDIR === undefined) delete process.env.TMPDIR
+      else process.env.TMPDIR = TMPDIR
+    })
+    const receiver = await start({ document_db_url: mongod.url, database_name: freshDatabaseName() })
+    const big = () => ({
+      event_id: createEventId(),
+      event_data: { text: randomBytes(2 ** 20).toString('hex') },
+    })
+    const before = await postUntil(receiver, 200, big)
+    const free = disk.fill()
+    const full = await postUntil(receiver, 503, big, 180_000)
+    const ready = async () => (await fetch(`${receiver.url}health/ready`)).status
+    await expect.poll(ready, { timeout: 90_000, interval: 200 }).toBe(503)
+    free()
+    // Without room MongoDB ends itself; whoever keeps it running starts it again.
+    await mongod.restart()
+    const after = await postUntil(receiver, 200, big)
+    for (const id of [...before.acknowledged, ...full.acknowledged, ...after.acknowledged])
+      expect((await fetch(`${receiver.url}event/${id}`)).status, id).toBe(200)
+    console.log(
+      `${full.acknowledged.length} events of 2 MiB were stored on a full disk, in room that mongod had`,
+    )
+  }, 400_000)
 
   it('MongoDB: a receiver that starts before its database', async (context) => {
     const mongod = await startOwnMongod(context)

@@ -1,5 +1,5 @@
-import { statSync } from 'node:fs'
-import { join } from 'node:path'
+import { statfsSync, statSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
@@ -24,7 +24,7 @@ import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
 import { type FindCommand, type FindProgress, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import { startIndexer } from './indexer.ts'
-import type { Place } from './keep.ts'
+import { type Place, usualCharacters } from './keep.ts'
 import { lockFile } from './lock.ts'
 import { claimDatabase, releaseDatabase } from './owner.ts'
 import { toStoredEvent } from './row.ts'
@@ -40,6 +40,7 @@ export interface SqliteStoreOptions {
 }
 
 const healthTimeoutMs = 1500
+const leastRoomBytes = 4 * usualCharacters
 // A start and a stop at once wait for this check. Reading a larger file whole takes too long beside the lab's work: damage there is found when somebody comes across it.
 const checkedBytes = 256 * 1024 ** 2
 
@@ -123,8 +124,8 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
 
   async function health(): Promise<StoreHealth> {
     try {
-      // Only a commit shows that a full disk has room again.
-      if (writer.trouble !== undefined)
+      // Only a commit shows whether a full disk has room: the log may still have some.
+      if (writer.trouble !== undefined || isShortOfRoom(path))
         await withDeadline(writer.probe(), healthTimeoutMs, 'SQLite: no answer')
       const totalEvents = readValue(lastSeq) - readValue(deletedEvents) - (await countCanaries())
       return { connected: true, totalEvents, ...(damage.found !== undefined && { damage: damage.found }) }
@@ -256,6 +257,16 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       closeFiles(files)
       lock.release()
     },
+  }
+}
+
+/** An event of usual size may find no room. */
+function isShortOfRoom(path: string): boolean {
+  try {
+    const { bavail, bsize } = statfsSync(dirname(path))
+    return bavail * bsize < leastRoomBytes
+  } catch {
+    return false
   }
 }
 
