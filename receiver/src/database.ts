@@ -52,12 +52,14 @@ export interface OpenStoreOptions {
   workingDirectory: string
   /** The caller's retention deletes archived events: MongoDB must not do so beside it. */
   ownsDeletion?: boolean
+  /** See StartOptions. */
+  leaseMs?: number | undefined
 }
 
 /** Throws EVT_STORE_LOCKED for an SQLite file that a receiver owns. */
 export async function openStore(
   config: Config,
-  { log, workingDirectory, ownsDeletion = false }: OpenStoreOptions,
+  { log, workingDirectory, ownsDeletion = false, leaseMs }: OpenStoreOptions,
 ): Promise<{ store: EventStore; storeText: string }> {
   const url = config.documentDbUrl
   if (url === 'null:') return { store: createNullStore(), storeText: 'nowhere: nothing is kept' }
@@ -68,7 +70,14 @@ export async function openStore(
     return { store, storeText: `SQLite ${path}` }
   }
   const { databaseName, collectionName } = config
-  const store = await openMongoStore({ url, databaseName, collectionName, ownsDeletion, log })
+  const store = await openMongoStore({
+    url,
+    databaseName,
+    collectionName,
+    ownsDeletion,
+    log,
+    ...(leaseMs !== undefined && { leaseMs }),
+  })
   // Neither user nor password nor options: hosts only.
   const hosts = hideCredentials(url).replace(/^(mongodb(?:\+srv)?:\/\/[^/]*).*$/s, '$1')
   return { store, storeText: `MongoDB ${hosts}/${databaseName}.${collectionName}` }

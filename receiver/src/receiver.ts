@@ -43,6 +43,8 @@ export interface StartOptions {
   conservation?: ConservationTimes
   /** After which a canary is lost; 30 s if not given. */
   canaryTimeoutMs?: number
+  /** After which other receivers go on with what a silent one held; if not given, each kind of work has its own. */
+  leaseMs?: number
 }
 
 export interface Receiver {
@@ -128,6 +130,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
         eventPath: config.pages === 'off' ? 'event' : 'e',
         managerId: parse.managerId,
         report: async (event) => void (await ingest.acceptQuietly([event])),
+        leaseMs: options.leaseMs,
         log,
         metric,
       })
@@ -183,6 +186,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
         tracing,
         metric,
         log,
+        ...(options.leaseMs !== undefined && { leaseMs: options.leaseMs }),
       })
       ending.push(fanout)
       // A database that is away must not keep us from listening.

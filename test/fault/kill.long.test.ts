@@ -1,32 +1,25 @@
 import { describe, expect, it } from 'vitest'
-import { type KillReport, runKillCycles } from '../support/kill-cycle.ts'
+import { faultsOf, type KillReport, runKillCycles, toLine } from '../support/kill-cycle.ts'
 import { findMongo } from '../support/mongod.ts'
 
-function expectNothingLost(report: KillReport): void {
-  expect(report.surprises).toEqual([])
-  expect(report.lost.slice(0, 5)).toEqual([])
-  expect(report.altered.slice(0, 2)).toEqual([])
-  expect(report.foreign.slice(0, 5)).toEqual([])
-  // MongoDB itself only estimates after a crash (manual: estimatedDocumentCount).
-  if (report.mongodKills === 0) expect(report.totalEvents).toBe(report.stored)
+function expectKept(store: string, report: KillReport): void {
+  console.log(toLine(store, report))
+  expect(faultsOf(report).slice(0, 5)).toEqual([])
   // A run in which nothing was acknowledged, or nobody had to try again, would prove nothing.
-  expect(report.acknowledged).toBeGreaterThan(report.cycles * 50)
-  expect(report.retryCount).toBeGreaterThan(report.cycles)
-  console.log(
-    `${report.cycles} cycles, ${report.receiverKills} receiver and ${report.mongodKills} mongod kills: ` +
-      `${report.acknowledged} acknowledged, ${report.stored} stored, ${report.retryCount} retries, none lost, none doubled`,
-  )
+  expect(report.acknowledged).toBeGreaterThan(report.cycles * 20)
+  expect(report.retryCount).toBeGreaterThan(0)
+  expect(report.alerting).toBeGreaterThan(0)
 }
 
-describe('no acknowledged event is lost, none is doubled', () => {
-  it('SQLite: 20 kills of the receiver under load', async () => {
-    expectNothingLost(await runKillCycles({ store: 'sqlite', cycles: 20 }))
+describe('no acknowledged event is lost or doubled, in the store, tails, a destination and alerts, while clocks are wrong', () => {
+  it('SQLite: 5 kills of the receiver under load', async () => {
+    expectKept('SQLite', await runKillCycles({ store: 'sqlite', cycles: 5 }))
   })
 
-  it('MongoDB: 20 kills of the receiver, mongod or both under load', async (context) => {
+  it('MongoDB: 10 times one of two receivers, mongod or both are killed, or one stands still for longer than its lease', async (context) => {
     const mongo = await findMongo()
     if ('skip' in mongo) return context.skip(mongo.skip)
     if (mongo.kind !== 'binary') return context.skip('only a mongod of our own can be killed')
-    expectNothingLost(await runKillCycles({ store: 'mongodb', cycles: 20 }))
+    expectKept('MongoDB', await runKillCycles({ store: 'mongodb', cycles: 10 }))
   })
 })

@@ -1,9 +1,10 @@
-// Does any of a thousand kills lose or double an acknowledged event, or one that the SDK took, or any of 500 an alert?
+// Does any of a thousand kills lose or double an acknowledged event, in the store, tails, a destination or messages of alerts,
+// or one that the SDK took, or any of 500 an alert of many?
 // `npm run soak [-- cycles [sqlite | mongodb | sdk | alert-sqlite | alert-mongodb]]`
 // Does the heap of the explorer stay flat while it is live? `npm run soak -- tail [seconds [sqlite | mongodb]]`
 // Do ten hostile clients slow, fill, change or stop it? `npm run soak -- hostile [seconds [sqlite | mongodb]]`
 import { runAlertKills } from '../support/alert-kill.ts'
-import { runKillCycles } from '../support/kill-cycle.ts'
+import { faultsOf, runKillCycles, toLine } from '../support/kill-cycle.ts'
 import { findMongo } from '../support/mongod.ts'
 import { runSdkKillCycles } from '../support/sdk-kill-cycle.ts'
 import { warmCompileCache } from './compile-cache.ts'
@@ -54,17 +55,10 @@ for (const store of ['sqlite', 'mongodb'] as const) {
       if (cycle % 50 === 0) console.log(`${store}: cycle ${cycle}, ${oracle.acknowledged.size} acknowledged`)
     },
   })
-  const { lost, altered, foreign, surprises } = report
-  const bad = lost.length + altered.length + foreign.length + surprises.length
-  // After a crash of mongod its count is an estimate.
-  const isCounted = report.mongodKills > 0 || report.totalEvents === report.stored
-  if (bad > 0 || !isCounted) failed = true
-  console.log(
-    `${store}: ${report.receiverKills} receiver kills, ${report.mongodKills} mongod kills, ${report.acknowledged} acknowledged, ` +
-      `${report.stored} stored, ${report.retryCount} retries; ${lost.length} lost, ${altered.length} altered, ` +
-      `${foreign.length} doubled or foreign, ${surprises.length} surprises`,
-  )
-  for (const line of [...lost, ...altered, ...foreign, ...surprises].slice(0, 20)) console.log(`  ${line}`)
+  const faults = faultsOf(report)
+  if (faults.length > 0) failed = true
+  console.log(toLine(store, report))
+  for (const line of faults.slice(0, 20)) console.log(`  ${line}`)
 }
 for (const store of ['sqlite', 'mongodb'] as const) {
   if (only !== undefined && only !== `alert-${store}`) continue

@@ -10,8 +10,12 @@ import { encodeLogs } from './otlp.ts'
 export interface Oracle {
   /** id → JSON of every event that got its 200. */
   readonly acknowledged: ReadonlyMap<string, string>
-  /** Every id ever sent, acknowledged or not. */
-  readonly sent: ReadonlySet<string>
+  /** Every id ever sent, acknowledged or not → its JSON. */
+  readonly sent: ReadonlyMap<string, string>
+  /** Of these, those that are marked as alert. */
+  readonly alerting: ReadonlySet<string>
+  /** Requests with events that were sent before. */
+  readonly repeatCount: number
   readonly retryCount: number
   /** Answers that were neither 200 nor a reason to try again: there must be none. */
   readonly surprises: string[]
@@ -27,15 +31,28 @@ export interface OracleOptions {
   /** Clients that send OTLP batches. */
   batchClients: number
   batchEvents: number
+  /** Each so many events are marked as alert; 50 if not given. With it, the level raises none. */
+  alertEvery?: number
+  /** Of ten requests so many are sent twice at once, or take an event along that was sent before; 0 if not given. */
+  repeatsOfTen?: number
+  /** Of a client, between two requests; 0 if not given. */
+  pauseMs?: number
 }
+
+// From these the ones are taken that are sent again.
+const recentEvents = 2000
 
 const retryStatus = new Set([429, 502, 503, 504])
 
 export function startOracle(options: OracleOptions): Oracle {
   const acknowledged = new Map<string, string>()
-  const sent = new Set<string>()
+  const sent = new Map<string, string>()
+  const alerting = new Set<string>()
+  const recent: Event[] = []
   const surprises: string[] = []
+  const { repeatsOfTen = 0, pauseMs = 0 } = options
   let retryCount = 0
+  let repeatCount = 0
   let stopping = false
   let number = 0
 
@@ -44,8 +61,8 @@ export function startOracle(options: OracleOptions): Oracle {
     const event: Event = {
       event_id: createEventId(),
       event_type: number % 2 ? 'action_start' : 'log_info',
-      log_level: number % 7 ? 20 : 40,
-      alert: number % 50 === 0,
+      log_level: number % 7 || options.alertEvery !== undefined ? 20 : 40,
+      alert: number % (options.alertEvery ?? 50) === 0,
       event_timestamp: nowTimestamp(),
       source: {},
       event_data: {
@@ -59,9 +76,14 @@ export function startOracle(options: OracleOptions): Oracle {
       archived: false,
       archived_at: null,
     }
-    sent.add(event.event_id)
+    sent.set(event.event_id, toEventJson(event))
+    if (event.alert) alerting.add(event.event_id)
+    recent[number % recentEvents] = event
     return event
   }
+
+  const isRepeat = () => Math.random() * 10 < repeatsOfTen
+  const pause = () => (pauseMs > 0 ? sleep(Math.random() * 2 * pauseMs) : undefined)
 
   /** True once the receiver said 200. */
   async function deliver(path: string, body: string | Uint8Array, type: string): Promise<boolean> {
@@ -96,18 +118,30 @@ export function startOracle(options: OracleOptions): Oracle {
   async function runSingle(): Promise<void> {
     while (!stopping) {
       const event = makeEvent()
-      const body = toEventJson(event).replace('"_id"', '"event_id"')
-      if (await deliver('event', body, 'application/json'))
-        acknowledged.set(event.event_id, toEventJson(event))
+      const json = sent.get(event.event_id)!
+      const body = json.replace('"_id"', '"event_id"')
+      const tries = [deliver('event', body, 'application/json')]
+      if (isRepeat()) {
+        repeatCount++
+        tries.push(deliver('event', body, 'application/json'))
+      }
+      if ((await Promise.all(tries)).includes(true)) acknowledged.set(event.event_id, json)
+      await pause()
     }
   }
 
   async function runBatch(): Promise<void> {
     while (!stopping) {
+      const before = recent[Math.floor(Math.random() * recent.length)]
       const events = Array.from({ length: options.batchEvents }, makeEvent)
-      if (await deliver('v1/logs', encodeLogs(events, { resource: {} }), 'application/x-protobuf')) {
-        for (const event of events) acknowledged.set(event.event_id, toEventJson(event))
+      if (before && isRepeat()) {
+        repeatCount++
+        events.splice(Math.floor(Math.random() * events.length), 0, before)
       }
+      if (await deliver('v1/logs', encodeLogs(events, { resource: {} }), 'application/x-protobuf')) {
+        for (const { event_id: id } of events) acknowledged.set(id, sent.get(id)!)
+      }
+      await pause()
     }
   }
 
@@ -118,7 +152,11 @@ export function startOracle(options: OracleOptions): Oracle {
   return {
     acknowledged,
     sent,
+    alerting,
     surprises,
+    get repeatCount() {
+      return repeatCount
+    },
     get retryCount() {
       return retryCount
     },
@@ -131,6 +169,8 @@ export function startOracle(options: OracleOptions): Oracle {
 
 export interface Verdict {
   stored: number
+  /** Of all that is stored. */
+  ids: ReadonlySet<string>
   /** Acknowledged ids that are not there. */
   lost: string[]
   /** Acknowledged ids that are there with another payload. */
@@ -145,7 +185,7 @@ export async function judge(url: string, oracle: Oracle): Promise<Verdict> {
   const text = await answer.text()
   if (answer.status !== 200) throw new Error(`GET /events: ${answer.status} ${text.slice(0, 500)}`)
   const found = new Map<string, string>()
-  const verdict: Verdict = { stored: 0, lost: [], altered: [], foreign: [] }
+  const verdict: Verdict = { stored: 0, ids: new Set(), lost: [], altered: [], foreign: [] }
   // An object of JavaScript would hide an id that is there twice, and lose the text: each event ends where the next key begins.
   for (const part of text.slice(1, -1).split(/,(?="[0-9A-Z]{26}":\{"_id")/)) {
     if (part === '') continue
@@ -154,6 +194,7 @@ export async function judge(url: string, oracle: Oracle): Promise<Verdict> {
     found.set(id, part.slice(29))
   }
   verdict.stored = found.size
+  verdict.ids = new Set(found.keys())
   for (const [id, json] of oracle.acknowledged) {
     const there = found.get(id)
     if (there === undefined) verdict.lost.push(id)

@@ -6,6 +6,7 @@ import { text } from 'node:stream/consumers'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { nodeFlags as launcherFlags, nodeEnv } from '../../receiver/bin/node-flags.js'
 
+const leaseProgram = join(import.meta.dirname, 'lease-program.ts')
 const main = join(import.meta.dirname, '../../receiver/src/main.ts')
 
 export interface ReceiverProcess {
@@ -31,11 +32,13 @@ export interface SpawnOptions {
   nodeFlags?: string[]
   /** Descriptors that it may have open (`ulimit -n`). */
   maxDescriptors?: number
+  /** See StartOptions. */
+  leaseMs?: number
 }
 
 /** The receiver as a process of its own, listening. Rejects with its output when it ends before it listens. */
 export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProcess> {
-  const { flags, command = 'serve', cwd, env = {}, nodeFlags = [], maxDescriptors } = options
+  const { flags, command = 'serve', cwd, env = {}, nodeFlags = [], maxDescriptors, leaseMs } = options
   const args = Object.entries({ otlp_port: '0', grpc_port: 'none', ...flags }).map(
     ([name, value]) => `--${name}=${value}`,
   )
@@ -44,7 +47,7 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
     ...launcherFlags(24),
     '--conditions=madsci-events-source',
     ...nodeFlags,
-    main,
+    leaseMs === undefined ? main : leaseProgram,
     command,
     ...args,
   ]
@@ -52,7 +55,12 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
     maxDescriptors === undefined ? line : ['sh', '-c', `ulimit -n ${maxDescriptors}; exec "$0" "$@"`, ...line]
   const child: ChildProcess = spawn(limited[0]!, limited.slice(1), {
     cwd,
-    env: { ...nodeEnv, ...ownEnv(), ...env },
+    env: {
+      ...nodeEnv,
+      ...ownEnv(),
+      ...(leaseMs !== undefined && { LEASE_MS: String(leaseMs) }),
+      ...env,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -25,6 +25,8 @@ export interface AlertsOptions {
   managerId: string
   /** Stores an event that raises no alert. */
   report(event: Event): Promise<void>
+  /** See StartOptions. */
+  leaseMs?: number | undefined
   log: Log
   metric: Metric
 }
@@ -86,12 +88,12 @@ export const toWatch = ({ rules }: RuleSet) => ({
 
 /** Starts to run the rules and to send. */
 export function startAlerts(options: AlertsOptions): Alerts {
-  const { store, alerts, ruleSet, channels, log, metric, publicUrl, eventPath } = options
+  const { store, alerts, ruleSet, channels, log, metric, publicUrl, eventPath, leaseMs } = options
   const holder = createEventId()
   const throttle = createThrottle()
   const compose = (id: string, notice: Notification) =>
     composeMessage(id, notice, { store, publicUrl, eventPath })
-  const runner = createRunner({ store: alerts, ruleSet, channels, holder, log, metric })
+  const runner = createRunner({ store: alerts, ruleSet, channels, holder, leaseMs, log, metric })
   const sender = createSender({
     store: alerts,
     channels,
@@ -99,6 +101,7 @@ export function startAlerts(options: AlertsOptions): Alerts {
     report: options.report,
     holder,
     managerId: options.managerId,
+    leaseMs,
     log,
     metric,
     onRoom: () => send(),

@@ -13,6 +13,7 @@ export interface RunnerOptions {
   ruleSet: RuleSet
   channels: ReadonlyMap<string, Channel>
   holder: string
+  leaseMs?: number | undefined
   log: Log
   metric: Metric
   now?: () => number
@@ -27,7 +28,7 @@ export interface Runner {
   readonly isLeading: boolean
 }
 
-const leaseMs = 10_000
+const defaultLeaseMs = 10_000
 const intentsOfStep = 200
 // Less is the drift of a clock, or the difference between those of two receivers.
 const setMs = 1000
@@ -37,7 +38,7 @@ const setMs = 1000
  * state that it began with, and of two receivers one fails there and begins anew. So each intent is folded once.
  */
 export function createRunner(options: RunnerOptions): Runner {
-  const { store, ruleSet, channels, holder, log, metric, now = Date.now } = options
+  const { store, ruleSet, channels, holder, leaseMs = defaultLeaseMs, log, metric, now = Date.now } = options
   const { monotonic = options.now ?? (() => performance.now()) } = options
   const throttle = createThrottle()
   let machine: Machine | undefined

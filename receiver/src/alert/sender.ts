@@ -17,6 +17,7 @@ export interface SenderOptions {
   /** Who claims. */
   holder: string
   managerId: string
+  leaseMs?: number | undefined
   log: Log
   metric: Metric
   now?: () => number
@@ -37,7 +38,7 @@ export const giveUpMs = 86_400_000
 const leastAttempts = 25
 const retries = { firstMs: 2000, mostMs: 15 * 60_000, jitter: 0.2 }
 // A receiver that died gives its messages back within that time.
-const leaseMs = 20_000
+const defaultLeaseMs = 20_000
 const atOnce = 12
 // A dead server keeps its messages waiting, and not those of other channels.
 const atOnceOfChannel = 3
@@ -62,7 +63,7 @@ export function retryDelayMs(attempts: number, random: () => number = Math.rando
  * or a store that is away from then on for longer than the lease.
  */
 export function createSender(options: SenderOptions): Sender {
-  const { store, channels, holder, log, metric, now = Date.now } = options
+  const { store, channels, holder, leaseMs = defaultLeaseMs, log, metric, now = Date.now } = options
   const throttle = createThrottle()
   const held = new Set<string>()
   const running = new Map<Promise<void>, string>()
