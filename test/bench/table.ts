@@ -3,7 +3,9 @@ import { emitBench } from './emit.ts'
 import { fanoutBench } from './fanout.ts'
 import { historyBench } from './history.ts'
 import { installBench } from './install.ts'
+import { journalBench } from './journal.ts'
 import { mongodbBench } from './mongodb.ts'
+import { neighboursBench } from './neighbours.ts'
 import { nullStoreBench } from './null-store.ts'
 import { overloadBench } from './overload.ts'
 import { pagesBench } from './pages.ts'
@@ -21,10 +23,12 @@ export const benches = {
   emit: emitBench,
   install: installBench,
   mongodb: mongodbBench,
+  journal: journalBench,
   sqlite: sqliteBench,
   'null-store': nullStoreBench,
   'post-event': postEventBench,
   overload: overloadBench,
+  neighbours: neighboursBench,
   'alert-storm': alertStormBench,
   timeline: timelineBench,
   utilization: utilizationBench,
