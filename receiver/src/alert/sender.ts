@@ -59,26 +59,44 @@ export function retryDelayMs(attempts: number, random: () => number = Math.rando
  *        ▲                │ └─refused, or a day is over─▶ an event, then failed
  *        └──retry, lease──┘
  *
- * Two receivers never hold the same one. Only a kill between a channel's acceptance and our note of it can repeat it,
- * or a store that is away from then on for longer than the lease.
+ * Two receivers never hold the same one. What can repeat it is a kill between a channel's acceptance and our note of it, or,
+ * from the moment of sending on, a store that is away or a process that stands still for longer than the lease.
  */
 export function createSender(options: SenderOptions): Sender {
   const { store, channels, holder, leaseMs = defaultLeaseMs, log, metric, now = Date.now } = options
   const throttle = createThrottle()
-  const held = new Set<string>()
+  /** Id → since when, by a clock that is never set, it is surely ours for the length of a lease. */
+  const held = new Map<string, number>()
   const running = new Map<Promise<void>, string>()
   const cutting = new AbortController()
   let filling: Promise<number> | undefined
   let isAsked = false
   const renewing = setInterval(() => {
-    if (held.size > 0) store.renew(holder, [...held], leaseMs).catch(() => {})
+    if (held.size === 0) return
+    const ids = [...held.keys()]
+    const askedMs = performance.now()
+    store.renew(holder, ids, leaseMs).then(
+      () => {
+        // Of one whose lease has ended nobody can say whether it still is ours.
+        for (const id of ids) if (isOurs(id, askedMs)) held.set(id, askedMs)
+      },
+      () => {},
+    )
   }, leaseMs / 4)
   renewing.unref()
 
-  async function attempt(delivery: Delivery, notice: Notification): Promise<SendOutcome> {
+  function isOurs(id: string, atMs = performance.now()): boolean {
+    const sinceMs = held.get(id)
+    return sinceMs !== undefined && atMs - sinceMs < leaseMs
+  }
+
+  /** Undefined: it was not sent, and another receiver may have it by now. */
+  async function attempt(delivery: Delivery, notice: Notification): Promise<SendOutcome | undefined> {
     const channel = channels.get(delivery.channel)
     if (!channel) return { kind: 'refused', reason: `there is no channel '${delivery.channel}' any more` }
     const message = await options.compose(delivery.id, notice)
+    // The process may have stood still.
+    if (!isOurs(delivery.id)) return undefined
     return channel.send(message, delivery.target)
   }
 
@@ -87,6 +105,7 @@ export function createSender(options: SenderOptions): Sender {
     const outcome = await attempt(delivery, notice).catch(
       (error: Error): SendOutcome => ({ kind: 'retry', reason: error.message }),
     )
+    if (!outcome) return
     const settled = toSettlement(outcome, delivery, notice)
     if (settled.state === 'failed')
       await options.report(toFailureEvent(delivery, notice, settled.error, options.managerId))
@@ -155,8 +174,9 @@ export function createSender(options: SenderOptions): Sender {
     while (isAsked && running.size < atOnce) {
       isAsked = false
       const { busy, limit } = places()
+      const askedMs = performance.now()
       const claimed = await store.claim(holder, leaseMs, limit, busy)
-      for (const delivery of claimed) begin(delivery)
+      for (const delivery of claimed) begin(delivery, askedMs)
       count += claimed.length
       if (claimed.length > 0) isAsked = true
     }
@@ -172,10 +192,10 @@ export function createSender(options: SenderOptions): Sender {
     return { busy, limit: Math.min(atOnceOfChannel - greatest, atOnce - running.size) }
   }
 
-  function begin(delivery: Delivery): void {
+  function begin(delivery: Delivery, claimedMs: number): void {
     // Its lease ended while its fate could not be written: it is on its way already.
     if (held.has(delivery.id)) return
-    held.add(delivery.id)
+    held.set(delivery.id, claimedMs)
     const work: Promise<void> = deliver(delivery)
       // Its lease ends, and then it is tried again.
       .catch((error: Error) =>

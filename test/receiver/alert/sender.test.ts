@@ -7,12 +7,12 @@ import type { AlertStore, Delivery, DeliveryOutcome } from '../../../receiver/sr
 import { notice } from '../../support/notice.ts'
 
 /** One delivery, a channel that answers what it is told, and a clock. */
-function createRig(outcome: SendOutcome | Error) {
+function createRig(outcome: SendOutcome | Error, leaseMs?: number) {
   const settled: DeliveryOutcome[] = []
   const reported: string[] = []
   let attempts = 0
   let isTaken = false
-  const rig = { nowMs: 1000, settled, reported, isLost: false, sent: 0, failures: 0 }
+  const rig = { nowMs: 1000, settled, reported, isLost: false, sent: 0, failures: 0, composeMs: 0 }
   const store = {
     async claim() {
       isTaken = !isTaken
@@ -34,7 +34,9 @@ function createRig(outcome: SendOutcome | Error) {
         },
       ] satisfies Delivery[]
     },
-    renew: async () => {},
+    renew: async () => {
+      if (leaseMs !== undefined) throw new Error('the store is away')
+    },
     async settle(_holder: string, _id: string, one: DeliveryOutcome) {
       if (rig.failures-- > 0) throw new Error('the store steps down')
       settled.push(one)
@@ -55,7 +57,11 @@ function createRig(outcome: SendOutcome | Error) {
   const sender = createSender({
     store,
     channels: new Map([['c', channel]]),
-    compose: async (id, one) => ({ id, notice: one, subject: '', text: '', html: '', events: [] }),
+    async compose(id, one) {
+      if (rig.composeMs > 0) await new Promise((resolve) => setTimeout(resolve, rig.composeMs))
+      return { id, notice: one, subject: '', text: '', html: '', events: [] }
+    },
+    leaseMs,
     report: async (event) => void reported.push(event.event_id),
     holder: 'h',
     managerId: 'm',
@@ -112,6 +118,15 @@ describe('delivery', () => {
     await send()
     await expect.poll(() => rig.settled).toEqual([{ state: 'delivered' }])
     expect(rig.sent).toBe(1)
+    await close()
+  })
+
+  it('whose lease has ended, because the process stood still, is left to others', async () => {
+    const { rig, send, close } = createRig({ kind: 'delivered' }, 40)
+    rig.composeMs = 60
+    await send()
+    await new Promise((resolve) => setTimeout(resolve, 120))
+    expect(rig).toMatchObject({ sent: 0, settled: [] })
     await close()
   })
 
