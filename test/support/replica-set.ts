@@ -8,6 +8,8 @@ export interface ReplicaSet {
   stepDown(): Promise<void>
   /** SIGKILL; settles when there is another primary. Gives the one that was killed. */
   killPrimary(): Promise<Mongod>
+  /** SIGSTOP: it is cut off from all, and does not know it; settles when there is another primary. The function lets it go on. */
+  stopPrimary(): Promise<() => void>
   stop(): Promise<void>
 }
 
@@ -60,6 +62,12 @@ export async function startReplicaSet(): Promise<ReplicaSet> {
       await primary.kill()
       await findPrimary()
       return primary
+    },
+    async stopPrimary() {
+      const { pid } = await findPrimary()
+      process.kill(pid!, 'SIGSTOP')
+      await findPrimary()
+      return () => void process.kill(pid!, 'SIGCONT')
     },
     async stop() {
       await Promise.all(members.map((member) => member.stop()))

@@ -170,7 +170,7 @@ describe('SQLite store', () => {
     const log = { ...silentLog, error: (_: object, message: string) => void errors.push(message) }
     await writeFile(path, damaged)
     store = await openSqliteStore({ path, log })
-    await expect.poll(async () => (await store!.health()).damage).toContain('damaged')
+    await expect.poll(async () => (await store!.health()).damage, { timeout: 20_000 }).toContain('damaged')
     expect(await store.write([makeEvent('after')])).toEqual(['stored'])
     expect(await store.health()).toMatchObject({ connected: true })
     expect(errors).toEqual([expect.stringContaining('salvage')])
