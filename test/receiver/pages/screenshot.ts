@@ -10,7 +10,7 @@ import { startTestReceiver } from '../../support/receiver.ts'
 const folder = join(import.meta.dirname, '../../screenshots')
 mkdirSync(folder, { recursive: true })
 buildPages()
-const alert_rules = JSON.stringify([{ name: 'node in error', selector: { event_type: 'node_error' } }])
+const alert_rules = JSON.stringify([{ name: 'node-in-error', selector: { event_type: 'node_error' } }])
 const receiver = await startTestReceiver({ flags: { alert_rules, pages: 'act' } })
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM_BINARY!,
