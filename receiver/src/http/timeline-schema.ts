@@ -31,6 +31,15 @@ export const timelineSchemas = {
       'Who was in which state when, exactly, with the events that began and ended it: labs, workcells, nodes, campaigns, experiments, workflows, steps and actions',
     querystring: z.object({
       ...reportQuery,
+      format: z
+        .enum(['json', 'csv', 'ndjson', 'columns'])
+        .default('json')
+        .describe('columns: JSON in few characters, up to 200,000 intervals'),
+      resolution_us: z
+        .int()
+        .min(1)
+        .optional()
+        .describe('with columns: shorter intervals that follow one another are given as one'),
       kind: z.string().optional().describe('of these kinds alone, by commas'),
       limit: z
         .int()
@@ -49,6 +58,10 @@ export const timelineSchemas = {
       ...reportQuery,
       by: z.enum(['node', 'workcell', 'lab', 'user', 'experiment', 'workflow_type']).default('node'),
       bucket: z.enum(['hour', 'day', 'week', 'month']).optional().describe('figures for each of them too'),
+      fields: z
+        .string()
+        .optional()
+        .describe('of JSON these members alone, by commas; of buckets as `buckets.utilization_percent`'),
     }),
     response: reportResponse,
   },

@@ -1,6 +1,6 @@
 import { type Cause, isRun, type State, states } from './entity.ts'
 import type { History } from './history.ts'
-import { knownIntervals, type Window } from './interval.ts'
+import { type Interval, knownIntervals, type Window } from './interval.ts'
 import { type Kind, kinds } from './kind.ts'
 import type { Selected } from './select.ts'
 import { describeEntity } from './timeline.ts'
@@ -13,6 +13,8 @@ export interface TimelineColumns {
   /** The first and the last event of all; null when there is none. */
   first_us: number | null
   last_us: number | null
+  /** Shorter intervals that follow one another are one; 1 leaves all as they are. */
+  resolution_us: number
   states: readonly State[]
   causes: Cause[]
   entities: ColumnEntity[]
@@ -48,6 +50,7 @@ export interface ColumnOptions {
   bounds: { first: number; last: number } | undefined
   nowMicros: number
   maxIntervals: number
+  resolutionMicros: number
   checkTime: () => void
 }
 
@@ -55,7 +58,7 @@ export interface ColumnOptions {
 export function toTimelineColumns(
   history: History,
   selected: readonly Selected[],
-  { window, bounds, nowMicros, maxIntervals, checkTime }: ColumnOptions,
+  { window, bounds, nowMicros, maxIntervals, resolutionMicros, checkTime }: ColumnOptions,
 ): TimelineColumns {
   const causes = new Map<Cause, number>()
   const placeOf = (cause: Cause) => {
@@ -74,7 +77,7 @@ export function toTimelineColumns(
       leftOut[kind] = (leftOut[kind] ?? 0) + 1
       continue
     }
-    const intervals = knownIntervals(entity, last, known, window)
+    const intervals = coarsen(knownIntervals(entity, last, known, window), resolutionMicros)
     if (count + intervals.length > maxIntervals) {
       leftOut[kind] = 1
       continue
@@ -101,12 +104,45 @@ export function toTimelineColumns(
     now_us: nowMicros,
     first_us: bounds?.first ?? null,
     last_us: bounds?.last ?? null,
+    resolution_us: resolutionMicros,
     states,
     causes: [...causes.keys()],
     entities,
     intervals: count,
     left_out: leftOut,
   }
+}
+
+type Piece = Pick<Interval, 'state' | 'cause' | 'start' | 'end'>
+
+/**
+ * Intervals shorter than the resolution that follow one another without a gap become one of at least its length, where there are enough
+ * of them. It has the state of an error where one was, else the state that lasted longest, and its cause.
+ */
+export function coarsen(intervals: readonly Piece[], resolutionMicros: number): Piece[] {
+  const found: Piece[] = []
+  let short: Piece[] = []
+  const flush = () => {
+    if (short.length > 0) found.push(unite(short))
+    short = []
+  }
+  for (const one of intervals) {
+    const isShort = one.end - one.start < resolutionMicros
+    const [first, last] = [short[0], short.at(-1)]
+    if (!isShort || one.start !== last?.end || last.end - first!.start >= resolutionMicros) flush()
+    if (isShort) short.push(one)
+    else found.push(one)
+  }
+  flush()
+  return found
+}
+
+function unite(pieces: readonly Piece[]): Piece {
+  const micros = new Map<State, number>()
+  for (const { state, start, end } of pieces) micros.set(state, (micros.get(state) ?? 0) + end - start)
+  const longest = [...micros].reduce((one, other) => (other[1] > one[1] ? other : one))[0]
+  const { state, cause } = pieces.find((one) => one.state === (micros.has('error') ? 'error' : longest))!
+  return { state, cause, start: pieces[0]!.start, end: pieces.at(-1)!.end }
 }
 
 /** By kind as before, but the runs of each from the newest to the oldest. */

@@ -25,6 +25,10 @@ export interface ReportParameters {
   /** Undefined when it was not given. */
   limit: number | undefined
   cursor: string | undefined
+  /** Of the timeline in columns, microseconds; undefined when it was not given. */
+  resolution: number | undefined
+  /** Some of these words, by commas; undefined when it was not given. */
+  words(name: string, words: readonly string[]): readonly string[] | undefined
   /** One of these words, for reports that take it. */
   word(name: string, words: readonly string[], fallback: string | undefined): string | undefined
   fail(name: string, type: string, msg: string, input: string): void
@@ -34,6 +38,7 @@ export interface ReportParameters {
 
 const dayMicros = 86_400_000_000
 export const maxLimit = 10_000
+const maxResolution = 366 * dayMicros
 
 /** Query parameters as they came → checked ones. */
 export function parseReportParameters(given: {
@@ -75,6 +80,15 @@ export function parseReportParameters(given: {
     return fallback
   }
 
+  function words(name: string, known: readonly string[]): readonly string[] | undefined {
+    const value = text(name)
+    if (value === undefined) return undefined
+    const list = value.split(',').map((one) => one.trim())
+    if (list.every((one) => known.includes(one))) return list
+    fail(name, 'enum', `Input should be a list of ${known.map((one) => `'${one}'`).join(', ')}`, value)
+    return undefined
+  }
+
   function integer(name: string, least: number, most: number): number | undefined {
     const value = text(name)
     if (value === undefined) return undefined
@@ -98,14 +112,6 @@ export function parseReportParameters(given: {
   const end = time('end_time')
   if (start !== undefined && end !== undefined && start >= end)
     fail('end_time', 'value_error', 'Value error, end_time must be after start_time', given.end_time!)
-  let wanted: readonly Kind[] = kinds
-  const kindText = text('kind')
-  if (kindText !== undefined) {
-    const list = kindText.split(',').map((one) => one.trim())
-    if (list.every((one) => (kinds as readonly string[]).includes(one))) wanted = list as Kind[]
-    else
-      fail('kind', 'enum', `Input should be a list of ${kinds.map((one) => `'${one}'`).join(', ')}`, kindText)
-  }
   const csvText = text('csv_format')
   const isCsv = csvText === undefined ? false : parseBoolean(csvText)
   if (isCsv === undefined)
@@ -117,7 +123,7 @@ export function parseReportParameters(given: {
     end,
     format: word('format', formats, isCsv ? 'csv' : 'json') as Format,
     filter: {
-      kinds: wanted,
+      kinds: (words('kind', kinds) as readonly Kind[] | undefined) ?? kinds,
       nodeId: text('node_id'),
       workcellId: text('workcell_id'),
       user: text('user'),
@@ -126,6 +132,8 @@ export function parseReportParameters(given: {
     },
     limit: integer('limit', 1, maxLimit),
     cursor: text('cursor'),
+    resolution: integer('resolution_us', 1, maxResolution),
+    words,
     word,
     fail,
     check() {

@@ -233,6 +233,51 @@ function toBuckets(intervals: Interval[], window: Window, bucket: Bucket, zone: 
   }))
 }
 
+const itemFields = [
+  'totals_us',
+  'utilization_percent',
+  'availability_percent',
+  'failures',
+  'lost_us',
+  'runs',
+  'queue',
+  'run',
+  'node_busy_us',
+  'buckets',
+] as const satisfies (keyof SummaryItem)[]
+const bucketFields = [
+  'start_time',
+  'end_time',
+  'totals_us',
+  'utilization_percent',
+] as const satisfies (keyof SummaryBucket)[]
+const ofBucket = 'buckets.'
+
+/** What `fields` may name. */
+export const summaryFields: readonly string[] = [
+  ...itemFields,
+  ...bucketFields.map((name) => `${ofBucket}${name}`),
+]
+
+/** Items with these members alone, beside `id` and `name`; of buckets, some of theirs. */
+export function pickFields(items: readonly SummaryItem[], fields: readonly string[]): object[] {
+  const inBucket = bucketFields.filter((name) => fields.includes(`${ofBucket}${name}`))
+  const wanted = itemFields.filter((name) => fields.includes(name))
+  const isCut = inBucket.length > 0 && !fields.includes('buckets')
+  return items.map((item) => ({
+    id: item.id,
+    name: item.name,
+    ...pick(item, wanted),
+    ...(isCut && item.buckets && { buckets: item.buckets.map((bucket) => pick(bucket, inBucket)) }),
+  }))
+}
+
+function pick<Item extends object>(item: Item, names: readonly (keyof Item)[]): Partial<Item> {
+  const found: Partial<Item> = {}
+  for (const name of names) if (item[name] !== undefined) found[name] = item[name]
+  return found
+}
+
 /** An item, or one of its buckets, as a row. */
 export function* summaryRows(items: readonly SummaryItem[]): Generator<Row> {
   for (const item of items) {

@@ -12,7 +12,15 @@ import { parseReportParameters, type ReportParameters, toWindow } from './parame
 import { kindOf } from './reader.ts'
 import { selectEntities } from './select.ts'
 import { askSessions } from './session.ts'
-import { bucketsOf, type Grouping, groupings, summarize, summaryRows } from './summary.ts'
+import {
+  bucketsOf,
+  type Grouping,
+  groupings,
+  pickFields,
+  summarize,
+  summaryFields,
+  summaryRows,
+} from './summary.ts'
 import { contentTypes, type Row, toPieces } from './table.ts'
 import { timelineColumns, timelinePage, timelineRows } from './timeline.ts'
 import { findWaits, waitColumns, waitRows } from './wait.ts'
@@ -92,7 +100,10 @@ export function createTimelineEngine(
 
   return {
     reports: [...Object.keys(reports), 'compare'],
-    async answer({ report, parameters: given }) {
+    async answer({ report: asked, parameters: all }) {
+      const isInColumns = asked === 'timeline' && all.format === 'columns'
+      const report = isInColumns ? 'columns' : asked
+      const given = isInColumns ? { ...all, format: undefined } : all
       const parameters = parseReportParameters(given)
       prepare[report]?.(parameters)
       parameters.check()
@@ -109,6 +120,8 @@ const prepare: { [report: string]: (parameters: ReportParameters) => void } = {
   summary: (parameters) => {
     parameters.word('by', groupings, 'node')
     parameters.word('bucket', buckets, undefined)
+    if (parameters.words('fields', summaryFields) && parameters.format !== 'json')
+      parameters.fail('fields', 'value_error', 'Value error, it is for JSON alone', parameters.format)
   },
 }
 
@@ -128,12 +141,13 @@ function timelineReport(sources: Sources): ReportAnswer {
   return toJson({ ...toMetadata(sources), entities, next_cursor: next ?? null })
 }
 
-/** The timeline for a page that draws it; the limit of intervals may be lowered, and is no page of more. */
+/** The timeline in few characters, for who draws it; the limit of intervals may be lowered, and is no page of more. */
 function columnReport({ fold, checkTime, window, parameters }: Sources): ReportAnswer {
   const selected = selectEntities(fold, parameters.filter, window, checkTime)
   const options = { window, bounds: fold.bounds, nowMicros: nowMicros(), checkTime }
   const maxIntervals = parameters.limit ?? maxColumnIntervals
-  return toJson(toTimelineColumns(fold.history, selected, { ...options, maxIntervals }))
+  const resolutionMicros = parameters.resolution ?? 1
+  return toJson(toTimelineColumns(fold.history, selected, { ...options, maxIntervals, resolutionMicros }))
 }
 
 function summaryReport(sources: Sources): ReportAnswer {
@@ -151,7 +165,9 @@ function summaryReport(sources: Sources): ReportAnswer {
     parameters.check()
   }
   const items = summarize(fold, filter, window, { by, bucket, zone, checkTime })
-  if (format === 'json') return toJson({ ...toMetadata(sources), by, items })
+  const fields = parameters.words('fields', summaryFields)
+  if (format === 'json')
+    return toJson({ ...toMetadata(sources), by, items: fields ? pickFields(items, fields) : items })
   const rows = [...summaryRows(items)]
   return toTable('summary', format, Object.keys(rows[0] ?? { id: null, name: null }), rows)
 }
