@@ -19,6 +19,7 @@ import { BsonWriter } from './document-writer.ts'
 import { createEventEncoder, type EventEncoder, room, toEntryElement } from './encode.ts'
 import { createFinder } from './find.ts'
 import { createFollower } from './follow.ts'
+import { startIndexer } from './indexer.ts'
 import { createInserter, type Inserter } from './insert.ts'
 import { createEntryId, createJournal } from './journal.ts'
 import { createKeeper } from './keep.ts'
@@ -120,6 +121,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const { assertUp } = connection
   const repairer = startRepairer({ db, collectionName, journal, closer, leaseMs, journalDays, assertUp, log })
   const follower = createFollower({ db, collectionName, journal })
+  const indexer = startIndexer({ url, databaseName, collectionName, log })
 
   /** Calls while the database is away fail at once; its errors become ours. */
   async function guarded<T>(call: () => Promise<T>): Promise<T> {
@@ -314,7 +316,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       return Number(totalSize)
     },
     async close() {
-      await finder.close()
+      await Promise.all([finder.close(), indexer.close()])
       await repairer.close()
       await Promise.race([closer.flush(), setTimeout(drainMs, undefined, { ref: false })])
       await connection.close()

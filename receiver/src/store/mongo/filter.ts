@@ -2,10 +2,12 @@ import { EventError, isObject, setKey, type Value } from '@madsci-events/sdk/eve
 import { Binary, BSON, type Document, Long } from 'mongodb'
 import { canaryEnd, canaryMark, canaryType, showsCanaries } from '../canary.ts'
 import type { FindQuery } from '../event-store.ts'
+import { toKeyLists } from '../id-key.ts'
 import type { Selector } from '../selector.ts'
 import type { SummaryOptions } from '../summary.ts'
 import { toHighestText, toLowestText } from '../time-text.ts'
 import { toServerFilter } from './dotted.ts'
+import type { IdQuestion } from './posting-reader.ts'
 
 /** A query as the worker takes it: everything that MongoDB must know, as BSON. */
 export interface FindCommand {
@@ -18,6 +20,8 @@ export interface FindCommand {
   timeoutMs: number
   /** Reads from the primary, whatever the URL prefers. */
   isFresh: boolean
+  /** Given: the index of ids may narrow it. */
+  ids?: IdQuestion
   /** Given: the events are summed up, and parts of the sum come in their place. */
   summary?: SummaryOptions
 }
@@ -49,10 +53,26 @@ export function toFindCommand(query: FindQuery, isFresh = false): FindCommand {
       offset,
       timeoutMs,
       isFresh,
+      ...toIdQuestion(query),
     }
   } catch (cause) {
     throw new EventError('EVT_SELECTOR', undefined, { cause })
   }
+}
+
+function toIdQuestion(query: FindQuery): Pick<FindCommand, 'ids'> {
+  const { selector, archived, startTime, endTime, from, upTo } = query
+  // What promises no order comes in that of time.
+  const order = query.order === 'newest' ? 'newest' : 'oldest'
+  const lists = selector ? toKeyLists(selector.conditions) : []
+  if (lists.length === 0 || (archived === 'only' && order === 'newest')) return {}
+  const isWithin = {
+    ...(startTime !== undefined && { startTime }),
+    ...(endTime !== undefined && { endTime }),
+    ...(from !== undefined && { from }),
+    ...(upTo !== undefined && { upTo }),
+  }
+  return { ids: { lists, order, isWithin } }
 }
 
 // A type has no index, so that of the ids is not thought of, which would read all documents in their order.

@@ -1,7 +1,14 @@
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Value } from '@madsci-events/sdk/event'
-import { BSON, type ClientSession, type FindCursor, MongoClient, type MongoClientOptions } from 'mongodb'
+import {
+  BSON,
+  type ClientSession,
+  type Document,
+  type FindCursor,
+  MongoClient,
+  type MongoClientOptions,
+} from 'mongodb'
 import { yieldToOthers } from '../../thread.ts'
 import type { StoredEvent } from '../event-store.ts'
 import { createMatcher, toMatchDocument } from '../matcher.ts'
@@ -9,8 +16,10 @@ import { packEvents } from '../packed-event.ts'
 import { chunkLimit, type FromQueryThread, type ToQueryThread } from '../query-thread.ts'
 import { parseSelector, type Selector } from '../selector.ts'
 import { createSummaryFold, type SummaryFold } from '../summary-fold.ts'
+import { primaryOf } from './connection.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
+import { createIdCursor, type EventCursor, type IdSource } from './posting-reader.ts'
 
 /**
  * The thread of the queries: its own client, and JSON is made here, so that a report over a million events takes
@@ -35,7 +44,7 @@ interface Known {
   isForgotten: boolean
   isRunning: boolean
   session: ClientSession | undefined
-  cursor: FindCursor<Uint8Array> | undefined
+  cursor: EventCursor | undefined
   closing: Promise<void> | undefined
 }
 const known = new Map<number, Known>()
@@ -164,7 +173,7 @@ function remember(query: number, command: FindCommand): Known {
   return state
 }
 
-function begin(state: Known, remainingMs: number): FindCursor<Uint8Array> {
+function begin(state: Known, remainingMs: number): EventCursor {
   state.session ??= client.startSession({ causalConsistency: false })
   state.cursor ??= createCursor(state.command, state.session, remainingMs)
   return state.cursor
@@ -222,12 +231,55 @@ const summaryBatchEvents = 1000
 
 const fresh = { readPreference: 'primary', readConcern: { level: 'local' } } as const
 
-function createCursor(
-  command: FindCommand,
+function createCursor(command: FindCommand, session: ClientSession, remainingMs: number): EventCursor {
+  const { sort, limit, offset, ids } = command
+  const untilMs = remainingMs > 0 ? performance.now() + remainingMs : undefined
+  // What a matcher chooses from is counted there.
+  const isCounted = command.selector === undefined
+  const plain = () => {
+    const cursor = findEvents(command, session, { untilMs })
+    if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
+    if (offset > 0 && isCounted) cursor.skip(offset)
+    if (limit > 0 && isCounted) cursor.limit(limit)
+    return cursor
+  }
+  if (!ids) return plain()
+  const source: IdSource = {
+    db: primaryOf(client, databaseName),
+    collectionName,
+    session,
+    find: (beside, direction) =>
+      findEvents(command, session, { untilMs, beside }).sort({ event_timestamp: direction }),
+    async times(beside) {
+      const found = findEvents(command, session, { untilMs, beside, isBrief: true })
+      const times = (await found.toArray()).map(
+        (event) => (event as { event_timestamp?: unknown }).event_timestamp,
+      )
+      return times.every((time) => typeof time === 'string') ? times : undefined
+    },
+  }
+  return createIdCursor({
+    question: ids,
+    source,
+    plain,
+    offset: isCounted ? offset : 0,
+    limit: isCounted ? limit : 0,
+  })
+}
+
+interface FindEventsOptions {
+  untilMs: number | undefined
+  /** A condition beside that of the command. */
+  beside?: Document
+  /** Gives objects of the time alone. */
+  isBrief?: boolean
+}
+
+function findEvents(
+  { filter, isFresh, summary }: FindCommand,
   session: ClientSession,
-  remainingMs: number,
+  { untilMs, beside, isBrief = false }: FindEventsOptions,
 ): FindCursor<Uint8Array> {
-  const { filter, sort, limit, offset, isFresh, summary } = command
   // promoteValues false: 64-bit integers and bytes of the filter keep their types on the way.
   const selector = BSON.deserialize(filter, { promoteValues: false })
   const cursor = client
@@ -235,16 +287,14 @@ function createCursor(
     .collection(collectionName)
     // One chunk: mongod and this thread work in turns of a millisecond, and a lone request slips in between. With four
     // chunks the query is no faster, and the slowest such requests wait twice as long.
-    .find(selector, {
-      raw: true,
+    .find(beside ? { $and: [selector, beside] } : selector, {
+      raw: !isBrief,
+      ...(isBrief && { projection: { event_timestamp: 1 } }),
       batchSize: summary ? summaryBatchEvents : chunkLimit.events,
       session,
       ...(isFresh && fresh),
     })
-  if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
-  // What a matcher chooses from is counted here.
-  if (offset > 0 && !command.selector) cursor.skip(offset)
-  if (limit > 0 && !command.selector) cursor.limit(limit)
-  if (remainingMs > 0) cursor.maxTimeMS(Math.ceil(remainingMs))
+  // No time is no limit to the server: what is late has the least.
+  if (untilMs !== undefined) cursor.maxTimeMS(Math.max(1, Math.ceil(untilMs - performance.now())))
   return cursor as unknown as FindCursor<Uint8Array>
 }

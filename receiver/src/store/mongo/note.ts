@@ -10,6 +10,8 @@ interface NoteDocument {
   text: string
 }
 
+export const noteId = (name: string) => `note:${name}`
+
 /** Notes lie in `<collection>_meta`, as {_id: 'note:NAME', version, text}. */
 export function createNotes(
   db: Db,
@@ -17,10 +19,9 @@ export function createNotes(
   guarded: <T>(call: () => Promise<T>) => Promise<T>,
 ): NoteStore {
   const notes = db.collection<NoteDocument>(metaName(collectionName))
-  const idOf = (name: string) => `note:${name}`
 
   async function write(name: string, text: string, version: number): Promise<boolean> {
-    const _id = idOf(name)
+    const _id = noteId(name)
     const options = { writeConcern: durable, ...callLimit() }
     if (version > 0) {
       const change = { $set: { text }, $inc: { version: 1 } }
@@ -38,7 +39,7 @@ export function createNotes(
   return {
     read: (name) =>
       guarded(async () => {
-        const found = await notes.findOne({ _id: idOf(name) }, callLimit())
+        const found = await notes.findOne({ _id: noteId(name) }, callLimit())
         return found ? { text: found.text, version: found.version } : undefined
       }),
     write: (name, text, version) => guarded(() => write(name, text, version)),

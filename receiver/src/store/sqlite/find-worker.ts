@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { parentPort, workerData } from 'node:worker_threads'
 import { yieldToOthers } from '../../thread.ts'
 import type { StoredEvent } from '../event-store.ts'
+import { toKeyLists } from '../id-key.ts'
 import { createMatcher } from '../matcher.ts'
 import { packEvents } from '../packed-event.ts'
 import {
@@ -77,7 +78,10 @@ function post(message: FromQueryThread<FindProgress>): void {
 
 function remember(number: number, command: FindCommand, rest: FindProgress | undefined): Known {
   const selector = command.selector === undefined ? undefined : parseSelector(command.selector)
-  const query = { ...command.query, ...(selector && { selector }) }
+  const hasIds = selector !== undefined && toKeyLists(selector.conditions).length > 0
+  // What promises no order comes in one that the index of ids gives.
+  const order = command.query.order === 'none' && hasIds ? 'oldest' : command.query.order
+  const query = { ...command.query, order, ...(selector && { selector }) }
   const plan = toPlan(query)
   const progress = rest ?? { position: undefined, passedOver: 0, given: 0 }
   database ??= openReadable(path)

@@ -1,16 +1,8 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { FindQuery } from '../event-store.ts'
-import { toHighestText, toLowestText } from '../time-text.ts'
+import { createTimeTest, toGreatestText, toKeyLists, toLeastText, unusualKey } from '../id-key.ts'
 import { type Plan, type Position, toWanted } from './plan.ts'
-import {
-  blockEvents,
-  decodePlaces,
-  toGreatestText,
-  toKeyLists,
-  toLeastText,
-  toSecond,
-  unusualKey,
-} from './posting.ts'
+import { blockEvents, decodePlaces } from './posting.ts'
 import { indexedSeqSql } from './posting-task.ts'
 import type { Row } from './row-filter.ts'
 import { lastSeqSql } from './schema.ts'
@@ -46,7 +38,8 @@ export function openPostings(database: DatabaseSync, query: FindQuery, plan: Pla
   const indexed = numberOf(indexedSeqSql)
   if (indexed === 0 || numberOf(lastSeqSql) - indexed > mostUnindexed) return undefined
   const headers = leastHeaders(database, lists)
-  return { indexed, headers: headers.filter(createTimeTest(query)) }
+  const isWithin = createTimeTest(query)
+  return { indexed, headers: headers.filter(([, , , oldest, newest]) => isWithin(oldest, newest)) }
 }
 
 export interface IdRows {
@@ -65,15 +58,6 @@ function leastHeaders(database: DatabaseSync, lists: readonly number[][]): Heade
     if (least === undefined || headers.length < least.length) least = headers
   }
   return least!
-}
-
-function createTimeTest({ startTime, endTime, from, upTo }: FindQuery): (header: Header) => boolean {
-  const second = (text: string | undefined) => (text === undefined ? undefined : toSecond(text))
-  const starts = [second(startTime && toLowestText(startTime)), second(from)]
-  const ends = [second(endTime && toHighestText(endTime)), second(upTo)]
-  const start = Math.max(...starts.map((one) => one ?? 0))
-  const end = Math.min(...ends.map((one) => one ?? Number.POSITIVE_INFINITY))
-  return ([, , , oldest, newest]) => newest >= start && oldest <= end
 }
 
 /** Behind the position. A row whose event is not wanted has no document. */

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { indexVersion } from './posting.ts'
+import { indexVersion } from '../id-key.ts'
 
 /** Made beside the schema and no step of it: a release that does not know these rows leaves them, and is not harmed by them. */
 export const postingSql = `CREATE TABLE IF NOT EXISTS event_postings (

@@ -3,18 +3,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { parentPort, workerData } from 'node:worker_threads'
 import { fromExactJson, parseJson } from '@madsci-events/sdk/event'
 import { yieldToOthers } from '../../thread.ts'
+import { findIds, firstSecond, lastSecond, toKey, toSecond, unusualKey } from '../id-key.ts'
 import { openReadable } from './connection.ts'
-import {
-  blockEvents,
-  encodePlaces,
-  findIds,
-  firstSecond,
-  lastSecond,
-  partBlocks,
-  toKey,
-  toSecond,
-  unusualKey,
-} from './posting.ts'
+import { blockEvents, encodePlaces, partBlocks } from './posting.ts'
 import { indexedSeqSql, type Posting, type PostingTask } from './posting-task.ts'
 import { lastSeqSql } from './schema.ts'
 
@@ -30,19 +21,23 @@ const { path } = workerData as PostingWorkerData
 let database: DatabaseSync | undefined
 // Each commit costs a sync of the disk, and intake waits for a long one.
 const blocksAtOnce = 4
-// A tenth of one core at most: two cores have no time to spare while events come as fast as they can be stored.
-const restForWork = 9
+// A tenth of one core at most while events come, for two cores have no time to spare then; half of one while none do.
+const restForWork = { busy: 9, idle: 1 }
 // So many that an operator may wonder what is busy.
 const manyEvents = 100_000
 let isBehind = false
+/** As the last step saw it. */
+let lastSeq = 0
 
 async function build(): Promise<void> {
   for (;;) {
     try {
       database ??= openReadable(path)
       const startedMs = performance.now()
+      const before = lastSeq
       const blocks = await step(database)
-      const restMs = (performance.now() - startedMs) * restForWork
+      const workMs = performance.now() - startedMs
+      const restMs = workMs * (before === lastSeq ? restForWork.idle : restForWork.busy)
       await sleep(blocks < blocksAtOnce ? Math.max(pauseMs, restMs) : restMs)
     } catch {
       // The disk is full or the file is away, which health tells: after trouble nothing is known of a connection.
@@ -65,7 +60,8 @@ function close(): void {
 async function step(reading: DatabaseSync): Promise<number> {
   const numberOf = (sql: string) => (reading.prepare(sql).get() as { value: number }).value
   const from = numberOf(indexedSeqSql)
-  const events = numberOf(lastSeqSql) - from
+  lastSeq = numberOf(lastSeqSql)
+  const events = lastSeq - from
   const isFar = events > manyEvents
   if (isFar && !isBehind) port.postMessage({ state: 'is being built', events })
   if (isBehind && !isFar) port.postMessage({ state: 'is complete', events: from })

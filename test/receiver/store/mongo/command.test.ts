@@ -9,7 +9,9 @@ import { openCommitReader } from '../../../../receiver/src/store/commit-reader.t
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
 import { expireEntries } from '../../../../receiver/src/store/mongo/expire.ts'
 import { createEntryId } from '../../../../receiver/src/store/mongo/journal.ts'
+import { createIndexBuilder } from '../../../../receiver/src/store/mongo/posting-builder.ts'
 import { openScan } from '../../../../receiver/src/store/scan.ts'
+import { parseSelector } from '../../../../receiver/src/store/selector.ts'
 import { collect, makeEvent } from '../../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../../../support/mongod.ts'
 
@@ -158,6 +160,11 @@ describe('the MongoDB store', () => {
       for await (const _ of store.purge(Date.now() + 1000, { batchSize: 9 }));
       await store.copyTo(folder)
       await store.health()
+      const builder = createIndexBuilder(db, 'events', () => {})
+      for (let step = 0; step < 4; step++) await builder.step()
+      await store.write([makeEvent('d', { source: { node_id: 'n' } })])
+      const selector = parseSelector({ 'source.node_id': { $in: ['n'] } })
+      expect(await collect(store, { selector, order: 'newest', archived: 'exclude' })).toHaveLength(1)
       await expireEntries({
         db,
         collectionName: 'events',
