@@ -1,17 +1,20 @@
 // How long does each store take for the first page of a question by id or text, and for a summary?
-import { rm } from 'node:fs/promises'
+import { rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { microsToTimestamp, type Value } from '@madsci-events/sdk/event'
+import { MongoClient } from 'mongodb'
 import { silentLog } from '../../receiver/src/log.ts'
 import { textCondition } from '../../receiver/src/search/condition.ts'
-import type { EventStore, FindQuery } from '../../receiver/src/store/event-store.ts'
-import { openMongoStore } from '../../receiver/src/store/mongo/event-store.ts'
+import type { EventStore, FindQuery, SummaryQuery } from '../../receiver/src/store/event-store.ts'
+import { type MongoStoreOptions, openMongoStore } from '../../receiver/src/store/mongo/event-store.ts'
+import { type IndexState, indexNote } from '../../receiver/src/store/mongo/posting.ts'
 import { parseSelector } from '../../receiver/src/store/selector.ts'
 import { openSqliteStore } from '../../receiver/src/store/sqlite/event-store.ts'
 import { blockEvents } from '../../receiver/src/store/sqlite/posting.ts'
 import { indexedSeqSql } from '../../receiver/src/store/sqlite/posting-task.ts'
+import { Summary } from '../../receiver/src/store/summary.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { waitUntil } from '../support/wait.ts'
 import { makeEvents } from '../support/workload.ts'
@@ -119,12 +122,31 @@ async function measure(
         throw new Error(`${name}: ${found} events instead of ${expected}`)
     })
   }
-  await time('summary of everything', async () => {
-    let total = 0
-    const query = { archived: 'exclude', timeoutMs: 0 } as const
-    for await (const part of store.summarize(query, { buckets: 120 })) total += part.total
-    if (total !== events) throw new Error(`the summary counts ${total} of ${events}`)
-  })
+  for (const [name, query, expected] of summariesOf(events)) {
+    await time(`summary with facets, ${name}`, async () => {
+      const whole = { archived: 'exclude', timeoutMs: 0, ...query } as const
+      const summary = new Summary({ buckets: 120 })
+      for await (const part of store.summarize(whole, { buckets: 120 })) summary.addPart(part)
+      if (expected !== undefined && summary.total !== expected)
+        throw new Error(`the summary of ${name} counts ${summary.total} of ${expected}`)
+      const nodes = [...summary.facets.get('node')!.counts.values()].reduce((sum, count) => sum + count, 0)
+      if (nodes !== summary.total) throw new Error(`its facet of nodes counts ${nodes}`)
+    })
+  }
+}
+
+/** As many events as a day of a laboratory that makes a million a month. */
+const dayEvents = 33_000
+
+function summariesOf(events: number): [name: string, query: Partial<SummaryQuery>, expected?: number][] {
+  const after = (index: number) => microsToTimestamp(startMicros + index * 1000)
+  const day = Math.min(events, dayEvents)
+  return [
+    ['everything', {}, events],
+    [`the last ${day}`, { startTime: after(events - day) }, day],
+    ['warnings and errors', { minLevel: 30 }],
+    ['one workflow', { selector: parseSelector({ 'source.workflow_id': sourceId('W', 0) }) }, 5000],
+  ]
 }
 
 async function openFilledSqlite(path: string, events: number): Promise<EventStore> {
@@ -142,35 +164,67 @@ async function openFilledSqlite(path: string, events: number): Promise<EventStor
   return store
 }
 
+/** Filled and with its index of ids, as far as that holds whole blocks. */
+async function openFilledMongo(options: MongoStoreOptions, client: MongoClient, events: number) {
+  const store = await openMongoStore(options)
+  await fill(store, events)
+  const meta = client.db(options.databaseName).collection<{ _id: string; text: string }>('events_meta')
+  await waitUntil(
+    async () => {
+      const note = await meta.findOne({ _id: `note:${indexNote}` })
+      const state = note && (JSON.parse(note.text) as IndexState)
+      return state !== null && state.after === undefined && state.base !== undefined
+    },
+    'the index of ids',
+    longMs * 6,
+  )
+  return store
+}
+
 export const questionsBench: Bench = {
   question: 'the first 100 events of a question, and a summary, on both stores',
   async run(scale) {
     const report = createReport(this.question)
     const events = Math.max(5000, Math.round(1_000_000 * scale))
     const folder = join(tmpdir(), `madsci-questions-${events}`)
-    const sqlite = await openFilledSqlite(join(folder, 'events.db'), events)
+    const isKept = events >= keptEvents
     try {
-      await measure(sqlite, events, (what, ms) => report.note(`SQLite, ${events}: ${what}`, ms, 'ms'))
-    } finally {
-      await sqlite.close()
-      if (events < keptEvents) await rm(folder, { recursive: true, force: true })
-    }
-    const source = await findMongo()
-    if ('skip' in source) {
-      report.skipped.push(source.skip)
+      const path = join(folder, 'events.db')
+      const sqlite = await openFilledSqlite(path, events)
+      try {
+        await measure(sqlite, events, (what, ms) => report.note(`SQLite, ${events}: ${what}`, ms, 'ms'))
+      } finally {
+        await sqlite.close()
+      }
+      report.note(`SQLite, ${events}: file`, (await stat(path)).size / events, 'bytes an event')
+      const source = await findMongo()
+      if ('skip' in source) {
+        report.skipped.push(source.skip)
+        return report
+      }
+      const isOurs = source.kind === 'binary'
+      const mongod = await startMongod(isOurs && isKept ? { folder: join(folder, 'mongodb') } : {})
+      const client = await new MongoClient(mongod.url).connect()
+      try {
+        const databaseName = isOurs ? 'questions' : freshDatabaseName()
+        const options = { url: mongod.url, databaseName, collectionName: 'events', log: silentLog }
+        const mongo = await openFilledMongo(options, client, events)
+        try {
+          await measure(mongo, events, (what, ms) => report.note(`MongoDB, ${events}: ${what}`, ms, 'ms'))
+        } finally {
+          await mongo.close()
+        }
+        const { storageSize, indexSize } = await client.db(databaseName).stats()
+        report.note(`MongoDB, ${events}: documents`, storageSize / events, 'bytes an event')
+        report.note(`MongoDB, ${events}: indexes`, indexSize / events, 'bytes an event')
+      } finally {
+        await client.close()
+        await mongod.stop()
+      }
+      report.note('memory of both stores, in one process', process.memoryUsage().rss / 2 ** 20, 'MiB')
       return report
-    }
-    const mongod = await startMongod()
-    try {
-      const databaseName = freshDatabaseName()
-      const options = { url: mongod.url, databaseName, collectionName: 'events', log: silentLog }
-      const mongo = await openMongoStore(options)
-      await fill(mongo, events)
-      await measure(mongo, events, (what, ms) => report.note(`MongoDB, ${events}: ${what}`, ms, 'ms'))
-      await mongo.close()
     } finally {
-      await mongod.stop()
+      if (!isKept) await rm(folder, { recursive: true, force: true })
     }
-    return report
   },
 }

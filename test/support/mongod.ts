@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { accessSync, constants } from 'node:fs'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
@@ -22,6 +22,8 @@ export interface MongodOptions {
   member?: boolean
   /** Fail points (`failCommand`). Needs a binary. */
   testCommands?: boolean
+  /** Its files, which stay; for a database that is made once. Needs a binary. */
+  folder?: string
 }
 
 export interface Mongod {
@@ -64,7 +66,7 @@ export async function startMongod(options: MongodOptions = {}): Promise<Mongod> 
   const source = await findMongo()
   if ('skip' in source) throw new Error(source.skip)
   if (source.kind === 'binary') return startBinary(source.path, options)
-  if (options.replicaSet || options.member || options.testCommands)
+  if (options.replicaSet || options.member || options.testCommands || options.folder)
     throw new Error('only a mongod binary takes options')
   return source.kind === 'url' ? borrowed(source.url, async () => {}) : startContainer()
 }
@@ -90,7 +92,8 @@ async function startContainer(): Promise<Mongod> {
 const guardScript = '"$@" </dev/null >/dev/null 2>&1 & pid=$!; echo $pid; read _; kill -9 $pid; wait $pid'
 
 async function startBinary(path: string, options: MongodOptions): Promise<Mongod> {
-  const folder = await mkdtemp(join(tmpdir(), 'madsci-mongod-'))
+  const folder = options.folder ?? (await mkdtemp(join(tmpdir(), 'madsci-mongod-')))
+  await mkdir(folder, { recursive: true })
   const port = await findFreePort()
   const logFile = join(folder, 'mongod.log')
   const flags = ['--dbpath', folder, '--port', `${port}`, '--bind_ip', '127.0.0.1', '--nounixsocket']
@@ -136,7 +139,7 @@ async function startBinary(path: string, options: MongodOptions): Promise<Mongod
     restart: () => kill().then(start),
     async stop() {
       await kill()
-      await rm(folder, { recursive: true, force: true })
+      if (options.folder === undefined) await rm(folder, { recursive: true, force: true })
     },
   }
 }
