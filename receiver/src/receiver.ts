@@ -174,15 +174,12 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       passOn: config.otlpForwardUrl ? createPassOn(config.otlpForwardUrl) : createDrop({ log, metric }),
       fanoutHealth: config.fanout.length > 0 ? () => fanout?.health() ?? [] : undefined,
     }
-
     if (config.fanout.length > 0) {
-      const destinations = config.fanout.map(toDestination)
-      const onCanary = (name: string, id: string) => canary?.acknowledge(name, id)
       fanout = startFanout({
         store,
-        destinations,
+        destinations: config.fanout.map(toDestination),
         serviceName: toName(config),
-        onCanary,
+        onCanary: (name, id) => canary?.acknowledge(name, id),
         tracing,
         metric,
         log,
