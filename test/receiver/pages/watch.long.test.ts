@@ -68,7 +68,7 @@ describe.each(storeNames)('alerts in a real browser, on %s', (store) => {
     await page.waitForSelector('section[aria-labelledby=preview] .lines li')
     // On the histogram of what the rule looks at, an arrow for each message; a click leads to the explorer.
     const canvas = page.locator('section[aria-labelledby=preview] canvas')
-    await expect.poll(() => canvas.getAttribute('aria-valuetext')).toBe('1 events')
+    await expect.poll(() => canvas.getAttribute('aria-valuetext')).toBe('1 event')
     await canvas.focus()
     await page.keyboard.press('End')
     expect(await canvas.getAttribute('aria-valuetext')).toMatch(/1 \w+, 1 marked$/)
