@@ -113,7 +113,7 @@ function toStoreFacts({ store }: OpsAnswer, summary: SummaryAnswer | undefined):
   facts.push(['of that an event', showBytes(bytes / total_events)])
   if (summary?.is_complete) {
     const daily = (summary.total / days) * (bytes / total_events)
-    facts.push(['grows by', `${showBytes(daily)} a day, by the last ${days} days`])
+    facts.push(['grows by', `${showBytes(daily)} a day, by the last ${countOf(days, 'day')}`])
   }
   return facts
 }
