@@ -58,7 +58,9 @@ export async function listenBeside(server: Server, addresses: readonly string[])
   const { port } = server.address() as AddressInfo
   const besides: Server[] = []
   for (const address of addresses) {
-    const beside = createServer({ allowHalfOpen: true }, (socket) => server.emit('connection', socket))
+    const beside = createServer({ allowHalfOpen: true, noDelay: true }, (socket) =>
+      server.emit('connection', socket),
+    )
     const isListening = await new Promise<boolean>((resolve) => {
       beside.once('error', () => resolve(false))
       beside.listen(port, address, () => resolve(true))

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { Server } from 'node:http'
 import type { AddressInfo, Server as ListeningServer, Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
@@ -294,7 +295,9 @@ const arrivalGraceMs = 2000
 
 function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: QuickDoor): HttpServer {
   const { server } = app
-  takeTurns(server)
+  takeTurns(server, {
+    onEnd: () => limits.metric.add('connections_refused', 1, 'too many requests at once'),
+  })
   const besides: ListeningServer[] = []
   const connections = new Set<Socket>()
   /** Requests that came whole and have no answer yet, by connection. */
@@ -334,6 +337,7 @@ function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: Quick
       return (server.address() as AddressInfo).port
     },
     async close() {
+      const ended = besides.map((beside) => once(beside, 'close'))
       for (const beside of besides) beside.close()
       // A connection whose request ends now stays open for a next one, which would only be refused.
       const timer = setInterval(() => {
@@ -341,7 +345,7 @@ function wrap(app: FastifyInstance, limits: ConnectionLimitOptions, door?: Quick
         door?.closeIdle()
       }, 50)
       const grace = setTimeout(endArriving, arrivalGraceMs)
-      await app.close().finally(() => {
+      await Promise.all([app.close(), ...ended]).finally(() => {
         clearInterval(timer)
         clearTimeout(grace)
       })

@@ -5,6 +5,13 @@ type Handle = (request: IncomingMessage, response: ServerResponse) => void
 
 /** Requests of one connection that wait for their turn; a sender of more is not read until some were answered. */
 const maxWaiting = 100
+/** Beyond that the connection is ended; one packet may bring more than a thousand. */
+const mostWaiting = 5000
+
+export interface TakeTurnsOptions {
+  /** A connection is ended for the requests that wait on it. */
+  onEnd: () => void
+}
 
 /**
  * One request of a connection at a time. A client may send the next ones before it has its answer (RFC 9112, 9.3.2), some
@@ -13,7 +20,7 @@ const maxWaiting = 100
  *
  * Call it before other listeners for requests are added: those see each request when it arrives, not when its turn comes.
  */
-export function takeTurns(server: Server): void {
+export function takeTurns(server: Server, { onEnd }: TakeTurnsOptions): void {
   const [handle] = server.listeners('request') as Handle[]
   server.removeListener('request', handle!)
   const waiting = new WeakMap<Socket, (() => void)[]>()
@@ -26,12 +33,20 @@ export function takeTurns(server: Server): void {
     }
     if (queue) {
       queue.push(begin)
-      if (queue.length >= maxWaiting) socket.pause()
+      if (queue.length === mostWaiting) {
+        onEnd()
+        socket.destroy()
+      } else if (queue.length >= maxWaiting) process.nextTick(pause, socket)
       return
     }
     waiting.set(socket, [])
     begin()
   })
+
+  // When the packet under way is done: node:http reads on with each request that it has whole.
+  function pause(socket: Socket): void {
+    if ((waiting.get(socket)?.length ?? 0) >= maxWaiting) socket.pause()
+  }
 
   function next(socket: Socket): void {
     const queue = waiting.get(socket)!

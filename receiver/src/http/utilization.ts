@@ -97,6 +97,8 @@ async function saveAnswer(answer: UtilizationAnswer, saving: Saving): Promise<ob
 export async function sendReport(reply: FastifyReply, answer: UtilizationAnswer): Promise<FastifyReply> {
   const { contentType, fileName, pieces } = answer
   const iterator = pieces[Symbol.asyncIterator]()
+  // The client may go before anything of the rest was asked for.
+  reply.raw.once('close', () => void iterator.return?.())
   const first = await iterator.next()
   reply.header('content-type', contentType)
   if (fileName !== undefined) reply.header('content-disposition', `attachment; filename=${fileName}`)

@@ -1,7 +1,11 @@
 import { once } from 'node:events'
-import { connect } from 'node:net'
+import { createServer } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, expect, it } from 'vitest'
+import { takeTurns } from '../../../receiver/src/http/take-turns.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
+import { waitUntil } from '../../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -16,7 +20,7 @@ async function open(): Promise<{ port: number; url: string }> {
 
 /** Sends the text; `answers` has the status and the body of each answer so far. */
 function say(port: number, text: string) {
-  const socket = connect({ port, host: '127.0.0.1' })
+  const socket = connect({ port, host: '127.0.0.1' }).on('error', () => {})
   cleanups.push(() => socket.destroy())
   socket.write(text)
   let received = ''
@@ -64,11 +68,45 @@ it('are answered each, in their order, bodies and all, however many', async () =
     expect(answer).toMatch(n % 3 === 0 ? new RegExp(`^200[^]*"n":${n}\\b`) : /^404/)
 })
 
+/** A server of our own, whose first answer never ends; what it has read, and what it has begun. */
+async function openSilent() {
+  let read = 0
+  let begun = 0
+  let ended = 0
+  const server = createServer((_request, response) => {
+    begun++
+    if (begun === 1) response.write('it goes on')
+    else response.end()
+  })
+  takeTurns(server, { onEnd: () => void ended++ })
+  server.on('request', () => void read++)
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  cleanups.push(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return { port: (server.address() as AddressInfo).port, counts: () => ({ read, begun, ended }) }
+}
+
+it('a sender who does not wait for his answers is read no further', async () => {
+  const { port, counts } = await openSilent()
+  const { socket } = say(port, get('/').repeat(200_000))
+  await once(socket, 'data')
+  for (let last = -1; counts().read !== last; ) {
+    last = counts().read
+    await sleep(300)
+  }
+  expect(counts().read).toBeLessThan(5000)
+  expect(counts()).toMatchObject({ begun: 1, ended: 0 })
+})
+
 it('of a client that has gone are not begun', async () => {
-  const { port, url } = await open()
-  const { socket, wait } = say(port, get('/health').repeat(500))
-  await wait(1)
+  const { port, counts } = await openSilent()
+  const { socket } = say(port, get('/').repeat(500))
+  await once(socket, 'data')
   socket.destroy()
-  const answer = await fetch(`${url}health/live`)
-  expect(answer.status).toBe(200)
+  await waitUntil(async () => counts().read === 500 || counts().read > 100, 'what came')
+  await sleep(100)
+  expect(counts().begun).toBeLessThan(3)
 })
