@@ -182,20 +182,22 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copie
       resource = next
       resourceDefect = defect && `a resource with ${defect}`
       resourceContext = undefined
-      resourceCharacters = charactersOf(next.attributes) + next.schemaUrl.length
+      resourceCharacters = charactersOf(next.attributes) + next.schemaUrl.length + charactersIn(next.doubles)
     },
     openScope(scope, defect, doubles) {
       scopeDoubles = doubles
       contextDefect = resourceDefect || (defect && `a scope with ${defect}`)
       openedScope = Object.keys(scope).length > 0 ? scope : undefined
       context = undefined
-      contextCharacters = resourceCharacters + charactersOf(scope as { [key: string]: Value })
+      contextCharacters =
+        resourceCharacters + charactersOf(scope as { [key: string]: Value }) + charactersIn(doubles)
       return contextDefect === ''
     },
     add(record) {
       if (contextDefect !== '') return refuse(contextDefect)
       if (isEmpty(record)) return refuse(emptyRecord)
       hasOther = true
+      bytesLeft -= charactersIn(record.doubles)
       count()
       if (record.timeUnixNano === 0n && record.observedTimeUnixNano === 0n) decoded.undatedCount++
       contextOf()
@@ -249,6 +251,8 @@ export function takeDoublesOfRecord(record: LogRecord): void {
   record.values = keys.map((key) => attributes[key]!)
   if (places.length > 0) record.doubles = places
 }
+
+const charactersIn = (places: string[] | undefined) => (places ? charactersOf(places) : 0)
 
 /** It says nothing, not even when. */
 function isEmpty(record: LogRecord): boolean {

@@ -16,7 +16,11 @@ export const isWhole = (value: number): boolean => Number.isSafeInteger(value) &
 
 /** What is beyond leaves as integers. */
 const maxPlaces = 1000
-const maxPlaceCharacters = 65_536
+const maxPlaceCharacters = 4096
+/** Body, attributes, resource and scope. */
+const parts = 4
+/** Of a place: values lie no deeper. */
+const maxNames = 256
 
 const integer = 1
 const double = 2
@@ -71,10 +75,15 @@ export class DoublePlaces {
   static read(places: Value | undefined): DoublePlaces | undefined {
     if (!Array.isArray(places)) return undefined
     const root = createNode()
-    for (const place of places.slice(0, maxPlaces)) {
+    let characters = 0
+    for (const place of places.slice(0, maxPlaces * parts)) {
       if (typeof place !== 'string' || !place.startsWith('/')) continue
+      characters += place.length
+      if (characters > maxPlaceCharacters * parts) break
+      const names = place.slice(1).split('/', maxNames + 1)
+      if (names.length > maxNames) continue
       let node = root
-      for (const name of place.slice(1).split('/')) {
+      for (const name of names) {
         const known = node.members.get(fromToken(name))
         const next = known ?? createNode()
         if (!known) node.members.set(fromToken(name), next)
