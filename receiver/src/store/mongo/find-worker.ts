@@ -43,6 +43,8 @@ interface Known {
   summing: Summing | undefined
   isForgotten: boolean
   isRunning: boolean
+  /** Of the turn under way; undefined without a limit. */
+  untilMs: number | undefined
   session: ClientSession | undefined
   cursor: EventCursor | undefined
   closing: Promise<void> | undefined
@@ -136,10 +138,11 @@ async function takeTurn(query: number, command: FindCommand | undefined, remaini
     return
   }
   state.isRunning = true
+  state.untilMs = remainingMs > 0 ? performance.now() + remainingMs : undefined
   let outcome: FromQueryThread<undefined> = { kind: 'end', query }
   try {
     await connect()
-    const cursor = begin(state, remainingMs)
+    const cursor = begin(state)
     if (!state.isForgotten && (await cursor.hasNext())) {
       await send(query, state, cursor.readBufferedDocuments())
       if (!state.choice?.isOver) outcome = { kind: 'pause', query, rest: undefined }
@@ -165,6 +168,7 @@ function remember(query: number, command: FindCommand): Known {
     summing: command.summary && { fold: createSummaryFold(command.summary), scannedTo: null },
     isForgotten: false,
     isRunning: false,
+    untilMs: undefined,
     session: undefined,
     cursor: undefined,
     closing: undefined,
@@ -173,9 +177,9 @@ function remember(query: number, command: FindCommand): Known {
   return state
 }
 
-function begin(state: Known, remainingMs: number): EventCursor {
+function begin(state: Known): EventCursor {
   state.session ??= client.startSession({ causalConsistency: false })
-  state.cursor ??= createCursor(state.command, state.session, remainingMs)
+  state.cursor ??= createCursor(state, state.session)
   return state.cursor
 }
 
@@ -231,13 +235,13 @@ const summaryBatchEvents = 1000
 
 const fresh = { readPreference: 'primary', readConcern: { level: 'local' } } as const
 
-function createCursor(command: FindCommand, session: ClientSession, remainingMs: number): EventCursor {
+function createCursor(state: Known, session: ClientSession): EventCursor {
+  const { command } = state
   const { sort, limit, offset, ids } = command
-  const untilMs = remainingMs > 0 ? performance.now() + remainingMs : undefined
   // What a matcher chooses from is counted there.
   const isCounted = command.selector === undefined
   const plain = () => {
-    const cursor = findEvents(command, session, { untilMs })
+    const cursor = findEvents(command, session, state)
     if (sort) cursor.sort({ [sort[0]]: sort[1] }).allowDiskUse(true)
     if (offset > 0 && isCounted) cursor.skip(offset)
     if (limit > 0 && isCounted) cursor.limit(limit)
@@ -249,9 +253,9 @@ function createCursor(command: FindCommand, session: ClientSession, remainingMs:
     collectionName,
     session,
     find: (beside, direction) =>
-      findEvents(command, session, { untilMs, beside }).sort({ event_timestamp: direction }),
+      findEvents(command, session, { untilMs: state.untilMs, beside }).sort({ event_timestamp: direction }),
     async times(beside) {
-      const found = findEvents(command, session, { untilMs, beside, isBrief: true })
+      const found = findEvents(command, session, { untilMs: state.untilMs, beside, isBrief: true })
       const times = (await found.toArray()).map(
         (event) => (event as { event_timestamp?: unknown }).event_timestamp,
       )

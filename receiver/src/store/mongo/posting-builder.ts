@@ -16,7 +16,7 @@ import {
   PostingTimes,
   toPostingId,
 } from './posting.ts'
-import { readBehind, toBase } from './posting-reader.ts'
+import { countBetween, readBehind, toBase } from './posting-reader.ts'
 
 /**
  * Makes the index of ids: of all stored events first, by their ids, then of each block of commits.
@@ -46,6 +46,8 @@ const mostBlockMs = 3_600_000
 const strangeMs = 30_000
 const leastRebuildMs = 3_600_000
 const cleanMs = 6 * 3_600_000
+/** Another receiver may be at older events just now. */
+const marginSeconds = 86_400
 
 type Message = { state: string; events?: number }
 
@@ -84,6 +86,9 @@ export function createIndexBuilder(
       cursor: await follower.commitCursor(),
       taken: 0,
     }
+    // What another program stores from now on is told by it.
+    const behind = await readBehind(db, collectionName, state.cursor)
+    if (behind && !behind.isBusy) state.base = toBase(state, behind)
     rebuiltMs = performance.now()
     strangeSinceMs = undefined
     const count = await events.estimatedDocumentCount()
@@ -112,9 +117,9 @@ export function createIndexBuilder(
       return { isDone, isBusy }
     } catch (error) {
       if (error instanceof EventError && error.code === 'EVT_INVALID') return begin(note.version)
-      if (!(error instanceof NoTime)) throw error
+      if (!(error instanceof Unusable)) throw error
       await write({ ...state, isUseless: true }, note.version)
-      tell({ state: 'is not used: an event has no text for its time' })
+      tell({ state: `is not used: ${error.message}` })
       return idle
     }
   }
@@ -130,10 +135,24 @@ export function createIndexBuilder(
     for await (const document of found) block.add(document as unknown as Uint8Array)
     await store(block, state.epoch)
     const isOver = block.count < blockEvents
+    if (isOver && !(await isAllText())) throw new Unusable('the id of an event is no text')
     const { after: _, ...next } = state
     const isWritten = await write(isOver ? next : { ...state, after: block.lastId }, known)
     if (isOver && isWritten && rebuiltMs !== undefined) tell({ state: 'is complete' })
     return !isWritten
+  }
+
+  /** Ids of other types lie before and behind all texts. */
+  async function isAllText(): Promise<boolean> {
+    for (const sort of [1, -1] as const) {
+      const [end] = await events
+        .find({}, { projection: { _id: 1 } })
+        .sort({ _id: sort })
+        .limit(1)
+        .toArray()
+      if (end && typeof end._id !== 'string') return false
+    }
+    return true
   }
 
   async function follow(state: IndexState, known: number): Promise<boolean> {
@@ -151,12 +170,12 @@ export function createIndexBuilder(
     }
     const isLate = cursor !== state.cursor && performance.now() - writtenMs > mostBlockMs
     if (ids.length < blockEvents && !isLate) return look(state, known)
-    strangeSinceMs = undefined
     const block = createBlock()
     const found = events.find({ _id: { $in: ids } }, { raw: true, projection })
     for await (const document of found) block.add(document as unknown as Uint8Array)
     await store(block, state.epoch)
-    await write({ ...state, cursor, taken: state.taken + ids.length }, known)
+    const taken = state.taken + (await countBetween(db, collectionName, state.cursor, cursor))
+    await write({ ...state, cursor, taken }, known)
     return false
   }
 
@@ -193,7 +212,7 @@ export function createIndexBuilder(
       .toArray()
     const time = (oldest as { event_timestamp?: unknown } | undefined)?.event_timestamp
     const second = typeof time === 'string' ? toSecond(time) : undefined
-    if (second !== undefined) await postings.deleteMany({ newest: { $lt: second } })
+    if (second !== undefined) await postings.deleteMany({ newest: { $lt: second - marginSeconds } })
   }
 
   async function store({ times, id }: Block, epoch: string): Promise<void> {
@@ -212,7 +231,7 @@ export function createIndexBuilder(
 
 const projection: Document = { event_timestamp: 1, source: 1, trace_id: 1, event_data: 1, otel: 1 }
 
-class NoTime extends Error {}
+class Unusable extends Error {}
 
 interface Block {
   id: string
@@ -242,7 +261,7 @@ function createBlock(): Block {
       const { _id, event_timestamp: time } = document
       block.count++
       block.lastId = String(_id)
-      if (typeof time !== 'string') throw new NoTime()
+      if (typeof time !== 'string') throw new Unusable('an event has no text for its time')
       if (findIds(document as never, (path, id) => addTo(toKey(path, id), time))) addTo(unusualKey, time)
     },
   }

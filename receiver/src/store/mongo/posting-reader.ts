@@ -1,7 +1,8 @@
+import { EventError } from '@madsci-events/sdk/event'
 import type { ClientSession, Collection, Db, Document, FindCursor } from 'mongodb'
 import { createTimeTest, toGreatestText, toLeastText, unusualKey } from '../id-key.ts'
 import { commitsName, metaName, postingsName } from './collection-name.ts'
-import { decodeCursor } from './cursor.ts'
+import { type CommitPosition, decodeCursor } from './cursor.ts'
 import { type EntryDocument, floorId } from './journal.ts'
 import { noteId } from './note.ts'
 import { decodeTimes, type IndexState, indexNote, type PostingDocument, toPostingRange } from './posting.ts'
@@ -32,6 +33,8 @@ const mostHeaders = 50_000
 const fewHeaders = 500
 const mostTimes = 1000
 const mostPostings = 64
+/** Of postings at one time: with more of them a walk along the time is better, and takes less memory. */
+const mostAtOnce = 100
 const attempts = 3
 
 interface Header {
@@ -93,11 +96,40 @@ export async function readBehind(
   const ids = [...before, ...ordered].flatMap((entry) => entry.ids)
   if (ids.length > mostBehind) return undefined
   let stored = 0
-  for (const { n, ids: listed, out = [] } of ordered) {
-    stored += listed.length - (n === position.n ? position.taken : 0)
-    for (let at = 0; at + 1 < out.length; at += 2) stored -= out[at + 1]! - out[at]!
-  }
+  for (const entry of ordered) stored += countOf(entry, position)
   return { ids, ordered: stored, isBusy, count }
+}
+
+/** The events that entries list between two cursors, as `Behind` counts them. */
+export async function countBetween(
+  db: Db,
+  collectionName: string,
+  from: string,
+  to: string,
+): Promise<number> {
+  const [first, last] = [decodeCursor(from), decodeCursor(to)]
+  if (!first || !last) return 0
+  const found = toSources(db, collectionName)
+    .entries.find({ n: { $gte: first.n, $lte: last.n } }, { projection: { ids: 1, out: 1, n: 1 } })
+    .sort({ n: 1 })
+  let count = 0
+  for await (const entry of found)
+    if (entry.n !== first.n || first.taken > 0) count += countOf(entry, first, last)
+  return count
+}
+
+/** Of one entry, those behind `from` and up to `to`. */
+function countOf(
+  { n, ids, out = [] }: Pick<EntryDocument, 'n' | 'ids' | 'out'>,
+  from: CommitPosition,
+  to?: CommitPosition,
+): number {
+  const start = n === from.n ? from.taken : 0
+  const end = to !== undefined && n === to.n && to.taken > 0 ? to.taken : ids.length
+  let count = Math.max(0, end - start)
+  for (let at = 0; at + 1 < out.length; at += 2)
+    count -= Math.max(0, Math.min(end, out[at + 1]!) - Math.max(start, out[at]!))
+  return count
 }
 
 /** What MongoDB counts beside the events that came by commits. */
@@ -116,7 +148,7 @@ async function openIndex(source: IdSource): Promise<{ epoch: string; ids: string
     if (!state || state.after !== undefined || state.isUseless) return undefined
     const behind = await readBehind(db, collectionName, state.cursor, session)
     if (!behind) return undefined
-    const isKnown = state.base === undefined || toBase(state, behind) <= state.base
+    const isKnown = state.base !== undefined && toBase(state, behind) <= state.base
     if (behind.isBusy || isKnown) return { epoch: state.epoch, ids: behind.ids }
     // Something was stored between two readings: they are told apart by another look.
     if (behind.ordered === last) return undefined
@@ -135,14 +167,34 @@ async function openTimes(
   const { db, collectionName, session } = source
   const postings = db.collection<PostingDocument>(postingsName(collectionName))
   const headers = await readHeaders(postings, index.epoch, lists, session)
-  if (!headers) return undefined
+  if (!headers || !(await isOfNow(source, index.epoch))) return undefined
   const sort = order === 'newest' ? -1 : 1
   const isTimely = createTimeTest(isWithin)
   const wanted = headers.filter(({ oldest, newest }) => isTimely(oldest, newest))
   wanted.sort((a, b) => (sort === -1 ? b.newest - a.newest : a.oldest - b.oldest))
+  if (countAtOnce(wanted, sort) > mostAtOnce) return undefined
   const behind = index.ids.length === 0 ? [] : await source.times({ _id: { $in: index.ids } })
   if (!behind) return undefined
-  return walk(postings, wanted, { sort, behind, session })
+  return walk(postings, wanted, { sort, behind, session, isOfNow: () => isOfNow(source, index.epoch) })
+}
+
+/** False when the index was made anew since: then its postings are being deleted. */
+async function isOfNow({ db, collectionName, session }: IdSource, epoch: string): Promise<boolean> {
+  const note = await toSources(db, collectionName).meta.findOne({ _id: noteId(indexNote) }, { session })
+  return note?.text !== undefined && (JSON.parse(note.text) as IndexState).epoch === epoch
+}
+
+/** How many of them, in the order of the walk, have times beyond the beginning of the next one, at most. */
+function countAtOnce(headers: readonly Header[], sort: 1 | -1): number {
+  const [begins, ends] = sort === -1 ? (['newest', 'oldest'] as const) : (['oldest', 'newest'] as const)
+  const over = headers.map((header) => header[ends]).sort((a, b) => sort * (a - b))
+  let ended = 0
+  let most = 0
+  for (const [begun, header] of headers.entries()) {
+    while (ended < begun && sort * (over[ended]! - header[begins]) < 0) ended++
+    most = Math.max(most, begun + 1 - ended)
+  }
+  return most
 }
 
 /** Of the condition with the fewest. */
@@ -177,12 +229,13 @@ interface WalkOptions {
   /** Times behind the index. */
   behind: readonly string[]
   session: ClientSession
+  isOfNow: () => Promise<boolean>
 }
 
 async function* walk(
   postings: Collection<PostingDocument>,
   headers: readonly Header[],
-  { sort, behind, session }: WalkOptions,
+  { sort, behind, session, isOfNow }: WalkOptions,
 ): AsyncGenerator<string> {
   const isBefore = (a: string, b: string) => (sort === -1 ? a > b : a < b)
   // Popped from the end: the next one is the last.
@@ -200,11 +253,18 @@ async function* walk(
       yield next
     }
     if (header === undefined) return
+    // What was begun cannot be gone on with another way.
+    const assertNow = async () => {
+      if (!(await isOfNow()))
+        throw new EventError('EVT_STORE_UNAVAILABLE', 'the index of ids is made anew: ask again')
+    }
     const ids = headers.slice(at, at + size).map(({ id }) => id)
     at += size
     const found = await postings
       .find({ _id: { $in: ids } }, { projection: { times: 1 }, promoteBuffers: true, session })
       .toArray()
+    // Cleaning takes some away as well; else it is another index.
+    if (found.length < ids.length) await assertNow()
     pending = pending.concat(found.flatMap(({ times }) => decodeTimes(Buffer.from(times))))
   }
 }

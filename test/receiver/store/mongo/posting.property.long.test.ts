@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Event } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
-import { type Document, MongoClient } from 'mongodb'
+import { type Document, MongoClient, ObjectId } from 'mongodb'
 import { describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import type { EventStore, FindQuery } from '../../../../receiver/src/store/event-store.ts'
@@ -168,6 +169,57 @@ describe('the index of ids in MongoDB', () => {
       expect(await collect(store, ofWorkflow)).toHaveLength(4)
     } finally {
       await store.close()
+      await client.close()
+      await mongod.stop()
+    }
+  }, 120_000)
+
+  it('is not used where the id of an event is no text, and tells one that comes while it is first built', async (context) => {
+    if (reason) return context.skip(reason)
+    const mongod = await startMongod()
+    const client = await new MongoClient(mongod.url).connect()
+    const workflow = { source: { workflow_id: ids[0] } }
+    const foreign = (_id: unknown) =>
+      ({
+        ...workflow,
+        _id,
+        event_type: 'log_info',
+        event_data: {},
+        event_timestamp: '2026-01-01T00:00:00.000000Z',
+      }) as never
+    const ofWorkflow = {
+      selector: parseSelector({ 'source.workflow_id': ids[0]! }),
+      order: 'oldest',
+    } as const
+    const stateOf = async (name: string): Promise<IndexState | undefined> => {
+      const found = await client
+        .db(name)
+        .collection<{ _id: string; text: string }>('events_meta')
+        .findOne({ _id: `note:${indexNote}` })
+      return found ? (JSON.parse(found.text) as IndexState) : undefined
+    }
+    try {
+      const strange = freshDatabaseName()
+      await client.db(strange).collection('events').insertOne(foreign(new ObjectId()))
+      const one = await openMongoStore({ url: mongod.url, databaseName: strange, log: silentLog })
+      await one.write([makeEvent('a', { source: { workflow_id: ids[0]! } })])
+      await waitUntil(async () => (await stateOf(strange))?.isUseless === true, 'the index', 60_000)
+      expect(await collect(one, ofWorkflow)).toHaveLength(2)
+      await one.close()
+
+      const late = freshDatabaseName()
+      const events = client.db(late).collection('events')
+      await events.insertMany(
+        Array.from({ length: 3000 }, (_, n) => foreign(`m${String(n).padStart(4, '0')}`)),
+      )
+      const other = await openMongoStore({ url: mongod.url, databaseName: late, log: silentLog })
+      await waitUntil(async () => ((await stateOf(late))?.after ?? '') > 'm', 'the first block', 60_000)
+      await events.insertOne(foreign('a'))
+      await waitUntil(async () => (await stateOf(late))?.after === undefined, 'the last block', 60_000)
+      await sleep(300)
+      expect(await collect(other, ofWorkflow)).toHaveLength(3001)
+      await other.close()
+    } finally {
       await client.close()
       await mongod.stop()
     }
