@@ -112,8 +112,11 @@ function toStoreFacts({ store }: OpsAnswer, summary: SummaryAnswer | undefined):
   if (!total_events) return facts
   facts.push(['of that an event', showBytes(bytes / total_events)])
   if (summary?.is_complete) {
-    const daily = (summary.total / days) * (bytes / total_events)
-    facts.push(['grows by', `${showBytes(daily)} a day, by the last ${countOf(days, 'day')}`])
+    const first = summary.histogram.buckets.find(({ total }) => total > 0)
+    const since = first ? (Date.now() - Date.parse(first.start_time)) / dayMs : 0
+    const daily = (summary.total / since) * (bytes / total_events)
+    if (since >= 1)
+      facts.push(['grows by', `${showBytes(daily)} a day, by the last ${countOf(Math.ceil(since), 'day')}`])
   }
   return facts
 }
@@ -246,13 +249,13 @@ function Backups({ status }: { status: BackupStatus }) {
     <>
       <p class="note">
         {backup_enabled ? 'By schedule, to ' : 'Not by schedule. To '}
-        <bdi>{backup_dir}</bdi>
+        <bdi>{backup_dir}</bdi>, by the receiver's clock
       </p>
       <ul class="lines">
         {available_backups.length === 0 && <li class="note">There is none.</li>}
         {available_backups.slice(0, 20).map(({ path, created_at, size_bytes, is_valid }) => (
           <li key={path} class={is_valid ? '' : 'problem'}>
-            <span class="since">{showTime(`${created_at.slice(0, 19)}Z`)}</span> {showBytes(size_bytes)}{' '}
+            <span class="since">{created_at.slice(0, 19).replace('T', ' ')}</span> {showBytes(size_bytes)}{' '}
             {is_valid ? 'whole' : 'damaged'} <bdi>{path.slice(path.lastIndexOf('/') + 1)}</bdi>
           </li>
         ))}

@@ -20,7 +20,7 @@ const soonMs = 3000
 const patienceMs = 120_000
 const liveMs = 10_000
 
-export function useSummary(state: Wanted, isLive = false): ShownSummary {
+export function useSummary(state: Wanted, isLive = false, withArchived = false): ShownSummary {
   const key = toAddress({ ...state, id: '', isUnfolded: false })
   const answer = useSignal<SummaryAnswer | undefined>(undefined)
   const isBusy = useSignal(false)
@@ -36,6 +36,7 @@ export function useSummary(state: Wanted, isLive = false): ShownSummary {
       const parameters = toParameters(state)
       parameters.set('buckets', innerWidth < 700 ? '60' : '120')
       parameters.set('values', '8')
+      if (withArchived) parameters.set('include_archived', 'true')
       if (timeoutMs !== undefined) parameters.set('timeout_ms', String(timeoutMs))
       const text = await ask(`/events/summary?${parameters}`, patienceMs)
       // Of several answers the one to the last question counts.

@@ -8,7 +8,7 @@ import { useAnswer } from './load.ts'
 import { Level } from './shell.tsx'
 import { follow, tell } from './state.ts'
 import { useSummary } from './summary.ts'
-import { showCount, showShort, showTime, toMs } from './time.ts'
+import { countOf, showCount, showShort, showTime, toMs } from './time.ts'
 
 /** Alerts, open ones first: why each fired and what became of its messages. */
 export function WatchPage() {
@@ -222,12 +222,13 @@ function lineOf(rule: unknown): string {
 function Tried({ answer }: { answer: PreviewAnswer & { line: string } }) {
   const { events, matched, alerts, messages, firings, is_cut, line, start_time, end_time } = answer
   const state: Wanted = { line, span: '7d', start: start_time, end: end_time, id: '', isUnfolded: false }
-  const summary = useSummary(state)
+  // A rule is tried on archived events too.
+  const summary = useSummary(state, false, true)
   return (
     <>
       <p>
-        Of {showCount(events)} events {showCount(matched)} match: {showCount(alerts)} alerts,{' '}
-        {showCount(messages)} messages.
+        Of {countOf(events, 'event')} {showCount(matched)} {matched === 1 ? 'matches' : 'match'}:{' '}
+        {countOf(alerts, 'alert')}, {countOf(messages, 'message')}.
       </p>
       <Histogram summary={summary} state={state} marks={firings.map(({ at }) => ({ atMs: toMs(at) }))} />
       <p class="note">

@@ -1,6 +1,7 @@
 import { dirname, resolve } from 'node:path'
 import type { Config } from '../config/config.ts'
 import { type Finding, good, warning } from '../finding.ts'
+import { countOf } from '../plural.ts'
 import { inspectClock } from './clock.ts'
 import { inspectSpace } from './disk.ts'
 
@@ -17,7 +18,7 @@ export async function examineRunning(
   config: Config,
   { workingDirectory, backupDir, newest }: ExamineRunningOptions,
 ): Promise<Finding[]> {
-  const findings = [good('settings', `${config.given.size} are set`)]
+  const findings = [good('settings', countOf(config.given.size, 'is set', 'are set'))]
   for (const name of config.unknown)
     findings.push(warning('settings', `${name} is no setting`, 'correct its name, or remove it'))
   for (const text of config.warnings)
