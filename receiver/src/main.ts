@@ -29,11 +29,18 @@ if (process.env.MADSCI_EVENTS_LAUNCHED === '1' && process.channel) {
 }
 delete process.env.MADSCI_EVENTS_LAUNCHED
 
-// Who reads our output may have enough of it: `query | head`.
+const isLasting = process.argv[2] === 'serve' || process.argv[2] === 'demo'
+let isTold = false
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0)
-  throw error
+  // Who reads our output may have enough of it: `query | head`.
+  if (!isLasting && error.code === 'EPIPE') process.exit(0)
+  if (!isLasting) throw error
+  // Events are not lost because nobody reads what we print, or its disk is full.
+  if (!isTold) process.stderr.write(`standard output cannot be written: ${error.message}\n`)
+  isTold = true
 })
+// There is no place left to tell it.
+if (isLasting) process.stderr.on('error', () => {})
 
 const code = await runCommand(process.argv.slice(2), {
   environment: process.env,

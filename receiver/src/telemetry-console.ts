@@ -25,10 +25,7 @@ const contextOf = ({ traceId, spanId }: { traceId: string; spanId: string }) => 
   span_id: `0x${spanId}`,
 })
 
-/**
- * Each span, each log record and each reading of the metrics as one line of JSON, with the members that the console exporters of
- * OpenTelemetry for Python give them.
- */
+/** Each span, each log record and each reading of the metrics as one line of JSON, named much as the console exporters for Python do. */
 export function createConsoleExporters(write: WriteLine = writeToStdout): Exporters {
   const print = (items: readonly object[]) => {
     for (const item of items) write(toInertText(showUrlsInJson(JSON.stringify(item))))

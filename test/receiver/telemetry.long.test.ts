@@ -288,6 +288,29 @@ describe('an endpoint that is the receiver itself', () => {
   })
 })
 
+it('whoever reads standard output may go: the receiver stays, and says so once', async () => {
+  const folder = await mkdtemp(join(tmpdir(), 'madsci-events-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  const receiver = await spawnReceiver({
+    flags: {
+      server_url: 'http://127.0.0.1:0/',
+      document_db_url: `sqlite:${join(folder, 'events.db')}`,
+      otel_enabled: 'true',
+    },
+    cwd: folder,
+    env: { OTEL_METRIC_EXPORT_INTERVAL: '100' },
+  })
+  cleanups.push(() => receiver.kill('SIGKILL'))
+  receiver.closeStdout()
+  await waitUntil(async () => /standard output/.test(receiver.stderr), 'a line on standard error', 20_000)
+  const body = JSON.stringify({ event_type: 'log_info', event_data: { message: 'hello' } })
+  const post = () => fetch(`${receiver.url}event`, { method: 'POST', headers: json, body })
+  for (let i = 0; i < 3; i++) expect((await post()).status).toBe(200)
+  expect(receiver.stderr.match(/standard output cannot be written/g)).toHaveLength(1)
+  receiver.kill('SIGTERM')
+  expect(await receiver.exited).toBe(0)
+})
+
 it('with the exporter console each span, log record and reading is a line of JSON on standard output', async () => {
   const folder = await mkdtemp(join(tmpdir(), 'madsci-events-'))
   cleanups.push(() => rm(folder, { recursive: true, force: true }))

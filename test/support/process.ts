@@ -20,6 +20,8 @@ export interface ReceiverProcess {
   readonly stderr: string
   /** Settles with the exit code, or null after a signal. */
   readonly exited: Promise<number | null>
+  /** As when the program that reads it ends. */
+  closeStdout(): void
   kill(signal: NodeJS.Signals): void
 }
 
@@ -94,6 +96,7 @@ export async function spawnReceiver(options: SpawnOptions): Promise<ReceiverProc
       return stderr
     },
     exited,
+    closeStdout: () => void child.stdout!.destroy(),
     kill: (signal) => void child.kill(signal),
   }
 }

@@ -1,6 +1,6 @@
 const maxLength = 40
 
-/** The one of `names` that a typo was meant for: at most two letters wrong, and fewer than a third of them. Undefined when none is. */
+/** The one of `names` that a typo was meant for: at most two letters wrong, and about a third of them. Undefined when none is. */
 export function closestTo(word: string, names: Iterable<string>): string | undefined {
   if (word.length > maxLength) return undefined
   let found: string | undefined

@@ -87,7 +87,7 @@ function explainSecond(error: unknown, { serverUrl, documentDbUrl }: Config): un
   if (!(error instanceof EventError) || error.code !== 'EVT_STORE_LOCKED') return error
   const other = new URL(serverUrl)
   other.port = String(Number(other.port || 80) + 1)
-  const text = `${error.message}. A demo or a receiver runs on this file already: end it with ctrl-C where it was started, or start one beside it: demo --server_url=${showUrl(other)} --document_db_url=${showUrl(documentDbUrl).replace('.db', '')}-2.db`
+  const text = `${error.message}. A demo or a receiver runs on this file already: end it with ctrl-C where it was started, or start one beside it: demo --server_url=${showUrl(other)} --document_db_url=${showUrl(documentDbUrl).replace(/\.db$/, '')}-2.db`
   return new EventError('EVT_STORE_LOCKED', text, { cause: error.cause })
 }
 

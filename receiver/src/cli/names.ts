@@ -25,12 +25,12 @@ async function find(base: URL, selector: Value, number: number): Promise<EventDo
   return Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument })
 }
 
-/** Resolves with nothing when it takes too long or fails. */
-function findSoon(base: URL, selector: Value, number: number): Promise<EventDocument[]> {
-  const late = new Promise<EventDocument[]>((resolve) => {
-    setTimeout(() => resolve([]), namesTimeoutMs).unref()
+/** Resolves with undefined when it takes too long or fails. */
+function findSoon(base: URL, selector: Value, number: number): Promise<EventDocument[] | undefined> {
+  const late = new Promise<undefined>((resolve) => {
+    setTimeout(() => resolve(undefined), namesTimeoutMs).unref()
   })
-  return Promise.race([find(base, selector, number).catch(() => []), late])
+  return Promise.race([find(base, selector, number).catch(() => undefined), late])
 }
 
 /** Stored events of these ids, by id; those that cannot be had soon are missing. */
@@ -40,8 +40,8 @@ export async function findEvents(base: URL, ids: readonly string[]): Promise<Map
   for (let at = 0; at < all.length; at += idsInRequest) {
     const some = all.slice(at, at + idsInRequest)
     const events = await findSoon(base, { _id: { $in: some } }, some.length)
+    if (!events) break
     for (const event of events) found.set(String(event._id), event)
-    if (events.length === 0) break
   }
   return found
 }
@@ -64,7 +64,7 @@ export function createNames(base: URL) {
       const unknown = [...new Set(ids)].filter((id) => !known.has(id) && !asked.has(id))
       if (unknown.length === 0) return
       for (const id of unknown) asked.add(id)
-      take(await findSoon(base, namedSelector('node', unknown), namingEvents))
+      take((await findSoon(base, namedSelector('node', unknown), namingEvents)) ?? [])
     },
   }
 }
@@ -93,11 +93,11 @@ export async function findNames(
   for (const kind of kinds) {
     const unknown = [...kindOf].filter(([id, its]) => its === kind && !names.has(id)).map(([id]) => id)
     for (let at = 0; at < unknown.length; at += idsInRequest)
-      for (const event of await findSoon(
+      for (const event of (await findSoon(
         base,
         namedSelector(kind, unknown.slice(at, at + idsInRequest)),
         namingEvents,
-      ))
+      )) ?? [])
         take(event)
   }
   return names

@@ -16,14 +16,13 @@ export async function report(call: CommandCall, terminal: Terminal): Promise<num
   }
   const base = baseUrl(call, terminal)
   const wanted = what === 'run' ? kinds : [what]
-  const { id, kind } = await findRun(wanted, given, base)
-  const run = await readRun(kind === undefined ? wanted : [kind], id, base)
+  const run = await findRun(wanted, given, base)
   if (call.options.json) {
     terminal.stdout.write(`${JSON.stringify(run)}\n`)
     return 0
   }
   const html = toReportHtml(run)
-  const { output = `run-${id.replace(/[^\w-]/g, '_').slice(0, 100)}.html` } = call.options
+  const { output = `run-${run.id.replace(/[^\w-]/g, '_').slice(0, 100)}.html` } = call.options
   if (output === '-') {
     terminal.stdout.write(html)
     return 0
@@ -46,38 +45,36 @@ interface NamedRun {
 const newestRuns = 1000
 const shownChoices = 10
 
-/** The one run of that name, of the newest ones; a text that names none is taken for an id. */
-async function findRun(
-  wanted: readonly string[],
-  given: string,
-  base: URL,
-): Promise<{ id: string; kind?: string }> {
-  if (isUlid(given)) return { id: given }
+/** The run of that id, or the one of that name among the newest. */
+async function findRun(wanted: readonly string[], given: string, base: URL): Promise<Run> {
+  if (isUlid(given)) return readRun(wanted, given, base)
   const answer = await ask(new URL(`runs?number=${newestRuns}`, base), {
     headers: { accept: 'application/json' },
   })
   const { runs } = (await answer.json()) as { runs: NamedRun[] }
   const ofKind = runs.filter(({ kind }) => wanted.includes(kind))
-  if (ofKind.some(({ id }) => id === given)) return { id: given }
+  const ofId = ofKind.find(({ id }) => id === given)
+  if (ofId) return readRun([ofId.kind], given, base)
   const isNamed = (name: string | null) => name?.toLowerCase() === given.toLowerCase()
   const named = ofKind.filter(({ name }) => isNamed(name))
-  if (named.length === 1) return named[0]!
+  if (named.length === 1) return readRun([named[0]!.kind], named[0]!.id, base)
   if (named.length > 1)
     throw new EventError(
       'EVT_REFUSED',
       `there are ${named.length} of the name '${given}': give the id of one of them:`,
       { detail: listOf(named) },
     )
-  if (ofKind.length === 0)
-    throw new EventError(
+  const refused = (rest: string, detail?: string[]) =>
+    new EventError(
       'EVT_REFUSED',
-      `no ${wanted.join(' or ')} is called '${given}', or has this id: none was heard of yet`,
+      `no ${wanted.join(' or ')} is called '${given}'${runs.length < newestRuns ? '' : ` among the newest ${newestRuns}`}, or has this id${rest}`,
+      { detail },
     )
-  throw new EventError(
-    'EVT_REFUSED',
-    `no ${wanted.join(' or ')} is called '${given}', or has this id; there are:`,
-    { detail: listOf(ofKind) },
-  )
+  // An id may be any text, and the run an old one.
+  return readRun(wanted, given, base).catch((error) => {
+    if (!(error instanceof EventError) || error.code !== 'EVT_REFUSED') throw error
+    throw ofKind.length === 0 ? refused(': none was heard of yet') : refused('; there are:', listOf(ofKind))
+  })
 }
 
 /** The newest of them: what tells one from another. */

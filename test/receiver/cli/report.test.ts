@@ -47,6 +47,12 @@ async function run(...args: string[]) {
   return { code, stdout, stderr }
 }
 
+it('takes an id of any text, also of a run that is not among the newest', async () => {
+  const answer = await run('workflow', 'no such thing')
+  expect(answer).toMatchObject({ code: 1, stdout: '' })
+  expect(answer.stderr).toMatch(/no workflow is called 'no such thing', or has this id; there are:/)
+})
+
 it('takes the name of a run, of any case, or its id', async () => {
   for (const name of ['Night', 'night', night]) {
     const output = join(receiver.folder, `${name}.html`)
