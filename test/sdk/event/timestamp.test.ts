@@ -87,7 +87,9 @@ describe('parseTimestamp', () => {
           const earliestMs = read() + 0.005
           while (read() < earliestMs);
           const now = nowTimestamp()
-          if (now <= last) expect.fail(`${last} ${now}, clocks ${offsetMs} ms apart`)
+          // A clock that jumps ahead within a millisecond may leave it no microsecond.
+          const isFull = offsetMs !== 0 && now === last && now.endsWith('999Z')
+          if (now <= last && !isFull) expect.fail(`${last} ${now}, clocks ${offsetMs} ms apart`)
           last = now
         }
       }
