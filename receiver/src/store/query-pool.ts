@@ -68,7 +68,7 @@ const maxOpen = { all: 1000, client: 500 }
  *                    ▲                     │
  *                    └── more to do, and the reader wants more
  *
- * Promises (each has a test of the same name in test/receiver/store/query-pool.test.ts):
+ * Promises (each has a test of the same name in test/receiver/store/query-pool.long.test.ts):
  *  1. A query that hangs ends at its time limit, within 20 %, and holds up only queries of its own lane.
  *  2. Clients share the time of the threads, however many queries one of them has.
  *  3. A query without a turn within its time limit ends with EVT_QUERY_BUSY.
