@@ -5,7 +5,7 @@ import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import type { WatchAnswer } from '../src/http/watch-answer.ts'
 import { Act } from './act.tsx'
 import { useAnswer, useText } from './load.ts'
-import { countOf, showBytes, showCount, showTime } from './time.ts'
+import { countOf, showBytes, showCount } from './time.ts'
 
 interface Health {
   healthy: boolean
@@ -232,7 +232,7 @@ function Growth({ summary }: { summary: SummaryAnswer }) {
     <ul class="lines growth">
       {buckets.map(({ start_time, total }) => (
         <li key={start_time}>
-          <span class="since">{showTime(`${start_time.slice(0, 19)}Z`)}</span> <span>{showCount(total)}</span>
+          <span class="since">{start_time.slice(0, 10)} UTC</span> <span>{showCount(total)}</span>
           <svg class="strip" viewBox="0 0 1000 10" preserveAspectRatio="none" aria-hidden="true">
             <rect class="fill-busy" x="0" y="2" width={(total / most) * 1000} height="8" />
           </svg>
@@ -249,10 +249,11 @@ function Backups({ status }: { status: BackupStatus }) {
     <>
       <p class="note">
         {backup_enabled ? 'By schedule, to ' : 'Not by schedule. To '}
-        <bdi>{backup_dir}</bdi>, by the receiver's clock
+        <bdi>{backup_dir}</bdi>
       </p>
       <ul class="lines">
         {available_backups.length === 0 && <li class="note">There is none.</li>}
+        {available_backups.length > 0 && <li class="note">Times are those of the receiver's clock.</li>}
         {available_backups.slice(0, 20).map(({ path, created_at, size_bytes, is_valid }) => (
           <li key={path} class={is_valid ? '' : 'problem'}>
             <span class="since">{created_at.slice(0, 19).replace('T', ' ')}</span> {showBytes(size_bytes)}{' '}

@@ -17,6 +17,8 @@ describe.each(storeNames)('operation in a real browser, on %s', (store) => {
     else {
       house = started
       await house.send('log_info', { message: 'one' }, { node_id: createEventId() })
+      const earlier = new Date(Date.now() - 3 * 86_400_000).toISOString()
+      await house.send('log_info', { message: 'before' }, {}, 20, earlier)
     }
   })
   afterAll(() => house?.close())
@@ -27,9 +29,10 @@ describe.each(storeNames)('operation in a real browser, on %s', (store) => {
       await opened.page.waitForSelector('dl:has-text("onerror=")')
       await opened.page.waitForSelector('.growth li')
       await opened.page.waitForSelector('button:has-text("Make a backup")')
-      expect(await opened.page.textContent('main')).toContain('1 event')
+      expect(await opened.page.textContent('main')).toContain('2 events')
       expect(await opened.page.textContent('main')).toContain('ms each on average')
-      await opened.page.waitForSelector('dl:has-text("grows by")')
+      // Today's part of a day counts as a day.
+      await opened.page.waitForSelector('dl:has-text("a day, by the last 4 days")')
       expect(await opened.page.textContent('main')).toMatch(/on disk, with indexes[\d.]+ [kM]B/)
       expect(await opened.page.textContent('main')).toContain(
         'warning: backup: backups are not made by schedule',
