@@ -278,12 +278,18 @@ for (const store of ['sqlite', 'mongodb'] as const) {
 }
 
 describe('processor time of commands grows with the size and no faster', () => {
+  let folder = ''
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'madsci-growth-'))
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
   const main = join(import.meta.dirname, '../../receiver/src/main.ts')
   const meter =
     'data:text/javascript,import{writeFileSync}from"node:fs";process.on("exit",()=>{const{user,system}=process.cpuUsage();writeFileSync(process.env.CPU_FILE,String((user+system)/1000))})'
 
   /** Processor time of a command, its threads included, whatever its exit code. */
-  async function costOf(folder: string, args: string[], idleMs: number): Promise<number> {
+  async function costOf(args: string[], idleMs: number): Promise<number> {
     const file = join(folder, 'cpu')
     await new Promise<void>((resolve) => {
       execFile(
@@ -356,21 +362,14 @@ describe('processor time of commands grows with the size and no faster', () => {
   })
 
   it('for every format that is read from a file', { timeout: 1_200_000 }, async () => {
+    const idleMs = await costOf(['config', '--json'], 0)
     const slow: string[] = []
     // A few for each: a command takes a second to start, not always the same one.
-    const looks = Object.entries(files)
-      .flatMap(([what, file], k) =>
-        texts.filter((_, i) => i % 17 === k).map((text) => ({ what, text, ...file })),
-      )
-      .values()
-    // Two at a time: what counts is the processor time of each.
-    async function lookOn(): Promise<void> {
-      const folder = await mkdtemp(join(tmpdir(), 'madsci-growth-'))
-      const idleMs = await costOf(folder, ['config', '--json'], 0)
-      for (const { what, text, name, put, args } of looks) {
+    for (const [k, [what, { name, put, args }]] of Object.entries(files).entries())
+      for (const text of texts.filter((_, i) => i % 17 === k)) {
         const run = async (size: number) => {
           await writeFile(join(folder, name), put(textOf(text, size)), { mode: 0o600 })
-          const cost = await costOf(folder, args, idleMs)
+          const cost = await costOf(args, idleMs)
           await rm(join(folder, name), { force: true })
           await rm(join(folder, 'out.db'), { force: true })
           return cost
@@ -378,9 +377,6 @@ describe('processor time of commands grows with the size and no faster', () => {
         const growth = await findGrowth(run, MiB, 400)
         if (growth !== undefined) slow.push(`${what} ${JSON.stringify(text)}: ${growth}`)
       }
-      await rm(folder, { recursive: true, force: true })
-    }
-    await Promise.all([lookOn(), lookOn()])
     expect(slow).toEqual([])
   })
 })
