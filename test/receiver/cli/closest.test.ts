@@ -1,27 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { closestTo } from '../../../receiver/src/cli/closest.ts'
-import { runCommand } from '../../../receiver/src/cli/command.ts'
 import { commands } from '../../../receiver/src/cli/table.ts'
+import { runLine } from '../../support/command-run.ts'
 
-async function run(...args: string[]) {
-  let [stdout, stderr] = ['', '']
-  const code = await runCommand(args, {
-    environment: {},
-    workingDirectory: '/',
-    stdout: {
-      write: (text) => {
-        stdout += text
-      },
-    },
-    stderr: {
-      write: (text) => {
-        stderr += text
-      },
-    },
-    stopping: AbortSignal.abort('test'),
-  })
-  return { code, stdout, stderr }
-}
+const run = (...args: string[]) =>
+  runLine(args, { workingDirectory: '/', stopping: AbortSignal.abort('test') })
 
 describe('a word that is not known', () => {
   it('is compared with what there is: letters more, fewer, other and swapped', () => {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, expect, it } from 'vitest'
-import { runCommand } from '../../../receiver/src/cli/command.ts'
+import { runLine } from '../../support/command-run.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 import { waitUntil } from '../../support/wait.ts'
 
@@ -27,25 +27,8 @@ beforeAll(async () => {
 })
 afterAll(() => receiver.close())
 
-async function run(...args: string[]) {
-  let [stdout, stderr] = ['', '']
-  const code = await runCommand(['report', ...args, `--server_url=${receiver.url}`], {
-    environment: {},
-    workingDirectory: receiver.folder,
-    stdout: {
-      write: (text) => {
-        stdout += text
-      },
-    },
-    stderr: {
-      write: (text) => {
-        stderr += text
-      },
-    },
-    stopping: new AbortController().signal,
-  })
-  return { code, stdout, stderr }
-}
+const run = (...args: string[]) =>
+  runLine(['report', ...args, `--server_url=${receiver.url}`], { workingDirectory: receiver.folder })
 
 it('takes an id of any text, also of a run that is not among the newest', async () => {
   const answer = await run('workflow', 'no such thing')

@@ -4,7 +4,7 @@ import { EventClient } from '@madsci-events/sdk'
 import { createEventId, microsToTimestamp } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createGantt, toBar, toDuration, toStackedBar } from '../../../receiver/src/cli/chart.ts'
-import { runCommand } from '../../../receiver/src/cli/command.ts'
+import { runLine } from '../../support/command-run.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 
 const [node_id, workcell_id] = [createEventId(), createEventId()]
@@ -42,27 +42,11 @@ describe('reports of utilization by the SDK and the command line', () => {
 
   const run = (...args: string[]) => runAt(undefined, ...args)
 
-  async function runAt(columns: number | undefined, ...args: string[]) {
-    let stdout = ''
-    let stderr = ''
-    const code = await runCommand(['utilization', ...args, `--server_url=${receiver.url}`], {
-      environment: {},
+  const runAt = (columns: number | undefined, ...args: string[]) =>
+    runLine(['utilization', ...args, `--server_url=${receiver.url}`], {
       workingDirectory: receiver.folder,
-      stdout: {
-        ...(columns !== undefined && { columns, isTTY: true }),
-        write: (text) => {
-          stdout += text
-        },
-      },
-      stderr: {
-        write: (text) => {
-          stderr += text
-        },
-      },
-      stopping: new AbortController().signal,
+      columns,
     })
-    return { code, stdout, stderr }
-  }
   const window = Object.entries(query).map(([name, value]) => `--${name}=${value}`)
 
   it('the SDK asks for every report, and gets text for CSV and NDJSON', async () => {
