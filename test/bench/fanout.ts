@@ -1,11 +1,8 @@
 // What does fan-out cost intake, and OTLP/gRPC beside OTLP/HTTP?
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Event, toEventJson } from '@madsci-events/sdk/event'
+import type { Event } from '@madsci-events/sdk/event'
 import { callAll } from '../support/grpc-load.ts'
 import { type PreparedRequest, prepareRequest, sendAll } from '../support/load.ts'
 import { encodeLogs } from '../support/otlp.ts'
@@ -13,31 +10,8 @@ import { type ReceiverProcess, spawnReceiver } from '../support/process.ts'
 import { waitUntil } from '../support/wait.ts'
 import { makeEvents, toBatches } from '../support/workload.ts'
 import { type Bench, createReport, median } from './figure.ts'
+import { startSink, toSingles } from './sink.ts'
 
-/** Takes everything and looks at nothing: it shares two cores with what is measured. */
-async function startSink() {
-  const server = createServer((request, response) => {
-    request.resume()
-    request.on('end', () => response.writeHead(200, { 'content-type': 'application/x-protobuf' }).end())
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    close: () => {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
-}
-
-const toSingles = (events: Event[]) =>
-  events.map((event) =>
-    prepareRequest(toEventJson(event).replace('"_id"', '"event_id"'), {
-      path: '/event',
-      contentType: 'application/json',
-    }),
-  )
 const toMessages = (events: Event[]) => toBatches(events, 500).map((batch) => encodeLogs(batch))
 
 /** Without a fan-out there is nothing to wait for. */
@@ -59,7 +33,7 @@ export const fanoutBench: Bench = {
   async run(scale) {
     const report = createReport(this.question)
     const folder = await mkdtemp(join(tmpdir(), 'madsci-bench-'))
-    const sink = await startSink()
+    const sink = await startSink('application/x-protobuf')
     const spawn = (name: string, fanout: object[]) =>
       spawnReceiver({
         flags: {

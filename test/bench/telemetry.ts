@@ -1,45 +1,16 @@
 // What does the receiver's own OpenTelemetry cost intake, and what does it cost while it is off?
-import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Event, toEventJson } from '@madsci-events/sdk/event'
+import type { Event } from '@madsci-events/sdk/event'
 import { type PreparedRequest, prepareRequest, sendAll } from '../support/load.ts'
 import { encodeLogs } from '../support/otlp.ts'
 import { type ReceiverProcess, spawnReceiver } from '../support/process.ts'
 import { waitUntil } from '../support/wait.ts'
 import { makeEvents, toBatches } from '../support/workload.ts'
 import { type Bench, createReport, median } from './figure.ts'
+import { startSink, toSingles } from './sink.ts'
 
-/** Takes all signals, looks at nothing, and counts the requests of each path. */
-async function startSink() {
-  const seen = new Map<string, number>()
-  const server = createServer((request, response) => {
-    seen.set(request.url!, (seen.get(request.url!) ?? 0) + 1)
-    request.resume()
-    request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end('{}'))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    seen,
-    close: () => {
-      server.closeAllConnections()
-      server.close()
-    },
-  }
-}
-
-const toSingles = (events: Event[]) =>
-  events.map((event) =>
-    prepareRequest(toEventJson(event).replace('"_id"', '"event_id"'), {
-      path: '/event',
-      contentType: 'application/json',
-    }),
-  )
 const toMessages = (events: Event[]) =>
   toBatches(events, 500).map((batch) =>
     prepareRequest(encodeLogs(batch), { path: '/v1/logs', contentType: 'application/x-protobuf' }),
@@ -50,7 +21,7 @@ export const telemetryBench: Bench = {
   async run(scale) {
     const report = createReport(this.question)
     const folder = await mkdtemp(join(tmpdir(), 'madsci-bench-'))
-    const sink = await startSink()
+    const sink = await startSink('application/json', '{}')
     const spawn = (name: string, flags: { [name: string]: string } = {}) =>
       spawnReceiver({
         flags: {

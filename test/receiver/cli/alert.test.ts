@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runCommand } from '../../../receiver/src/cli/command.ts'
 import { startHttpSink } from '../../support/alert-sink.ts'
+import { runLine } from '../../support/command-run.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
 
 const node_id = '01JJ4S0WNGEF5FQAZG5KDGJRBV'
@@ -38,27 +38,11 @@ describe('madsci-events alerts', () => {
 
   const run = (...args: string[]) => runAt(undefined, ...args)
 
-  async function runAt(columns: number | undefined, ...args: string[]) {
-    let stdout = ''
-    let stderr = ''
-    const code = await runCommand(['alerts', ...args, `--server_url=${receiver.url}`], {
-      environment: {},
+  const runAt = (columns: number | undefined, ...args: string[]) =>
+    runLine(['alerts', ...args, `--server_url=${receiver.url}`], {
       workingDirectory: receiver.folder,
-      stdout: {
-        ...(columns !== undefined && { columns, isTTY: true }),
-        write(text) {
-          stdout += text
-        },
-      },
-      stderr: {
-        write(text) {
-          stderr += text
-        },
-      },
-      stopping: new AbortController().signal,
+      columns,
     })
-    return { code, stdout, stderr }
-  }
 
   it('lists alerts and what could not be delivered, shows and changes one, tests a channel, previews a rule', async () => {
     await expect.poll(async () => (await run()).stdout, { timeout: 10_000 }).toContain('1 undeliverable')
