@@ -76,9 +76,10 @@ const textOf = ({ pattern, flags }: Found) => `/${pattern}/${flags}`
 describe('regular expressions in the sources', () => {
   it('are linear by proof, or stand on the list with a reason', { timeout: 120_000 }, () => {
     expect(found.length).toBeGreaterThan(100)
-    const unproven = found.filter(({ pattern, flags }) => {
-      if (textOf({ file: '', pattern, flags }) in listed) return false
-      return checkSync(pattern, flags, { checker: 'automaton', timeout: 5000 }).status !== 'safe'
+    // Several files have the same one: each is proven once.
+    const unproven = [...new Map(found.map((one) => [textOf(one), one])).values()].filter((one) => {
+      if (textOf(one) in listed) return false
+      return checkSync(one.pattern, one.flags, { checker: 'automaton', timeout: 5000 }).status !== 'safe'
     })
     expect(unproven.map((one) => `${one.file} ${textOf(one)}`)).toEqual([])
   })

@@ -92,14 +92,14 @@ function cpuMs(pid: number): number {
   return (Number(fields[11]) + Number(fields[12])) * 10
 }
 
-/** What does not grow as it must, with its times. Looks closer only where the largest size costs more than the floor. */
+/** What does not grow as it must, with its times. Looks closer only where the cost of the largest size leaves it open. */
 async function findGrowth(
   run: (size: number) => Promise<number>,
   largest: number,
-  // A tick of the system's clock of processor time is 10 ms.
+  // The smallest size counts as so much at least: a tick of the system's clock of processor time is 10 ms.
   floorMs = 40,
 ): Promise<string | undefined> {
-  if ((await run(largest)) <= floorMs) return undefined
+  if ((await run(largest)) <= floorMs * most ** doublings) return undefined
   const smallest = largest / 2 ** doublings
   // The quickest of three: others share the machine.
   const best = async (size: number) => Math.min(await run(size), await run(size), await run(size))
