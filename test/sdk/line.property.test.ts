@@ -4,6 +4,7 @@ import { startTestReceiver } from '@madsci-events/sdk/testing'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readPinoLine } from '../../sdk/src/pino/line.ts'
+import { anyCharacter } from '../support/character.ts'
 
 const names = [
   'level',
@@ -24,7 +25,7 @@ const members = fc.dictionary(
 const lines = fc.oneof(
   members.map((value) => JSON.stringify(value)),
   fc.jsonValue().map((value) => JSON.stringify(value)),
-  fc.string({ unit: 'binary' }),
+  fc.string({ unit: anyCharacter }),
 )
 
 describe('whatever a logging library writes', () => {

@@ -10,6 +10,7 @@ import {
   type Value,
 } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
+import { anyCharacter } from './character.ts'
 
 /** Generators of events and values, shared by property tests, contract and load. */
 
@@ -29,7 +30,7 @@ const hardKeys = [
 ]
 export const keyArbitrary = fc.oneof(
   fc.constantFrom(...hardKeys, 'a', 'b', 'c'),
-  fc.string({ unit: 'binary', maxLength: 8 }).filter((key) => !key.includes('\0')),
+  fc.string({ unit: anyCharacter, maxLength: 8 }).filter((key) => !key.includes('\0')),
 )
 
 const numberArbitrary = fc.oneof(
@@ -50,7 +51,7 @@ export const valueArbitrary: fc.Arbitrary<Value> = fc.letrec<{ value: Value }>((
     fc.boolean(),
     numberArbitrary,
     bigintArbitrary,
-    fc.string({ unit: 'binary', maxLength: 20 }),
+    fc.string({ unit: anyCharacter, maxLength: 20 }),
     fc.uint8Array({ maxLength: 12 }).map((bytes) => new Uint8Array(bytes)),
     fc.array(tie('value'), { maxLength: 4 }),
     fc.array(fc.tuple(keyArbitrary, tie('value')), { maxLength: 5 }).map((entries) => {
@@ -76,8 +77,8 @@ const hex = (length: number) =>
     .map((bytes) => Buffer.from(bytes).toString('hex'))
 
 export const dataArbitrary: fc.Arbitrary<Value> = fc.oneof(
-  fc.string({ unit: 'binary', maxLength: 30 }).map((message) => ({ message })),
-  fc.string({ unit: 'binary', maxLength: 30 }),
+  fc.string({ unit: anyCharacter, maxLength: 30 }).map((message) => ({ message })),
+  fc.string({ unit: anyCharacter, maxLength: 30 }),
   valueArbitrary,
 )
 

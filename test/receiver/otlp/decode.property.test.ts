@@ -4,13 +4,14 @@ import { describe, expect, it } from 'vitest'
 import { decodeJson } from '../../../receiver/src/otlp/json.ts'
 import { decodeProtobuf } from '../../../receiver/src/otlp/protobuf.ts'
 import { eventArbitrary, keyArbitrary, valueArbitrary } from '../../support/arbitrary.ts'
+import { anyCharacter } from '../../support/character.ts'
 import { encodeLogs } from '../../support/otlp.ts'
 import { requestType, toAny, toKeyValues, toLong } from '../../support/otlp-reference.ts'
 
 const attributes = fc
   .uniqueArray(fc.tuple(keyArbitrary, valueArbitrary), { maxLength: 4, selector: ([key]) => key })
   .map((entries) => entries as [string, Value][])
-const text = fc.string({ unit: 'binary', maxLength: 8 })
+const text = fc.string({ unit: anyCharacter, maxLength: 8 })
 const nano = fc.bigInt({ min: 0n, max: 2n ** 63n })
 const hexId = (bytes: number) =>
   fc.oneof(

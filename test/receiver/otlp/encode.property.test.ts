@@ -17,6 +17,7 @@ import { encodeProtobuf } from '../../../receiver/src/otlp/encode-protobuf.ts'
 import { decodeJson } from '../../../receiver/src/otlp/json.ts'
 import { decodeProtobuf } from '../../../receiver/src/otlp/protobuf.ts'
 import { eventArbitrary, keyArbitrary, ulidArbitrary, valueArbitrary } from '../../support/arbitrary.ts'
+import { anyCharacter } from '../../support/character.ts'
 
 const options = { receivedUnixNano: 5n, maxBodyBytes: 1 << 24 }
 
@@ -46,7 +47,7 @@ const attribute = fc.oneof(
 const attributes = fc
   .uniqueArray(attribute, { maxLength: 6, selector: ([key]) => key })
   .map((entries) => entries as [string, Value][])
-const text = fc.string({ unit: 'binary', maxLength: 8 })
+const text = fc.string({ unit: anyCharacter, maxLength: 8 })
 const id = (bytes: number) =>
   fc.oneof(
     fc.constant(''),

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parseSearch } from '../../../receiver/src/search/search.ts'
 import { parseSelector } from '../../../receiver/src/store/selector.ts'
+import { anyCharacter } from '../../support/character.ts'
 import { growth } from '../../support/doubling.ts'
 
 const now = new Date('2026-11-23T18:30:00Z')
@@ -46,7 +47,7 @@ const piece = fc.constantFrom(
 )
 const line = fc.oneof(
   fc.array(piece, { maxLength: 40 }).map((pieces) => pieces.join('')),
-  fc.string({ unit: 'binary' }),
+  fc.string({ unit: anyCharacter }),
   fc.string({ unit: 'grapheme' }),
 )
 

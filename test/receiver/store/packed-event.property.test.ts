@@ -2,10 +2,16 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import type { StoredEvent } from '../../../receiver/src/store/event-store.ts'
 import { packEvents, unpackEvents } from '../../../receiver/src/store/packed-event.ts'
+import { anyCharacter } from '../../support/character.ts'
 
-const text = fc.string({ unit: 'binary' })
+const text = fc.string({ unit: anyCharacter })
 const event: fc.Arbitrary<StoredEvent> = fc.record(
-  { id: text, json: text, exact: fc.string({ unit: 'binary', minLength: 1 }), partial: fc.constant(true) },
+  {
+    id: text,
+    json: text,
+    exact: fc.string({ unit: anyCharacter, minLength: 1 }),
+    partial: fc.constant(true),
+  },
   { requiredKeys: ['id', 'json'] },
 )
 
