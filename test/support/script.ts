@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { ownEnv } from './process.ts'
 
 export interface ScriptResult {
   /** Exit code; null after a signal. */
@@ -9,7 +10,7 @@ export interface ScriptResult {
 }
 
 export interface ScriptOptions {
-  /** Beside PATH and the tests' spool folder, the whole environment. */
+  /** Beside `ownEnv` and the tests' spool folder, the whole environment. */
   env?: { [name: string]: string }
   nodeFlags?: string[]
   /** Called with stdout so far, to act on the process in the middle. */
@@ -36,7 +37,7 @@ export function startScript(source: string, options: ScriptOptions = {}): Runnin
   const flags = ['--conditions=madsci-events-source', ...nodeFlags, '--input-type=module', '-e', source]
   const child = spawn(process.execPath, flags, {
     cwd: import.meta.dirname,
-    env: { PATH: process.env.PATH, MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR, ...env },
+    env: { ...ownEnv(), MADSCI_SPOOL_DIR: process.env.MADSCI_SPOOL_DIR, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   const output = { stdout: '', stderr: '' }
