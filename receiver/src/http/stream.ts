@@ -1,16 +1,17 @@
 import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { EventError, type ParseEventOptions, type Value } from '@madsci-events/sdk/event'
+import { EventError, type ParseEventOptions, toExactJson, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
 import { toClient } from '../client.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import { isCanaryId } from '../store/canary.ts'
-import type { EventStore, FindOptions, FindQuery, StoredEvent } from '../store/event-store.ts'
+import type { CommitPage, EventStore, FindOptions, FindQuery, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
+import { shareCalls } from '../store/shared-call.ts'
 import { piecesOf } from './answer.ts'
 import { createParameters } from './parameter.ts'
+import { createPoll } from './poll.ts'
 import { schemas } from './schema.ts'
 import { createSelectorReader } from './selector.ts'
 import { createStreamSeats } from './stream-seat.ts'
@@ -38,14 +39,17 @@ const heartbeatMs = 15_000
 
 /**
  * GET /events/stream: events as server-sent events, from their commit on. Each reader goes along the order of commit at its
- * own pace, so a slow one waits for itself alone, and sees what other receivers of the same database store. One that does not
- * read is closed (unread-answer.ts), and goes on from the last id that it has seen. Source: HTML standard, server-sent events.
+ * own pace, so a slow one waits for itself alone, and sees what other receivers of the same database store. Readers at the
+ * same place share what is read for them. One that does not read is closed (unread-answer.ts), and goes on from the last id that it has seen. Source: HTML standard, server-sent events.
  */
 export function registerStream(app: FastifyInstance, options: StreamDoorOptions): void {
   const { store, metric, log, queryTimeoutMs, parse } = options
   const closing = new AbortController()
   const throttle = createThrottle()
   const seats = createStreamSeats(maxStreams)
+  const poll = createPoll(pollMs)
+  const sharePage = shareCalls<CommitPage>()
+  const shareFound = shareCalls<Found>()
   const selectorOptions = parse.fromNaive ? { fromNaive: parse.fromNaive } : {}
   const readSelector = createSelectorReader(store, selectorOptions)
   metric.gauge('streams_open', () => seats.taken)
@@ -85,7 +89,10 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     const signal = AbortSignal.any([gone.signal, closing.signal])
     const options: FindOptions = { client, isReserved: true, signal }
 
-    function find(ids: readonly string[]): AsyncIterable<StoredEvent[]> {
+    /** What two readers must have in common to be given the same events of a page. */
+    const interest = toExactJson([wanted ?? null, minLevel, startTime ?? null, endTime ?? null, archived])
+
+    function find(ids: readonly string[], options: FindOptions): AsyncIterable<StoredEvent[]> {
       // A selector that names a canary asks for it.
       const ours: Value = { _id: { $in: namesCanary ? [...ids] : ids.filter((id) => !isCanaryId(id)) } }
       const query: FindQuery = {
@@ -106,7 +113,8 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     async function read(ids: readonly string[]): Promise<Found> {
       const events = new Map<string, StoredEvent>()
       let characters = 0
-      for await (const chunk of find(ids))
+      // It goes on for the others when this reader leaves.
+      for await (const chunk of find(ids, { ...options, signal: closing.signal }))
         for (const event of chunk) {
           events.set(event.id, event)
           characters += event.json.length
@@ -118,7 +126,7 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     /** One event of any size; the store knows that it is held until its last piece is written. Gives its characters. */
     async function sendOne(id: string, place: string): Promise<number> {
       let characters = 0
-      for await (const chunk of find([id]))
+      for await (const chunk of find([id], options))
         for (const { json } of chunk) {
           characters = json.length
           await write(response, `id: ${place}\ndata: `, signal)
@@ -142,10 +150,11 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
       let silentMs = 0
       let pageEvents = maxPageEvents
       while (!signal.aborted) {
-        const page = await store.commitsSince(cursor, pageEvents)
+        const question = `${pageEvents} ${cursor}`
+        const page = await sharePage(question, () => store.commitsSince(cursor, pageEvents))
         if (page.ids.length === 0) {
           cursor = page.cursor
-          await sleep(pollMs, undefined, { signal })
+          await poll(signal)
           silentMs += pollMs
           if (silentMs < heartbeatMs) continue
           await write(response, ':\n\n', signal)
@@ -159,7 +168,7 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
           pageEvents = fitting(characters)
           continue
         }
-        const found = await read(page.ids)
+        const found = await shareFound(`${question} ${page.cursor} ${interest}`, () => read(page.ids))
         const { characters } = found
         pageEvents = fitting(characters / Math.max(1, found.events.size))
         if (characters > pageCharacters) continue

@@ -37,6 +37,39 @@ async function waitFor(isDone: () => boolean): Promise<void> {
   for (let i = 0; i < 400 && !isDone(); i++) await sleep(50)
 }
 
+describe('GET /events/stream of many readers', () => {
+  it('gives each what it asked for, once, also to one who comes later and after one who leaves', async () => {
+    const receiver = await startTestReceiver({})
+    cleanups.push(() => receiver.close())
+    const post = async (level: number, index: number) => {
+      const body = JSON.stringify({ log_level: level, event_data: { index } })
+      const headers = { 'content-type': 'application/json' }
+      const answer = await fetch(`${receiver.url}event`, { method: 'POST', headers, body })
+      return ((await answer.json()) as { _id: string })._id
+    }
+    const selector = encodeURIComponent('{"event_data.index": {"$lt": 9007199254740993}}')
+    const open = () =>
+      Promise.all(
+        ['', '?level=error', `?selector=${selector}`, '?q=level%3E%3Derror', ''].map((query) =>
+          openStream(`${receiver.url}events/stream${query}`),
+        ),
+      )
+    const early = await open()
+    early[4]!.close()
+    const first: string[] = []
+    for (let index = 0; index < 10; index++) first.push(await post(index % 2 === 0 ? 20 : 40, index))
+    const late = await open()
+    const second: string[] = []
+    for (let index = 0; index < 10; index++) second.push(await post(index % 2 === 0 ? 20 : 40, index))
+    const errors = (ids: string[]) => ids.filter((_, index) => index % 2 === 1)
+    const all = [...first, ...second]
+    const expected = [all, errors(all), all, errors(all), [], second, errors(second), second, errors(second)]
+    const streams = [...early, ...late.slice(0, 4)]
+    await waitFor(() => streams.every(({ ids }, index) => ids.length >= expected[index]!.length))
+    expect(streams.map(({ ids }) => ids)).toEqual(expected)
+  })
+})
+
 describe('GET /events/stream of two receivers on one MongoDB', () => {
   it('gives each event once to the readers of both, whichever took it, also after a change to the other', async (context) => {
     const source = await findMongo()
