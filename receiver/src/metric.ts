@@ -22,6 +22,8 @@ export const counters = {
     'Answers that were ended before their end, by reason: `unread`, or `stream_share` of a stream that made room for another address',
   telemetry_dropped:
     'Requests with traces or metrics that were taken and dropped, because otlp_forward_url is not set, by signal',
+  operations_untraced:
+    'Requests and deliveries beyond 200 a second, which have no spans while the receiver sends traces of its own',
   attributes_duplicate: 'Attribute keys that came twice in one list; the last one counts',
   source_ids_kept_aside: 'madsci.source.* values that are no ULID, kept in otel.source',
   records_undated: 'Records with neither a time nor an observed time; theirs is that of receipt',

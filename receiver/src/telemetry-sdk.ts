@@ -82,7 +82,11 @@ export function createTelemetry(options: TelemetryOptions, exporters: Exporters)
 
   return {
     isRunning: () => !isRefused,
-    tracing: tracer && createTracing(tracer.getTracer(scope.name, scope.version)),
+    tracing:
+      tracer &&
+      createTracing(tracer.getTracer(scope.name, scope.version), {
+        onUntraced: () => options.metric.add('operations_untraced', 1),
+      }),
     tee(log) {
       const both = (level: keyof typeof severities) => (fields: object, message: string) => {
         log[level](fields, message)

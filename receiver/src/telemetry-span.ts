@@ -30,12 +30,42 @@ interface MadeSpan extends Span {
 export const contextOf = (span: Span | undefined): Context =>
   (span as MadeSpan | undefined)?.context() ?? ROOT_CONTEXT
 
-export function createTracing(tracer: Tracer): Tracing {
-  return { begin: (name, options) => begin(tracer, name, options) }
+export interface TracingOptions {
+  /** Of operations with spans; the others have none. A span takes as long as a tenth of a `POST /event`. */
+  maxPerSecond?: number
+  onUntraced?: () => void
+}
+
+// More than a laboratory does, and what a batch processor with a queue of 2048 spans can keep up with.
+const defaultMaxPerSecond = 200
+
+export function createTracing(
+  tracer: Tracer,
+  { maxPerSecond = defaultMaxPerSecond, onUntraced = () => {} }: TracingOptions = {},
+): Tracing {
+  let second = 0
+  let made = 0
+  const source: SpanSource = {
+    tracer,
+    mayMake() {
+      const now = Math.floor(performance.now() / 1000)
+      if (now !== second) [second, made] = [now, 0]
+      return ++made <= maxPerSecond
+    },
+    onUntraced,
+  }
+  return { begin: (name, options) => begin(source, name, options) }
+}
+
+interface SpanSource {
+  tracer: Tracer
+  /** Counts one more of this second. */
+  mayMake(): boolean
+  onUntraced: () => void
 }
 
 function begin(
-  tracer: Tracer,
+  { tracer, mayMake, onUntraced }: SpanSource,
   name: string,
   { kind, attributes = {}, traceparent, about = [] }: SpanOptions,
 ): MadeSpan {
@@ -84,6 +114,11 @@ function begin(
     end(error) {
       if (isEnded) return
       isEnded = true
+      // One that others or the log have named is made whatever the number is.
+      if (!mayMake() && !made) {
+        steps.length = 0
+        return onUntraced()
+      }
       const span = make()
       if (error !== undefined) fail(span, error)
       const endMs = performance.now()
