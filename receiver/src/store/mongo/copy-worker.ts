@@ -5,8 +5,9 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { BSON, MongoClient, type MongoClientOptions } from 'mongodb'
 import { privateFileMode } from '../../private-file.ts'
 import { yieldToOthers } from '../../thread.ts'
+import { readBsonFile } from './bson-file.ts'
 
-/** The thread of a backup: one collection as mongodump writes it, so that mongorestore reads it too. */
+/** The thread of a backup: one collection as mongodump writes it, so that mongorestore reads it too, and read once more. */
 export interface CopyWorkerData {
   url: string
   clientOptions: MongoClientOptions
@@ -36,6 +37,9 @@ try {
   }
   output.end()
   await finished(output)
+  let count = 0
+  for await (const chunk of readBsonFile(dataFile)) count += chunk.length
+  if (count !== events) throw new Error(`the copy holds ${count} of ${events} events`)
   parentPort!.postMessage({ events })
 } catch (error) {
   parentPort!.postMessage({ failed: (error as Error).message })
