@@ -5,6 +5,7 @@ import type { Ticket } from '../ingest/gate.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import { boundJson, parseBytes } from '../ingest/json-body.ts'
 import { readBody } from '../otlp/body.ts'
+import { maxSelectorValues, tooManyValues } from '../store/selector-limit.ts'
 
 export interface BodyOptions {
   ingest: Pick<Ingest, 'enter'>
@@ -21,14 +22,39 @@ const maxCommandValues = 500_000
  */
 export function withBody<T>(
   request: FastifyRequest,
+  options: BodyOptions,
+  use: (body: Value) => Promise<T>,
+): Promise<T> {
+  return withBounded(request, options, (bytes) => boundJson(bytes, maxCommandValues), use)
+}
+
+/** The same for a body that is a selector. Throws EVT_SELECTOR for more values than one may have, before it is parsed. */
+export function withSelectorBody<T>(
+  request: FastifyRequest,
+  options: BodyOptions,
+  use: (body: Value) => Promise<T>,
+): Promise<T> {
+  return withBounded(request, options, (bytes) => boundSelector(bytes), use)
+}
+
+function withBounded<T>(
+  request: FastifyRequest,
   { ingest, maxBodyBytes }: BodyOptions,
+  bound: (bytes: Buffer) => void,
   use: (body: Value) => Promise<T>,
 ): Promise<T> {
   const limited = { ingest, maxBodyBytes: Math.min(maxBodyBytes, maxCommandBytes) }
   return withBytes(request, limited, (bytes, contentType) => {
-    boundJson(bytes, maxCommandValues)
+    bound(bytes)
     return use(parseBytes(bytes, contentType))
   })
+}
+
+// What is counted ahead of parsing has an empty list or object twice.
+const maxCountedValues = 2 * maxSelectorValues + 1
+
+function boundSelector(bytes: Buffer): void {
+  boundJson(bytes, maxCountedValues, tooManyValues)
 }
 
 /** The same for the bytes as they came, in their turn. */

@@ -15,7 +15,7 @@ import { parseLiteral } from '../search/literal.ts'
 import type { EventStore, StoredEvent } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { sendEvents } from './answer.ts'
-import { withBody, withBytes } from './body.ts'
+import { withBytes, withSelectorBody } from './body.ts'
 import { findOptionsOf } from './find-options.ts'
 import { maxPageEvents } from './page.ts'
 import { readPage } from './page-answer.ts'
@@ -109,7 +109,7 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
     }
     // The Python client sends the selector so, as Python writes a dict.
     if (text !== undefined && !Number(request.headers['content-length'])) return answer(parseLiteral(text))
-    return withBody(request, options, async (body) => {
+    return withSelectorBody(request, options, async (body) => {
       if (body === null) throw invalid([missing(['body'])])
       return answer(body)
     })

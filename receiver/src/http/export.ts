@@ -4,7 +4,7 @@ import type { EventStore } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
 import { piecesOf, toStream } from './answer.ts'
-import { type BodyOptions, hasBody, withBody } from './body.ts'
+import { type BodyOptions, hasBody, withSelectorBody } from './body.ts'
 import { exportSchemas } from './export-schema.ts'
 import { findOptionsOf } from './find-options.ts'
 import { createParameters } from './parameter.ts'
@@ -51,7 +51,7 @@ export function registerExport(app: FastifyInstance, options: ExportDoorOptions)
   app.get('/events/export', { schema: exportSchemas.get }, (request, reply) => send(request, reply, {}))
   app.post('/events/export', { schema: exportSchemas.post }, (request, reply) =>
     hasBody(request.headers)
-      ? withBody(request, options, (body) => send(request, reply, body))
+      ? withSelectorBody(request, options, (body) => send(request, reply, body))
       : send(request, reply, {}),
   )
 }

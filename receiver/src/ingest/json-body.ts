@@ -18,13 +18,15 @@ const maxWeightBytes = 192 * 1024 * 1024
  * and not twenty times as many. The memory that JSON.parse needs was measured for V8 on 64 bits. Throws EVT_TOO_LARGE, and
  * EVT_JSON for one that is nested too deep.
  */
-export function boundJson(bytes: Uint8Array, maxValues: number): void {
+export function boundJson(bytes: Uint8Array, maxValues: number, tooMany = tooManyInBody): void {
   const { values, objects, arrays, depth } = scanJson(bytes, { values: maxValues, depth: maxDepth })
   if (depth > maxDepth) throw jsonInvalid('nested too deep', 0)
   const weight = bytes.length * 2 + values * 16 + objects * 56 + arrays * 32
-  if (values > maxValues || weight > maxWeightBytes)
-    throw new EventError('EVT_TOO_LARGE', 'The body holds too many values')
+  if (values > maxValues) throw tooMany()
+  if (weight > maxWeightBytes) throw tooManyInBody()
 }
+
+const tooManyInBody = () => new EventError('EVT_TOO_LARGE', 'The body holds too many values')
 
 /** A body that was read. Throws EVT_BODY, EVT_JSON and EVT_INVALID. */
 export function parseBytes(bytes: Uint8Array, type: string | undefined): Value {

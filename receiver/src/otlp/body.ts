@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { EventError } from '@madsci-events/sdk/event'
 import type { MemoryPool } from '../document/memory-pool.ts'
 import { watchPace } from '../pace.ts'
@@ -37,7 +38,7 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
 
   if (!create && announcedBytes > 0 && announcedBytes <= maxPooledBody && options.pool)
     return readPooled(stream, options.pool, onGrow)
-  const gathered = createGathered(maxBodyBytes)
+  const gathered = createGathered()
   const take = (chunk: Buffer) => {
     if (gathered.size + chunk.length > maxBodyBytes) throw tooLarge()
     onGrow(chunk.length)
@@ -53,45 +54,38 @@ interface Gathered {
   readonly size: number
   add(chunk: Buffer): void
   /** All of them, one behind the other. */
-  take(): Buffer
+  take(): Promise<Buffer>
 }
 
 // To copy more than that at once would hold the thread.
 const maxCopiedAtOnce = 4 * 1024 * 1024
 
-/** Many pieces are copied as they come, into memory that doubles. */
-function createGathered(maxBytes: number): Gathered {
-  let chunks: Buffer[] = []
+function createGathered(): Gathered {
+  const chunks: Buffer[] = []
   let size = 0
-  let memory: Buffer | undefined
-
-  function copy(chunk: Buffer): void {
-    const start = size - chunk.length
-    if (memory!.length < size) {
-      const grown = Buffer.allocUnsafeSlow(
-        Math.min(Math.max(size, memory!.length * 2), Math.max(size, maxBytes)),
-      )
-      memory!.copy(grown, 0, 0, start)
-      memory = grown
-    }
-    chunk.copy(memory!, start)
-  }
-
   return {
     get size() {
       return size
     },
     add(chunk) {
       size += chunk.length
-      if (memory) return copy(chunk)
       chunks.push(chunk)
-      if (size <= maxCopiedAtOnce) return
-      memory = Buffer.concat(chunks, size)
-      chunks = []
     },
-    take() {
-      if (memory) return memory.subarray(0, size)
-      return chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size)
+    async take() {
+      if (chunks.length === 1) return chunks[0]!
+      if (size <= maxCopiedAtOnce) return Buffer.concat(chunks, size)
+      const whole = Buffer.allocUnsafeSlow(size)
+      let at = 0
+      let held = 0
+      // A piece goes once it is copied: the body lies in memory twice for a moment at most.
+      for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {
+        at += chunk.copy(whole, at)
+        held += chunk.length
+        if (held < maxCopiedAtOnce) continue
+        held = 0
+        await nextTurn()
+      }
+      return whole
     },
   }
 }

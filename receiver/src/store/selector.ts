@@ -1,5 +1,4 @@
 import {
-  EventError,
   fromMarked,
   isObject,
   namesOfType,
@@ -7,11 +6,11 @@ import {
   setKey,
   type Value,
 } from '@madsci-events/sdk/event'
-import { canaryMark } from './canary.ts'
 import { type Expression, parseExpression } from './expression.ts'
 import { typeNumbers } from './order.ts'
 import { maxPathNames } from './path.ts'
 import { limitTime, parseRegex, type TextPattern } from './regex.ts'
+import { checkValues, limits, refuse } from './selector-limit.ts'
 import { toAllTexts, toHighestText, toLowestText } from './time-text.ts'
 
 type Members = { [key: string]: Value }
@@ -52,16 +51,6 @@ export interface ParseSelectorOptions {
   regexTimeoutMs?: number
 }
 
-const limits = {
-  depth: 64,
-  values: 50_000,
-  // Below the 16 MB of a document of MongoDB, whatever the characters are.
-  characters: 4 * 1024 * 1024,
-  conditions: 1000,
-  inValues: 10_000,
-  pathCharacters: 1000,
-}
-
 const fieldOperators = new Set([
   '$eq',
   '$ne',
@@ -91,46 +80,10 @@ const fieldOperators = new Set([
 export function parseSelector(input: Value, options: ParseSelectorOptions = {}): Selector {
   if (Array.isArray(input) && input.length === 0) return { source: {}, conditions: [], namesCanary: false }
   if (!isObject(input)) throw refuse('', 'a selector is an object')
-  const { values, characters, depth } = limits
-  const budget = { values, characters, namesCanary: false }
-  checkValue(input, depth, budget)
+  const { namesCanary } = checkValues(input)
   const parser = createParser(options)
   const { source, conditions } = parser.members(fromMarked(input) as Members, '', 'top')
-  return { source, conditions, namesCanary: budget.namesCanary }
-}
-
-function refuse(path: string, why: string): EventError {
-  return new EventError('EVT_SELECTOR', path === '' ? why : `${why} (at '${path.slice(0, 200)}')`)
-}
-
-type Budget = { values: number; characters: number; namesCanary: boolean }
-
-/** What BSON cannot carry, and what is too much. */
-function checkValue(value: Value, depth: number, budget: Budget): void {
-  if (--budget.values < 0) throw refuse('', `a selector holds at most ${limits.values} values`)
-  const spend = (characters: number) => {
-    budget.characters -= characters
-    if (budget.characters < 0) throw refuse('', `a selector holds at most ${limits.characters} characters`)
-  }
-  if (typeof value === 'string') {
-    spend(value.length)
-    budget.namesCanary ||= value.includes(canaryMark)
-    if (!value.isWellFormed()) throw refuse('', 'a text holds a lone surrogate')
-  }
-  if (typeof value === 'bigint' && BigInt.asIntN(64, value) !== value)
-    throw refuse('', 'an integer does not fit 64 bits')
-  if (typeof value !== 'object' || value === null || value instanceof Uint8Array) return
-  if (depth === 0) throw refuse('', `a selector is nested at most ${limits.depth} deep`)
-  if (Array.isArray(value)) {
-    for (const member of value) checkValue(member, depth - 1, budget)
-    return
-  }
-  for (const key of Object.keys(value)) {
-    spend(key.length)
-    if (key.includes('\0')) throw refuse('', 'a key holds a NUL')
-    if (!key.isWellFormed()) throw refuse('', 'a key holds a lone surrogate')
-    checkValue(value[key]!, depth - 1, budget)
-  }
+  return { source, conditions, namesCanary }
 }
 
 interface Parsed<Part> {

@@ -138,7 +138,20 @@ function isMark(value: object): boolean {
 
 /** A value in which objects like `{"$madsci.number": "NaN"}` stand for what JSON has no word for. */
 export function fromMarked(value: Value): Value {
-  if (Array.isArray(value)) return value.map(fromMarked)
+  return holdsMark(value) ? unmark(value) : value
+}
+
+function holdsMark(value: Value): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  if (Array.isArray(value)) return value.some(holdsMark)
+  if (!isObject(value)) return false
+  if (isMark(value)) return true
+  for (const key in value) if (holdsMark(value[key]!)) return true
+  return false
+}
+
+function unmark(value: Value): Value {
+  if (Array.isArray(value)) return value.map(unmark)
   if (!isObject(value)) return value
   if (isMark(value)) {
     const key = Object.keys(value)[0]!
@@ -151,5 +164,5 @@ export function fromMarked(value: Value): Value {
 }
 
 function unmarkMembers(value: { [key: string]: Value }): Value {
-  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, fromMarked(member)]))
+  return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, unmark(member)]))
 }
