@@ -49,6 +49,7 @@ export function startCanary(options: CanaryOptions): Canary {
   const { url, managerId, intervalMs, timeoutMs = 30_000, destinations, metric, log } = options
   const throttle = createThrottle(60_000)
   const closing = new AbortController()
+  metric.expect('canary_lost', ['door', 'id', 'query', 'tail', ...destinations().map(destinationStage)])
   let sent = 0
   let lost = 0
   let last: CanaryHealth['last'] = null

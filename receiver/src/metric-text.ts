@@ -15,8 +15,8 @@ export function metricFormOf(accept: string | undefined): MetricForm {
 }
 
 /**
- * Everything that the receiver counts, as text for Prometheus. Counters without a label are there from the beginning with
- * 0, so that a rate can be seen from the first event on. Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.
+ * Everything that the receiver counts, as text for Prometheus. Counters without a label and those whose labels are known are
+ * there from the beginning with 0, so that a rate can be seen from the first event on. Sources: Prometheus text format 0.0.4, OpenMetrics 1.0.
  *
  * Written here and not by `@opentelemetry/exporter-prometheus`, which has the first of the two forms and not the second
  * (`test/receiver/http/metrics.test.ts`, "what OpenTelemetry's packages for metrics do").

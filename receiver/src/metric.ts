@@ -123,6 +123,11 @@ export interface Histogram {
  * later (`test/receiver/http/metrics.test.ts`, "what OpenTelemetry's packages for metrics do").
  */
 export interface Metric {
+  /**
+   * These labels are there with 0 from now on. Prometheus sees no increase in a series that begins with its first count: an
+   * alert that was raised once would be on no graph.
+   */
+  expect(name: CounterName, labels: readonly string[]): void
   add(name: CounterName, count: number, reason?: string): void
   /** The counts so far, in the order of `counters`. */
   read(): Count[]
@@ -147,12 +152,18 @@ export function createMetric(): Metric {
   const observed = new Map<HistogramName, Map<string, Histogram>>()
   const refreshes: (() => Promise<void>)[] = []
   const reads = new Map<GaugeName, Map<string, () => number | undefined>>()
+  function add(name: CounterName, count: number, reason: string): void {
+    const reasons = within(counts, name)
+    const key = reasons.has(reason) || reasons.size < maxReasons ? reason : 'other'
+    reasons.set(key, (reasons.get(key) ?? 0) + count)
+  }
+
   return {
+    expect(name, labels) {
+      for (const label of labels) add(name, 0, label)
+    },
     add(name, count, reason = '') {
-      if (count === 0) return
-      const reasons = within(counts, name)
-      const key = reasons.has(reason) || reasons.size < maxReasons ? reason : 'other'
-      reasons.set(key, (reasons.get(key) ?? 0) + count)
+      if (count !== 0) add(name, count, reason)
     },
     read() {
       return inOrder(counters, counts).map(({ name, label, value }) => ({

@@ -114,6 +114,10 @@ export function startAlerts(options: AlertsOptions): Alerts {
   let tidiedMs = performance.now()
   let running: Promise<void> | undefined
   let counts: DeliveryCounts = { pending: 0, retrying: 0, failed: 0 }
+  const names = ruleSet.rules.map(({ name }) => name)
+  for (const counter of ['alert_events', 'alerts_raised', 'alert_timeouts'] as const)
+    metric.expect(counter, names)
+  metric.expect('alert_attempts', ['delivered', 'retry', 'failed'])
   metric.gauge('alerts_pending', () => counts.pending)
   metric.gauge('alerts_undeliverable', () => counts.failed)
 

@@ -92,6 +92,7 @@ export function startConservation(options: ConservationOptions): Conservation {
     return rest
   }
   metric.gauge('events_unaccounted', unaccounted)
+  metric.expect('conservation_violations', [...(isKept ? Object.keys(kinds) : []), 'unaccounted'])
   if (isKept) metric.gauge('events_late', () => watch.lateCount)
 
   function tell(finding: CommitFinding): void {

@@ -36,6 +36,11 @@ export interface Fanout {
 export function startFanout(options: FanoutOptions): Fanout {
   const { store, destinations, serviceName, onCanary, tracing, metric, log, leaseMs = 15_000 } = options
   const { isShared } = store.following
+  for (const counter of ['fanout_sent', 'fanout_refused', 'fanout_failures', 'fanout_gaps'] as const)
+    metric.expect(
+      counter,
+      destinations.map(({ name }) => name),
+    )
   const holder = createEventId()
   const thread = createBatchThread({ source: store.scanSource, destinations, serviceName })
   const forwarders = destinations.map((destination, index) => {

@@ -64,6 +64,7 @@ export function createPassOn(base: URL): PassOn {
  */
 export function createDrop({ log, metric }: { log: Log; metric: Metric }): PassOn {
   const throttle = createThrottle(3_600_000)
+  metric.expect('telemetry_dropped', ['traces', 'metrics'])
   return async (signal, _body, { contentType }) => {
     metric.add('telemetry_dropped', 1, signal)
     throttle(signal, (suppressed) =>

@@ -1,4 +1,4 @@
-import { type ErrorCode, EventError } from '@madsci-events/sdk/event'
+import { type ErrorCode, EventError, errorTable } from '@madsci-events/sdk/event'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
@@ -16,6 +16,7 @@ export function createErrorNotes({
   log,
 }: ErrorDoorOptions): (thrown: unknown, url: string) => EventError {
   const throttle = createThrottle()
+  metric.expect('requests_refused', Object.keys(errorTable))
   return (thrown, url) => {
     const error = toEventError(thrown)
     metric.add('requests_refused', 1, error.code)

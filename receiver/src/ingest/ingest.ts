@@ -93,6 +93,8 @@ export function createIngest(options: IngestOptions): Ingest {
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
   let isClosing = false
   let unsettledEvents = 0
+  metric.expect('events_unavailable', ['EVT_STORE_UNAVAILABLE', 'EVT_CLOSING'])
+  metric.expect('events_rejected', ['EVT_INVALID', 'EVT_JSON', 'EVT_TOO_LARGE'])
 
   function receive(count: number): () => void {
     metric.add('events_received', count)
