@@ -259,6 +259,20 @@ describe('architecture', () => {
     }
   })
 
+  it('no function name stands in more than three files', () => {
+    const files = new Map<string, Set<string>>()
+    const definition =
+      /^(?:export )?(?:async )?(?:function\*? (\w+)|const (\w+) = (?:async )?(?:<[^>]*>)?\()/gm
+    for (const file of sources)
+      for (const [, one, other] of readFileSync(join(root, file), 'utf8').matchAll(definition)) {
+        const name = (one ?? other)!
+        files.set(name, (files.get(name) ?? new Set()).add(file))
+      }
+    expect(files.size).toBeGreaterThan(1000)
+    const many = [...files].filter(([, found]) => found.size > 3).map(([name, found]) => [name, ...found])
+    expect(many).toEqual([])
+  })
+
   it('no room is called utils, helpers, common, shared or core', () => {
     for (const file of sources)
       expect(/(^|\/)(utils?|helpers?|common|shared|core)(\/|\.)/.test(file), file).toBe(false)

@@ -65,7 +65,7 @@ export function OpsPage() {
       {fanout && (
         <Part title="Fan-out">
           {fanout.map((one, index) => (
-            <Facts key={index} rows={Object.entries(one).map(([name, value]) => [name, toText(value)])} />
+            <Facts key={index} rows={Object.entries(one).map(([name, value]) => [name, shownText(value)])} />
           ))}
         </Part>
       )}
@@ -92,7 +92,7 @@ export function OpsPage() {
         {settings.problem && <p class="note problem">{settings.problem}</p>}
         {settings.answer && (
           <Facts
-            rows={Object.entries(settings.answer.settings).map(([name, value]) => [name, toText(value)])}
+            rows={Object.entries(settings.answer.settings).map(([name, value]) => [name, shownText(value)])}
           />
         )}
         <p class="note">Secrets are not shown. What waits in spools of programs is not seen from here.</p>
@@ -152,7 +152,7 @@ function Findings({ findings }: { findings: OpsAnswer['findings'] }) {
   )
 }
 
-const toText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
+const shownText = (value: unknown) => (typeof value === 'string' ? value : JSON.stringify(value))
 
 function Part({ title, children }: { title: string; children: ComponentChildren }) {
   return (

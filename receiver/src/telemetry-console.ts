@@ -18,7 +18,8 @@ export type WriteLine = (line: string) => void
 const writeToStdout: WriteLine = (line) => void process.stdout.write(`${line}\n`)
 
 type HrTime = readonly [seconds: number, nanoseconds: number]
-const toTime = ([seconds, nanoseconds]: HrTime) => new Date(seconds * 1000 + nanoseconds / 1e6).toISOString()
+const isoTimeOf = ([seconds, nanoseconds]: HrTime) =>
+  new Date(seconds * 1000 + nanoseconds / 1e6).toISOString()
 const resourceOf = (resource: Resource) => ({ attributes: resource.attributes })
 const contextOf = ({ traceId, spanId }: { traceId: string; spanId: string }) => ({
   trace_id: `0x${traceId}`,
@@ -49,7 +50,7 @@ export function createConsoleExporters(write: WriteLine = writeToStdout): Export
     logs: (): LogRecordExporter => ({
       ...common,
       export(records, done) {
-        print(records.map(toRecord))
+        print(records.map(recordLine))
         done({ code: 0 })
       },
     }),
@@ -63,25 +64,29 @@ function toSpan(span: ReadableSpan): object {
     context: contextOf(span.spanContext()),
     kind: `SpanKind.${SpanKind[span.kind]}`,
     parent_id: span.parentSpanContext ? `0x${span.parentSpanContext.spanId}` : null,
-    start_time: toTime(span.startTime),
-    end_time: toTime(span.endTime),
+    start_time: isoTimeOf(span.startTime),
+    end_time: isoTimeOf(span.endTime),
     status: { status_code: SpanStatusCode[code], ...(message !== undefined && { description: message }) },
     attributes: span.attributes,
-    events: span.events.map(({ name, time, attributes }) => ({ name, timestamp: toTime(time), attributes })),
+    events: span.events.map(({ name, time, attributes }) => ({
+      name,
+      timestamp: isoTimeOf(time),
+      attributes,
+    })),
     links: span.links.map(({ context, attributes }) => ({ context: contextOf(context), attributes })),
     resource: resourceOf(span.resource),
   }
 }
 
-function toRecord(record: ReadableLogRecord): object {
+function recordLine(record: ReadableLogRecord): object {
   const { spanContext } = record
   return {
     body: record.body,
     severity_number: record.severityNumber,
     severity_text: record.severityText,
     attributes: record.attributes,
-    timestamp: toTime(record.hrTime),
-    observed_timestamp: toTime(record.hrTimeObserved),
+    timestamp: isoTimeOf(record.hrTime),
+    observed_timestamp: isoTimeOf(record.hrTimeObserved),
     ...(spanContext && contextOf(spanContext)),
     resource: resourceOf(record.resource),
   }
@@ -97,7 +102,7 @@ function toMetrics({ resource, scopeMetrics }: ResourceMetrics): object {
       data: {
         data_points: metric.dataPoints.map(({ attributes, endTime, value }) => ({
           attributes,
-          time: toTime(endTime),
+          time: isoTimeOf(endTime),
           value,
         })),
         aggregation_temporality: AggregationTemporality[metric.aggregationTemporality],

@@ -41,7 +41,7 @@ interface Times {
   endTime: HrTime
 }
 
-const describe = (name: string, description: string) => ({
+const describeMetric = (name: string, description: string) => ({
   descriptor: {
     name,
     description,
@@ -64,7 +64,7 @@ function* sumsOf(metric: Metric, times: Times): Generator<MetricData> {
     if (own.length === 0 && labels[name] === undefined) own.push({ name, reason: '', count: 0 })
     if (own.length === 0) continue
     yield {
-      ...describe(`madsci_${name}_total`, about),
+      ...describeMetric(`madsci_${name}_total`, about),
       dataPointType: DataPointType.SUM,
       isMonotonic: true,
       dataPoints: own.map(({ reason, count }) => ({
@@ -82,7 +82,7 @@ function* gaugesOf(metric: Metric, times: Times): Generator<MetricData> {
     const own = values.filter((one) => one.name === name)
     if (own.length === 0) continue
     yield {
-      ...describe(`madsci_${name}`, about),
+      ...describeMetric(`madsci_${name}`, about),
       dataPointType: DataPointType.GAUGE,
       dataPoints: own.map(({ label, value }) => ({ ...times, attributes: attributesOf(name, label), value })),
     }
@@ -95,7 +95,7 @@ function* histogramsOf(metric: Metric, times: Times): Generator<MetricData> {
     const own = observed.filter((one) => one.name === name)
     if (own.length === 0) continue
     yield {
-      ...describe(`madsci_${name}`, about),
+      ...describeMetric(`madsci_${name}`, about),
       dataPointType: DataPointType.HISTOGRAM,
       dataPoints: own.map(({ label, buckets, sumSeconds, count }) => ({
         ...times,
@@ -110,7 +110,7 @@ function* figuresOf(times: Times): Generator<MetricData> {
   for (const { name, type, about, value } of readProcessFigures()) {
     const dataPoints = [{ ...times, attributes: {}, value }]
     yield type === 'counter'
-      ? { ...describe(name, about), dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
-      : { ...describe(name, about), dataPointType: DataPointType.GAUGE, dataPoints }
+      ? { ...describeMetric(name, about), dataPointType: DataPointType.SUM, isMonotonic: true, dataPoints }
+      : { ...describeMetric(name, about), dataPointType: DataPointType.GAUGE, dataPoints }
   }
 }

@@ -54,7 +54,7 @@ export function createTracing(
     },
     onUntraced,
   }
-  return { begin: (name, options) => begin(source, name, options) }
+  return { begin: (name, options) => beginSpan(source, name, options) }
 }
 
 interface SpanSource {
@@ -64,7 +64,7 @@ interface SpanSource {
   onUntraced: () => void
 }
 
-function begin(
+function beginSpan(
   { tracer, mayMake, onUntraced }: SpanSource,
   name: string,
   { kind, attributes = {}, traceparent, about = [] }: SpanOptions,

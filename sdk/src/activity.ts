@@ -129,7 +129,7 @@ export function runActivity<Result>(
   options: AnyOptions,
   run: (activity: Activity) => Result,
 ): Settled<Result> {
-  const { activity, around, end: tellEnd } = begin(host, kind, name, options)
+  const { activity, around, end: tellEnd } = beginActivity(host, kind, name, options)
   const end = (thrown?: Thrown) => {
     try {
       tellEnd(thrown)
@@ -168,7 +168,7 @@ interface Begun {
 }
 
 // Whatever is wrong with what we were given, `run` is to run.
-function begin(host: ActivityHost, kind: Kind, name: string, options: AnyOptions): Begun {
+function beginActivity(host: ActivityHost, kind: Kind, name: string, options: AnyOptions): Begun {
   try {
     return beginAt(activeContext(), host, kind, String(name), options ?? {})
   } catch (error) {

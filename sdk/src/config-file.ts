@@ -236,7 +236,7 @@ class Reference {
   }
 }
 
-const toKey = (key: unknown) => (key instanceof Reference ? key.source : key)
+const plainKey = (key: unknown) => (key instanceof Reference ? key.source : key)
 const toContent = (value: unknown) =>
   value instanceof Reference ? substitute(value.source, value.isPlain) : value
 
@@ -256,8 +256,8 @@ const schema = CORE_SCHEMA.withTags(
   }),
   defineMappingTag(mapTag.tagName, {
     ...mapTag,
-    addPair: (map: Node, key, value) => mapTag.addPair(map, toKey(key), toContent(value)),
-    has: (map, key) => mapTag.has(map, toKey(key)),
+    addPair: (map: Node, key, value) => mapTag.addPair(map, plainKey(key), toContent(value)),
+    has: (map, key) => mapTag.has(map, plainKey(key)),
   }),
 )
 

@@ -22,7 +22,7 @@ const told = new WeakSet<object>()
 export function toEnding(thrown: Thrown | undefined): Ending {
   if (thrown === undefined) return { status: 'completed', level: 20, text: '', exception: undefined }
   const { error } = thrown
-  const text = textOf(error)
+  const text = thrownText(error)
   const exception = isError(error) ? error : { type: error === null ? 'null' : typeof error, message: text }
   if (isAbort(error)) return { status: 'cancelled', level: 30, text, exception }
   return { status: 'failed', level: isFirst(error) ? 40 : 30, text, exception }
@@ -44,7 +44,7 @@ function isAbort(error: unknown): boolean {
   }
 }
 
-function textOf(error: unknown): string {
+function thrownText(error: unknown): string {
   try {
     if (typeof error !== 'object' || error === null) return String(error)
     const { message } = error as { message?: unknown }

@@ -48,7 +48,7 @@ function convert(input: unknown, state: State): Value | undefined {
   if (state.bytesLeft < 0) return tooLarge(state)
   switch (typeof input) {
     case 'string':
-      return toText(input, state)
+      return boundText(input, state)
     case 'number':
     case 'boolean':
       return input
@@ -94,7 +94,7 @@ function convertKnown(input: object, state: State): Value | undefined {
   if (isAnyArrayBuffer(input)) return convertKnown(new Uint8Array(input), state)
   if (isDataView(input))
     return convertKnown(new Uint8Array(input.buffer, input.byteOffset, input.byteLength), state)
-  if (isRegExp(input)) return toText(String(input), state)
+  if (isRegExp(input)) return boundText(String(input), state)
   if (isBoxed(input)) return convert(input.valueOf(), state)
   if (isArrayBufferView(input)) return fromItems(input as unknown as Iterable<unknown>, state)
   if ('toJSON' in input && typeof input.toJSON === 'function') return convert(input.toJSON(), state)
@@ -112,7 +112,7 @@ function fromMembers(input: { [key: string]: unknown }, state: State): Value {
       state.onAlter('reading a value threw')
       value = null
     }
-    if (value !== undefined) setKey(members, toKey(key, state), value)
+    if (value !== undefined) setKey(members, boundKey(key, state), value)
   }
   return members
 }
@@ -160,7 +160,7 @@ function fromBigint(input: bigint, state: State): Value {
   return input.toString()
 }
 
-function toText(input: string, state: State): string {
+function boundText(input: string, state: State): string {
   let text = input
   if (!text.isWellFormed()) {
     state.onAlter('a lone surrogate is no text')
@@ -184,7 +184,7 @@ function tooLarge(state: State): string {
 }
 
 // No store takes a key with NUL or a lone surrogate in it.
-function toKey(key: string, state: State): string {
+function boundKey(key: string, state: State): string {
   state.bytesLeft -= key.length
   if (key.isWellFormed() && !key.includes('\0')) return key
   state.onAlter('a key with a NUL or a lone surrogate cannot be stored')

@@ -50,7 +50,7 @@ export function createGuardedLookup(isAllowed: boolean): LookupFunction {
     lookup(hostname, { ...options, all: true }, (error, found: LookupAddress[]) => {
       if (error) return callback(error, [])
       const refused = isAllowed ? undefined : found.find(({ address }) => isInnerAddress(address))
-      if (refused) return callback(refuse(hostname), [])
+      if (refused) return callback(refusedAddress(hostname), [])
       if (options.all) return callback(null, found)
       const first = found[0]!
       return callback(null, first.address, first.family)
@@ -58,7 +58,7 @@ export function createGuardedLookup(isAllowed: boolean): LookupFunction {
   }
 }
 
-export function refuse(host: string): NodeJS.ErrnoException {
+export function refusedAddress(host: string): NodeJS.ErrnoException {
   const text = `${host} is an address of the inner network, and alert_private_hosts does not name it`
   return Object.assign(new Error(text), { code: 'EINNER' })
 }

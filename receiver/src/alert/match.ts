@@ -127,7 +127,7 @@ function toLook(rule: Rule, { now, documentOf, onTimeout }: Looking): Look {
       return toSilentLook(rule, now)
     case 'slow_step':
       return (event, note) => {
-        const type = typeOf(event)
+        const type = eventTypeOf(event)
         const workflow = idOf(event, 'workflow_id') ?? ''
         if (workflowEnds.has(type)) note(timed(sight(rule, 'end', [workflow], event), event))
         const isStart = type === 'workflow_step_start'
@@ -212,7 +212,7 @@ function toSilentLook(rule: Rule, now: () => number): Look {
 }
 
 function lookAtWorkflow(rule: Rule, event: Event, note: Note): void {
-  const type = typeOf(event)
+  const type = eventTypeOf(event)
   const isStart = type === 'workflow_start'
   if (!isStart && !workflowEnds.has(type)) return
   const workflow = idOf(event, 'workflow_id')
@@ -226,7 +226,7 @@ function timed(sighting: Sighting, event: Event): Sighting {
 }
 
 /** MADSci's own client sends the type that a program gives within event_data, and calls the event `log_*`. */
-function typeOf(event: Event): string {
+function eventTypeOf(event: Event): string {
   const type: string = event.event_type
   if (!type.startsWith('log') || !isObject(event.event_data)) return type
   const inner = event.event_data.event_type

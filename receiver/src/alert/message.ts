@@ -34,7 +34,7 @@ export async function composeMessage(
   let characters = 0
   for (const eventId of notice.ids.slice(0, maxEvents)) {
     const stored = await store.get(eventId)
-    const document = stored && toDocument(stored)
+    const document = stored && documentOf(stored)
     if (!document) continue
     characters += stored.json.length
     const isWhole = characters <= maxCharacters
@@ -51,13 +51,13 @@ export async function composeMessage(
     id,
     notice,
     subject,
-    text: toText(notice, events, publicUrl),
+    text: plainTextOf(notice, events, publicUrl),
     html: toHtml({ notice, subject, events, neighbours, link, publicUrl }),
     events,
   }
 }
 
-function toDocument({ json }: StoredEvent): Document | undefined {
+function documentOf({ json }: StoredEvent): Document | undefined {
   const parsed = parseJson(json)
   if (!isObject(parsed)) return undefined
   const { _id, ...fields } = parsed
@@ -88,7 +88,7 @@ async function findNeighbours(store: EventStore, document: Document): Promise<Do
   try {
     for await (const chunk of store.find(query, { client: 'alert', isReserved: true }))
       for (const one of chunk) {
-        const neighbour = toDocument(one)
+        const neighbour = documentOf(one)
         if (neighbour && neighbour.event_id !== document.event_id) found.push(neighbour)
       }
   } catch {
@@ -136,7 +136,7 @@ const pageOf = ({ kind, alertId }: Notification, publicUrl: string) =>
   kind === 'test' ? publicUrl : `${publicUrl}alerts/${alertId}`
 
 /** MADSci's text part, the event as indented JSON; what else there is to tell follows it. */
-function toText(notice: Notification, events: readonly ToldEvent[], publicUrl: string): string {
+function plainTextOf(notice: Notification, events: readonly ToldEvent[], publicUrl: string): string {
   const first = events[0]
   const parts: string[] = []
   if (first) parts.push(indentJson(first.document as Document))

@@ -5,7 +5,7 @@ import { isIP } from 'node:net'
 import { toJson, type Value } from '@madsci-events/sdk/event'
 import { toInertLine } from '../inert.ts'
 import { showUrlsIn } from '../url.ts'
-import { createGuardedLookup, isInnerAddress, refuse } from './address.ts'
+import { createGuardedLookup, isInnerAddress, refusedAddress } from './address.ts'
 import type { Channel, Message, SendOutcome } from './channel.ts'
 
 export const webhookKinds = ['webhook', 'slack', 'teams'] as const
@@ -41,7 +41,7 @@ export function createWebhookChannel(name: string, options: WebhookOptions): Cha
   let isClosed = false
 
   function post(body: string, headers: { [name: string]: string }): Promise<number> {
-    if (!isAllowed && isIP(host) !== 0 && isInnerAddress(host)) return Promise.reject(refuse(host))
+    if (!isAllowed && isIP(host) !== 0 && isInnerAddress(host)) return Promise.reject(refusedAddress(host))
     if (isClosed) return Promise.reject(cut())
     return new Promise((resolve, reject) => {
       const send = url.protocol === 'https:' ? requestHttps : requestHttp

@@ -20,13 +20,13 @@ export function toLogLine(json: string, hasColour: boolean): string {
   const level = hasColour ? `\x1b[${code}m${word.padEnd(5)}\x1b[0m` : word.padEnd(5)
   const fields = Object.keys(line)
     .filter((name) => !own.has(name))
-    .map((name) => `${name}=${toText(line[name]!)}`)
+    .map((name) => `${name}=${shownValue(line[name]!)}`)
   const { err } = line
-  const error = isObject(err) && typeof err.message === 'string' ? [`error=${toText(err.message)}`] : []
+  const error = isObject(err) && typeof err.message === 'string' ? [`error=${shownValue(err.message)}`] : []
   // JSON hid what text of others would do to a terminal; here it must be hidden again.
-  const text = toInertLine([toText(line.msg ?? '', true), ...fields, ...error].join('  '))
+  const text = toInertLine([shownValue(line.msg ?? '', true), ...fields, ...error].join('  '))
   return `${time} ${level} ${text}`
 }
 
-const toText = (value: Value, isSentence = false): string =>
+const shownValue = (value: Value, isSentence = false): string =>
   typeof value === 'string' && (isSentence || /^[\w./:@-]+$/.test(value)) ? value : toJson(value)

@@ -96,7 +96,7 @@ export function toReportHtml(run: Run): string {
 <h1>${title}</h1>
 ${table(
   [],
-  facts.map((row) => toRow(row)),
+  facts.map((row) => htmlRow(row)),
 )}
 <h2>Timeline</h2>
 ${table([], toTimeline(run))}
@@ -106,19 +106,19 @@ ${table([], failures)}
 ${table(
   [],
   run.waits.map(({ wait_us, reason, waiter, node }) =>
-    toRow([toSpan(wait_us / 1000), reason, waiter, node ?? 'nothing known']),
+    htmlRow([toSpan(wait_us / 1000), reason, waiter, node ?? 'nothing known']),
   ),
 )}
 <h2>Alerts</h2>
 ${table(
   [],
-  (run.alerts ?? []).map(({ opened_at, rule, state: now, why }) => toRow([opened_at, rule, now, why])),
+  (run.alerts ?? []).map(({ opened_at, rule, state: now, why }) => htmlRow([opened_at, rule, now, why])),
 )}
 <h2>Numbers</h2>
 ${table(
   ['name', 'values', 'least', 'greatest', 'last'],
   run.numbers.map(({ name: path, count, least, greatest, last }) =>
-    toRow([path, String(count), String(least), String(greatest), String(last)]),
+    htmlRow([path, String(count), String(least), String(greatest), String(last)]),
   ),
 )}
 <h2>Events (${run.events.length})</h2>
@@ -137,7 +137,7 @@ function table(heads: readonly string[], rows: readonly string[]): string {
   return `<table>${head}${rows.join('\n')}</table>`
 }
 
-const toRow = (cells: readonly string[]) =>
+const htmlRow = (cells: readonly string[]) =>
   `<tr>${cells.map((cell) => `<td>${escapeHtml(cell)}</td>`).join('')}</tr>`
 
 const toEventRow = ({ timestamp, level, message, type, id }: RunEvent, kind = '') =>

@@ -36,7 +36,7 @@ export async function spool(
   }
   const all = [...sums.values()]
   if (options.json) (options.count ? stdout : stderr).write(`${JSON.stringify({ spool: all })}\n`)
-  else for (const sum of all) (options.count ? stdout : stderr).line(toText(sum))
+  else for (const sum of all) (options.count ? stdout : stderr).line(spoolLine(sum))
   return 0
 }
 
@@ -47,7 +47,7 @@ const states: { [state: string]: string } = {
   refused: 'refused by the receiver, never sent again',
 }
 
-function toText({ name, endpoint, state, events, bytes, damaged }: Sum): string {
+function spoolLine({ name, endpoint, state, events, bytes, damaged }: Sum): string {
   const more = damaged > 0 ? `, ${damaged} damaged` : ''
   return `${name} to ${endpoint}: ${countOf(events, 'event')}, ${bytes} bytes${more}; ${states[state]}`
 }

@@ -72,7 +72,7 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
   const layout = createLayout(terminal.stdout)
   const lines = await (report === 'timeline'
     ? drawTimeline(url, layout)
-    : draw(report, url, { layout, leastMs: toLeastMs(options) }))
+    : drawPicture(report, url, { layout, leastMs: toLeastMs(options) }))
   for (const line of lines) terminal.stdout.line(line)
   return 0
 }
@@ -110,7 +110,7 @@ async function drawTimeline(url: URL, { labelWidth, columns }: Layout): Promise<
   // The window as it was, whatever comes meanwhile.
   url.searchParams.set('start_time', String(start_time))
   url.searchParams.set('end_time', String(end_time))
-  const window = { start: toMicros(start_time), end: toMicros(end_time) }
+  const window = { start: microsOf(start_time), end: microsOf(end_time) }
   const width = Math.min(80, Math.max(40, columns - labelWidth - 1))
   const gantt = createGantt(window, width)
   let text = ''
@@ -122,8 +122,8 @@ async function drawTimeline(url: URL, { labelWidth, columns }: Layout): Promise<
       `${kind}:${id}`,
       `${kind} ${name ?? id}`,
       state!,
-      toMicros(row.start_time),
-      toMicros(row.end_time),
+      microsOf(row.start_time),
+      microsOf(row.end_time),
     )
   }
   for await (const chunk of (await ask(url)).body!.pipeThrough(new TextDecoderStream())) {
@@ -136,9 +136,9 @@ async function drawTimeline(url: URL, { labelWidth, columns }: Layout): Promise<
   return [`${pad(String(zone), labelWidth)} ${head}`, ...gantt.lines(labelWidth), legend]
 }
 
-const toMicros = (text: Value | undefined) => Date.parse(String(text)) * 1000
+const microsOf = (text: Value | undefined) => Date.parse(String(text)) * 1000
 
-async function draw(
+async function drawPicture(
   report: string,
   url: URL,
   { layout, leastMs }: { layout: Layout; leastMs: number },

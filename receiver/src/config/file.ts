@@ -7,7 +7,7 @@ import { foreignOwner } from '../private-file.ts'
 import { parseDotenv } from './dotenv.ts'
 import type { Setting } from './setting.ts'
 import { fromEnvironment, type Source, unknownVariables } from './source.ts'
-import { toText } from './value.ts'
+import { settingText } from './value.ts'
 
 type Environment = { readonly [name: string]: string | undefined }
 type Kind = { names: readonly string[]; parse: (text: string, environment: Environment) => unknown }
@@ -156,6 +156,6 @@ function fromValues(values: { [name: string]: unknown }, path: string): Source {
   return (name: string, { aliases = [], clashes }: Setting<unknown>) => {
     const bare = isOfEverybody(path) && clashes ? [] : [name, ...aliases]
     const key = [...bare, `event_${name}`].find((one) => Object.hasOwn(values, one))
-    return key === undefined ? undefined : { text: toText(values[key]), origin: `${key} in ${path}` }
+    return key === undefined ? undefined : { text: settingText(values[key]), origin: `${key} in ${path}` }
   }
 }

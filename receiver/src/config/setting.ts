@@ -1,4 +1,4 @@
-import { parseFlag, parseInteger, parseWord, toJsonObject, toJsonValue, toText } from './value.ts'
+import { parseFlag, parseInteger, parseWord, settingText, toJsonObject, toJsonValue } from './value.ts'
 
 /**
  * One setting: an entry of one table of this folder. Every source gives text; lists and objects are JSON text, and '' is null.
@@ -121,7 +121,7 @@ export function group<Members extends { [name: string]: Setting<unknown> }>(abou
         .map((name) => `${name.slice(0, 100)} is unknown`)
       const entries = Object.entries(members).map(([name, { parse, fallback }]) => {
         try {
-          return [toCamel(name), parse(Object.hasOwn(object, name) ? toText(object[name]) : fallback)]
+          return [toCamel(name), parse(Object.hasOwn(object, name) ? settingText(object[name]) : fallback)]
         } catch (error) {
           problems.push(`${name} ${(error as Error).message}`)
           return [name, undefined]

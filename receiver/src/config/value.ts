@@ -4,7 +4,7 @@ import { hidden, showUrl, splitLogin } from '../url.ts'
 /** Readers of a setting's text. Each throws an Error whose message follows the setting's name. */
 
 /** What a source holds, as text: null is '', lists and objects are JSON. */
-export function toText(value: unknown): string {
+export function settingText(value: unknown): string {
   if (value === null || value === undefined) return ''
   return typeof value === 'object' ? JSON.stringify(value) : String(value)
 }

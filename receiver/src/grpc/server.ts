@@ -142,7 +142,10 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
 
   async function answer(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Promise<void> {
     const startedMs = performance.now()
-    if (headers[':method'] !== 'POST' || !/^application\/grpc(\+proto)?\s*(;|$)/.test(typeOf(headers))) {
+    if (
+      headers[':method'] !== 'POST' ||
+      !/^application\/grpc(\+proto)?\s*(;|$)/.test(contentTypeOf(headers))
+    ) {
       stream.respond({ ':status': 415, 'content-type': 'text/plain' })
       stream.end('This port speaks OTLP/gRPC; OTLP/HTTP has server_url and otlp_port.\n')
       stream.resume()
@@ -168,7 +171,7 @@ export function createGrpcServer(options: GrpcOptions): GrpcServer {
             return whileAnswering(stream.session, () => use(bytes, ticket, stream))
           }),
         )
-      else end(stream, refuse(path))
+      else end(stream, unknownPath(path))
     } catch (thrown) {
       const error =
         thrown instanceof EventError ? thrown : new EventError('EVT_INTERNAL', undefined, { cause: thrown })
@@ -309,9 +312,9 @@ function lastOf(session: Http2Session): Set<Attempt> {
   return last
 }
 
-const typeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''
+const contentTypeOf = (headers: IncomingHttpHeaders) => headers['content-type'] ?? ''
 
-function refuse(path: string): GrpcStatus {
+function unknownPath(path: string): GrpcStatus {
   return { code: grpcCodes.unimplemented, message: `No such method: ${path.slice(0, 200)}` }
 }
 

@@ -62,8 +62,9 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
     const [state, rule, key, after] = ['state', 'rule', 'key', 'cursor'].map((name) => parameters.text(name))
     const known = alertStates.find((one) => one === state)
     if (state !== undefined && known === undefined)
-      throw refuse('query', 'state', `one of ${alertStates.join(', ')}`, state)
-    if (after && !parseAlertCursor(after)) throw refuse('query', 'cursor', 'what the last page said', after)
+      throw refuseField('query', 'state', `one of ${alertStates.join(', ')}`, state)
+    if (after && !parseAlertCursor(after))
+      throw refuseField('query', 'cursor', 'what the last page said', after)
     const records = await store.find({
       limit,
       ...(known && { state: known }),
@@ -106,7 +107,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
       const name = isObject(body) ? body.channel : undefined
       if (name === undefined || name === null) throw invalid([missing(['body', 'channel'])])
       const channel = channels.get(String(name))
-      if (!channel) throw refuse('body', 'channel', `one of ${[...channels.keys()].join(', ')}`, name)
+      if (!channel) throw refuseField('body', 'channel', `one of ${[...channels.keys()].join(', ')}`, name)
       const results = await test(channel)
       return sendJson(reply, {
         channel: channel.name,
@@ -126,7 +127,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
       const given = body.rule ?? null
       const byName = typeof given === 'string' ? ruleSet.rules.find(({ name }) => name === given) : undefined
       if (typeof given === 'string' && !byName)
-        throw refuse('body', 'rule', 'the name of a rule, or a rule', given)
+        throw refuseField('body', 'rule', 'the name of a rule, or a rule', given)
       const rule = byName ?? parseRule(given, { alertLevel, channels })
       const endTime = timeOf(body, 'end_time') ?? toTimestamp(BigInt(Date.now()) * 1_000_000n)
       const startTime =
@@ -150,7 +151,7 @@ function timeOf(body: { [name: string]: Value }, name: string): string | undefin
   if (value === undefined || value === null) return undefined
   const parsed = parseTimestamp(value)
   if ('text' in parsed) return parsed.text.endsWith('Z') ? parsed.text : `${parsed.text}Z`
-  throw refuse('body', name, 'a time', value)
+  throw refuseField('body', name, 'a time', value)
 }
 
 function toAction(kind: AlertAction['kind'], alertId: string, body: Value): AlertAction {
@@ -159,11 +160,11 @@ function toAction(kind: AlertAction['kind'], alertId: string, body: Value): Aler
   if (kind !== 'silence') return { kind, alertId, by }
   const { minutes = defaultSilenceMinutes } = given
   if (typeof minutes !== 'number' || !(minutes > 0 && minutes <= 43_200))
-    throw refuse('body', 'minutes', 'a number above 0, at most 43200', minutes)
+    throw refuseField('body', 'minutes', 'a number above 0, at most 43200', minutes)
   return { kind, alertId, by, untilMs: Date.now() + Math.round(minutes * 60_000) }
 }
 
-const refuse = (where: string, name: string, wanted: string, input: Value): EventError =>
+const refuseField = (where: string, name: string, wanted: string, input: Value): EventError =>
   invalid([{ type: 'value_error', loc: [where, name], msg: `Value error, must be ${wanted}`, input }])
 
 const unknownAlert = (id: string) => new EventError('EVT_NOT_FOUND', `Alert with ID ${id} not found`)

@@ -38,7 +38,7 @@ export function registerAround(app: FastifyInstance, { store, queryTimeoutMs }: 
     const before = parameters.integer('before', 10, 0, maxAround)
     const after = parameters.integer('after', 10, 0, maxAround)
     parameters.check()
-    if (!Object.hasOwn(paths, by)) throw refuse(by, `Input should be ${aroundKinds.join(', ')}`)
+    if (!Object.hasOwn(paths, by)) throw refuseBy(by, `Input should be ${aroundKinds.join(', ')}`)
     const event = await store.get(event_id)
     if (!event) throw new EventError('EVT_NOT_FOUND', `Event with ID ${event_id} not found`)
     const selector = selectorOf(event, by)
@@ -58,7 +58,7 @@ export function registerAround(app: FastifyInstance, { store, queryTimeoutMs }: 
   })
 }
 
-const refuse = (by: string, msg: string) =>
+const refuseBy = (by: string, msg: string) =>
   invalid([{ type: 'value_error', loc: ['query', 'by'], msg, input: by }])
 
 /** Undefined: every event is a neighbour. Throws EVT_INVALID for an event that is of no such thing. */
@@ -72,7 +72,7 @@ function selectorOf(event: StoredEvent, by: string): Value | undefined {
     if (typeof value === 'string' && value !== '')
       return all.length === 1 ? { [path]: value } : { $or: anyPath(value, all) }
   }
-  throw refuse(by, `The event is of no ${by}`)
+  throw refuseBy(by, `The event is of no ${by}`)
 }
 
 interface Find {

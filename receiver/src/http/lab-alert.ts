@@ -66,15 +66,15 @@ function toSaid(document: Value): Said {
   const { source, event_data: input } = document
   const data = isObject(input) ? input : {}
   const info = isObject(data.node_info) ? data.node_info : {}
-  const nodeId = isObject(source) ? textOf(source.node_id) : null
-  const named = textOf(data.node_name) ?? textOf(info.node_name)
+  const nodeId = isObject(source) ? textOrNull(source.node_id) : null
+  const named = textOrNull(data.node_name) ?? textOrNull(info.node_name)
   return {
     // The name by which a program logs is a node's where the event has the node's id.
-    node: named ?? (nodeId === null ? null : textOf(data.component_name)),
+    node: named ?? (nodeId === null ? null : textOrNull(data.component_name)),
     node_id: nodeId,
-    message: (textOf(data.message) ?? (typeof input === 'string' ? input : '')).slice(0, maxMessage),
+    message: (textOrNull(data.message) ?? (typeof input === 'string' ? input : '')).slice(0, maxMessage),
   }
 }
 
-const textOf = (value: Value | undefined): string | null =>
+const textOrNull = (value: Value | undefined): string | null =>
   typeof value === 'string' && value !== '' ? value : null

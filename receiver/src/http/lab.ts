@@ -100,16 +100,16 @@ export async function readLast(store: EventStore): Promise<LabEvent | null> {
     const { event_type, log_level, event_timestamp, event_data } = document
     return {
       id: event.id,
-      type: toText(event_type),
+      type: wordOf(event_type),
       level: Number(log_level),
-      message: isObject(event_data) ? toText(event_data.message).slice(0, 300) : '',
-      timestamp: toText(event_timestamp),
+      message: isObject(event_data) ? wordOf(event_data.message).slice(0, 300) : '',
+      timestamp: wordOf(event_timestamp),
     }
   }
   return null
 }
 
-const toText = (value: Value | undefined) => (value === undefined || value === null ? '' : String(value))
+const wordOf = (value: Value | undefined) => (value === undefined || value === null ? '' : String(value))
 
 type Report = Pick<LabAnswer, 'report_error' | 'nodes' | 'workflows'>
 

@@ -129,8 +129,8 @@ async function readRun(
   const fold = createRunFold(entities, own)
   const query = {
     selector: parseSelector(selectorOf(kind, id, workflows.slice(0, maxWorkflows))),
-    startTime: toText(Date.parse(summary.start_time) - slackMs),
-    endTime: toText(Date.parse(summary.end_time) + slackMs),
+    startTime: timestampOf(Date.parse(summary.start_time) - slackMs),
+    endTime: timestampOf(Date.parse(summary.end_time) + slackMs),
     archived: 'include',
     order: 'oldest',
     limit: 0,
@@ -156,7 +156,7 @@ async function readRun(
   }
 }
 
-const toText = (ms: number) => toTimestamp(BigInt(Math.round(ms)) * 1_000_000n)
+const timestampOf = (ms: number) => toTimestamp(BigInt(Math.round(ms)) * 1_000_000n)
 
 /** Events of a run, and of the workflows of an experiment, which do not all name it. */
 function selectorOf(kind: RunKind, id: string, workflows: readonly string[]): Value {

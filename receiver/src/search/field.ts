@@ -25,7 +25,7 @@ const fields: { [name: string]: (term: FieldTerm, now: Date) => Value } = {
   level: toLevelCondition,
   service: (term) => serviceCondition(textsOf(term)),
   event: (term) => anyOf(term.values.map(({ text }) => eventNameCondition(text))),
-  text: (term) => anyOf(term.values.map(toText)),
+  text: (term) => anyOf(term.values.map(placedText)),
   id: (term) => ({ _id: textsOf(term) }),
   trace: (term) => ({ trace_id: textsOf(term) }),
   span: (term) => ({ span_id: textsOf(term) }),
@@ -68,7 +68,7 @@ export function demandEqual({ name, operator, start, end }: FieldTerm): void {
 }
 
 /** A word or a phrase. */
-export function toText({ text, start, end }: PlacedValue): Value {
+export function placedText({ text, start, end }: PlacedValue): Value {
   if (text === '') throw new NotUnderstood('there is nothing between the quotes', { start, end })
   if (text.length > maxTextCharacters)
     throw new NotUnderstood(`a word or phrase has at most ${maxTextCharacters} characters`, { start, end })

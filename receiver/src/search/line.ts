@@ -171,10 +171,10 @@ function endOfSelector(line: string, start: number): number {
 
 /** A term of the line for a field, its value in quotes where it must be. */
 export function toToken(name: string, value: string): string {
-  return `${name}:${isPlain(value) ? value : toPhrase(value)}`
+  return `${name}:${isBare(value) ? value : toPhrase(value)}`
 }
 
-const isPlain = (value: string) => value !== '' && !/[\s,]/.test(value) && value[0] !== '"'
+const isBare = (value: string) => value !== '' && !/[\s,]/.test(value) && value[0] !== '"'
 
 /** Any text as a phrase. */
 export const toPhrase = (text: string) => `"${text.replace(/["\\]/g, '\\$&')}"`

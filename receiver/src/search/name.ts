@@ -38,7 +38,7 @@ export async function findIds(
   const ids = new Set<string>()
   const find = { selector: namingSelector(kind, name), limit: readEvents, timeoutMs }
   for await (const document of findNaming(source, find, rest)) {
-    const found = textIn(document, [id, ...otherIds])
+    const found = firstTextAt(document, [id, ...otherIds])
     if (found !== undefined && ids.size < maxIds) ids.add(found)
   }
   return [...ids]
@@ -61,8 +61,8 @@ export async function findNames(
   ]
   const find = { selector: namedSelector(kind, ids), limit: readNaming, timeoutMs: findTimeoutMs }
   for await (const document of findNaming(source, find, options)) {
-    const own = textIn(document, [id])
-    const name = textIn(document, all)
+    const own = firstTextAt(document, [id])
+    const name = firstTextAt(document, all)
     if (own !== undefined && name !== undefined && !names.has(own)) names.set(own, name)
   }
   return names
@@ -92,7 +92,7 @@ async function* findNaming(
   }
 }
 
-function textIn(document: Value, paths: readonly string[]): string | undefined {
+function firstTextAt(document: Value, paths: readonly string[]): string | undefined {
   for (const path of paths) {
     const value = valueAt(document, keysOf(path.split('.')))
     if (typeof value === 'string' && value !== '') return value

@@ -1,7 +1,7 @@
 import { EventError, type Value } from '@madsci-events/sdk/event'
 import { type ParseSelectorOptions, parseSelector } from '../store/selector.ts'
 import { type SubjectKind, subjectCondition } from '../subject.ts'
-import { demandEqual, fieldCondition, isField, subjectKindOf, toText } from './field.ts'
+import { demandEqual, fieldCondition, isField, placedText, subjectKindOf } from './field.ts'
 import { NotUnderstood, type SearchProblem, type Term, toTerms } from './line.ts'
 import { parseLiteral } from './literal.ts'
 
@@ -103,7 +103,7 @@ function toPart(term: Term, options: SearchOptions): Part {
 
 function toPlainPart(term: Term, { now }: SearchOptions): Part {
   const always = (condition: Value) => () => condition
-  if (term.kind === 'text') return always(toText(term))
+  if (term.kind === 'text') return always(placedText(term))
   if (term.kind === 'selector') return always(toGivenSelector(term))
   const { name, values } = term
   if (values.length > limits.values)

@@ -27,10 +27,10 @@ export interface TextPattern {
  *        └ needs backtracking ─▶ JavaScript syntax ─▶ RegExp
  */
 export function parseRegex(source: string, options: string): TextPattern {
-  if (source.length > maxPatternChars) throw refuse(`is longer than ${maxPatternChars} characters`)
-  if (source.includes('\0')) throw refuse('holds a NUL')
+  if (source.length > maxPatternChars) throw refuseRegex(`is longer than ${maxPatternChars} characters`)
+  if (source.includes('\0')) throw refuseRegex('holds a NUL')
   for (const option of options) {
-    if (!'imsx'.includes(option)) throw refuse(`has the unknown option '${option}'`)
+    if (!'imsx'.includes(option)) throw refuseRegex(`has the unknown option '${option}'`)
   }
   const leading = /^\(\?([imsx]+)\)/.exec(source)
   const all = options + (leading?.[1] ?? '')
@@ -41,7 +41,7 @@ export function parseRegex(source: string, options: string): TextPattern {
     backtracking = new RegExp(translate(body, all, 'javascript')!, all.includes('i') ? 'iu' : 'u')
   } catch (cause) {
     if (cause instanceof EventError) throw cause
-    throw refuse(`is wrong: ${(cause as Error).message}`, cause)
+    throw refuseRegex(`is wrong: ${(cause as Error).message}`, cause)
   }
   const linear = compileLinear(translate(body, all, 're2'), all.includes('i'))
   const literal = literalOf(body, all)
@@ -114,7 +114,7 @@ function callWithin(run: () => boolean, timeoutMs: number): boolean | undefined 
   }
 }
 
-function refuse(why: string, cause?: unknown): EventError {
+function refuseRegex(why: string, cause?: unknown): EventError {
   return new EventError('EVT_SELECTOR', `The regular expression ${why}`, { cause })
 }
 
@@ -142,7 +142,7 @@ function translate(source: string, options: string, dialect: Dialect): string | 
       i = set.end
     } else if (char === '(' && source[i + 1] === '?') {
       const group = /^\(\?(?:[:=!]|<[=!]|<[A-Za-z_]\w{0,99}>)/.exec(source.slice(i, i + 110))
-      if (!group) throw refuse(`has a group '${source.slice(i, i + 4)}' that is not supported`)
+      if (!group) throw refuseRegex(`has a group '${source.slice(i, i + 4)}' that is not supported`)
       if (isLinear && /[=!]$/.test(group[0])) return undefined
       out += group[0]
       i += group[0].length
@@ -166,7 +166,7 @@ function translate(source: string, options: string, dialect: Dialect): string | 
     } else if ('*+?'.includes(char) || (char === '{' && readCount(source, i) !== undefined)) {
       const quantifier = char === '{' ? readCount(source, i)! : char
       i += quantifier.length
-      if (source[i] === '+') throw refuse('has a possessive quantifier')
+      if (source[i] === '+') throw refuseRegex('has a possessive quantifier')
       out += quantifier
       if (source[i] === '?') {
         out += '?'
@@ -213,7 +213,7 @@ function readEscape(
   dialect: Dialect,
 ): { text: string; end: number } {
   const char = source[start + 1]
-  if (char === undefined) throw refuse('ends with a backslash')
+  if (char === undefined) throw refuseRegex('ends with a backslash')
   const end = start + 2
   const isLinear = dialect === 're2'
   if (char === 's') return { text: inClass ? classSpace : `[${classSpace}]`, end }
@@ -228,7 +228,7 @@ function readEscape(
     const hex = source.slice(start, start + 4)
     if (/^\\x[0-9a-fA-F]{2}$/.test(hex)) return { text: hex, end: start + 4 }
   }
-  if (/[A-Za-z0-9]/.test(char)) throw refuse(`has the escape '\\${char}', which is not supported`)
+  if (/[A-Za-z0-9]/.test(char)) throw refuseRegex(`has the escape '\\${char}', which is not supported`)
   const literal = '^$\\.*+?()[]{}|/'.includes(char) || (inClass && char === '-')
   return { text: literal ? `\\${char}` : char, end }
 }
@@ -248,9 +248,9 @@ function readClass(source: string, start: number, dialect: Dialect): { text: str
   }
   for (;;) {
     const char = source[i]
-    if (char === undefined) throw refuse('has a class without end')
+    if (char === undefined) throw refuseRegex('has a class without end')
     if (char === ']') return { text: `${text}]`, end: i + 1 }
-    if (char === '[' && /[:.=]/.test(source[i + 1] ?? '')) throw refuse('has a POSIX class')
+    if (char === '[' && /[:.=]/.test(source[i + 1] ?? '')) throw refuseRegex('has a POSIX class')
     if (char === '\\') {
       const escaped = readEscape(source, i, true, dialect)
       text += escaped.text

@@ -33,7 +33,7 @@ export async function* fromCsv(path: string, onRead: (bytes: number) => void): A
     // An empty line.
     if (row.length === 1 && row[0] === '') continue
     const where = `${path}: row ${number}`
-    const item = toEvent(columns, row, identify)
+    const item = rowToEvent(columns, row, identify)
     chunk.push(typeof item === 'string' ? { refused: item, where } : { event: item, where })
     for (const cell of row) characters += cell.length
     if (chunk.length < chunkEvents && characters < chunkCharacters) continue
@@ -46,7 +46,7 @@ export async function* fromCsv(path: string, onRead: (bytes: number) => void): A
 }
 
 /** Text for why it is refused. */
-function toEvent(columns: readonly string[], row: readonly string[], identify: Identity): Event | string {
+function rowToEvent(columns: readonly string[], row: readonly string[], identify: Identity): Event | string {
   if (row.length !== columns.length) return `${row.length} cells for ${columns.length} columns`
   const document: { [column: string]: Value } = {}
   for (const column of csvColumns) {

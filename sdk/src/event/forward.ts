@@ -49,8 +49,8 @@ export function toOtelRecord(event: Event): LogRecord {
   if (!otel) return record
 
   record.severityNumber = integerIn(otel.severity_number, 255) ?? record.severityNumber
-  record.severityText = textIn(otel.severity_text) ?? (isForeign ? '' : record.severityText)
-  record.eventName = textIn(otel.event_name) ?? (isForeign ? '' : record.eventName)
+  record.severityText = textOrNothing(otel.severity_text) ?? (isForeign ? '' : record.severityText)
+  record.eventName = textOrNothing(otel.event_name) ?? (isForeign ? '' : record.eventName)
   record.flags = integerIn(otel.flags, 255) ?? 0
   record.droppedAttributesCount = integerIn(otel.dropped_attributes_count, 0xffff_ffff) ?? 0
   if (otel.body !== undefined) record.body = otel.body
@@ -94,8 +94,8 @@ function setAttributes(record: LogRecord, event: Event, otel: { [key: string]: V
   }
   // Of the event_data that it was made without.
   remove('madsci.event.data')
-  const legacyName = textIn(data['event.name']) ?? ''
-  const type = typeOf(textIn(otel.event_name) ?? '') ?? typeOf(legacyName) ?? logType(event.log_level)
+  const legacyName = textOrNothing(data['event.name']) ?? ''
+  const type = typeOf(textOrNothing(otel.event_name) ?? '') ?? typeOf(legacyName) ?? logType(event.log_level)
   if (type === event.event_type || typeof data['madsci.event.type'] === 'string') remove('madsci.event.type')
   const hasBody = Object.hasOwn(data, 'message') && otel.no_body !== true
   record.body = hasBody ? data.message! : undefined
@@ -115,15 +115,15 @@ export function toOtelContext(event: Event): OtelContext {
   const scopeAttributes = objectIn(scope.attributes)
   const attributes = doubles ? doubles.mark(scopeAttributes, 'scope') : scopeAttributes
   const texts = {
-    name: textIn(scope.name),
-    version: textIn(scope.version),
-    schema_url: textIn(scope.schema_url),
+    name: textOrNothing(scope.name),
+    version: textOrNothing(scope.version),
+    schema_url: textOrNothing(scope.schema_url),
   }
   const dropped = integerIn(scope.dropped_attributes_count, 0xffff_ffff)
   return {
     resource: doubles ? doubles.mark(resource, 'resource') : resource,
     resourceDroppedAttributesCount: integerIn(otel?.resource_dropped_attributes_count, 0xffff_ffff) ?? 0,
-    resourceSchemaUrl: textIn(otel?.resource_schema_url) ?? '',
+    resourceSchemaUrl: textOrNothing(otel?.resource_schema_url) ?? '',
     scope: {
       ...(texts.name !== undefined && { name: texts.name }),
       ...(texts.version !== undefined && { version: texts.version }),
@@ -136,7 +136,7 @@ export function toOtelContext(event: Event): OtelContext {
 
 const isId = (text: string, digits: number) => text.length === digits && /^(?!0*$)[0-9a-fA-F]+$/.test(text)
 
-const textIn = (value: Value | undefined) => (typeof value === 'string' ? value : undefined)
+const textOrNothing = (value: Value | undefined) => (typeof value === 'string' ? value : undefined)
 const objectIn = (value: Value | undefined) =>
   isObject(value) && Object.keys(value).length > 0 ? value : undefined
 const integerIn = (value: Value | undefined, most: number) =>

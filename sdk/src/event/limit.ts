@@ -21,11 +21,11 @@ export function findDefect(event: Event): string | undefined {
   if (!event.event_id.isWellFormed()) return 'event_id holds a lone surrogate'
   if (event.trace_id !== null && !event.trace_id.isWellFormed()) return 'trace_id holds a lone surrogate'
   if (event.span_id !== null && !event.span_id.isWellFormed()) return 'span_id holds a lone surrogate'
-  const defect = walk(event.event_data, 'event_data', maxDepth, budget)
-  return defect ?? (event.otel ? walk(event.otel as Value, 'otel', maxDepth, budget) : undefined)
+  const defect = weigh(event.event_data, 'event_data', maxDepth, budget)
+  return defect ?? (event.otel ? weigh(event.otel as Value, 'otel', maxDepth, budget) : undefined)
 }
 
-function walk(value: Value, path: string, depth: number, budget: { bytes: number }): string | undefined {
+function weigh(value: Value, path: string, depth: number, budget: { bytes: number }): string | undefined {
   budget.bytes -= valueBytes
   switch (typeof value) {
     case 'string':
@@ -58,7 +58,7 @@ function walkObject(
   if (depth === 0) return `${path} is nested deeper than ${maxDepth}`
   if (Array.isArray(value)) {
     for (const member of value) {
-      const defect = walk(member, path, depth - 1, budget)
+      const defect = weigh(member, path, depth - 1, budget)
       if (defect) return defect
     }
     return undefined
@@ -67,7 +67,7 @@ function walkObject(
     if (!isSoundKey(key))
       return `${path} holds a key with a ${key.includes('\0') ? 'NUL character' : 'lone surrogate'}`
     budget.bytes -= key.length
-    const defect = walk(value[key]!, path, depth - 1, budget)
+    const defect = weigh(value[key]!, path, depth - 1, budget)
     if (defect) return defect
   }
   return undefined

@@ -84,16 +84,16 @@ export function toTimestamp(unixNano: bigint): string {
   const exact = Number(micros)
   if (Number.isSafeInteger(exact)) return microsToTimestamp(exact)
   const rest = ((micros % 1000000n) + 1000000n) % 1000000n
-  return toText(Number((micros - rest) / 1000000n), Number(rest))
+  return formatTimestamp(Number((micros - rest) / 1000000n), Number(rest))
 }
 
 /** Microseconds since 1970 (exact up to the year 2255) → canonical UTC text. */
 export function microsToTimestamp(micros: number): string {
   const second = Math.floor(micros / 1e6)
-  return toText(second, micros - second * 1e6)
+  return formatTimestamp(second, micros - second * 1e6)
 }
 
-function toText(second: number, micros: number): string {
+function formatTimestamp(second: number, micros: number): string {
   return `${secondText(second)}.${micros < 100000 ? String(micros).padStart(6, '0') : micros}Z`
 }
 

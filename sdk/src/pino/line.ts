@@ -58,7 +58,7 @@ export function readPinoLine(line: string, config: PinoConfig): PinoLine {
     exception: toException(error),
     members,
   })
-  return { event, severity: { number: severityNumber, text: textOf(level, madsciLevel, config) } }
+  return { event, severity: { number: severityNumber, text: levelText(level, madsciLevel, config) } }
 }
 
 /** Data that pino wrote apart, beside the rest of the line. */
@@ -153,7 +153,7 @@ const madsciTexts: { [level in EventLevel]: string } = {
 }
 
 /** MADSci's word for MADSci's levels, else the logger's own: `TRACE`, `NOTICE`. */
-function textOf(level: Value | undefined, madsciLevel: EventLevel, { levels }: PinoConfig): string {
+function levelText(level: Value | undefined, madsciLevel: EventLevel, { levels }: PinoConfig): string {
   const word = typeof level === 'number' ? (levels?.labels[level] ?? pinoLabels[level]) : level
   const isStandard =
     typeof word !== 'string' || ['debug', 'info', 'warn', 'error', 'fatal'].includes(word.toLowerCase())

@@ -96,7 +96,7 @@ export async function readBehind(
   const ids = [...before, ...ordered].flatMap((entry) => entry.ids)
   if (ids.length > mostBehind) return undefined
   let stored = 0
-  for (const entry of ordered) stored += countOf(entry, position)
+  for (const entry of ordered) stored += postingCount(entry, position)
   return { ids, ordered: stored, isBusy, count }
 }
 
@@ -114,12 +114,12 @@ export async function countBetween(
     .sort({ n: 1 })
   let count = 0
   for await (const entry of found)
-    if (entry.n !== first.n || first.taken > 0) count += countOf(entry, first, last)
+    if (entry.n !== first.n || first.taken > 0) count += postingCount(entry, first, last)
   return count
 }
 
 /** Of one entry, those behind `from` and up to `to`. */
-function countOf(
+function postingCount(
   { n, ids, out = [] }: Pick<EntryDocument, 'n' | 'ids' | 'out'>,
   from: CommitPosition,
   to?: CommitPosition,

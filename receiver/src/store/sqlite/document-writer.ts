@@ -7,7 +7,7 @@ import { type Bytes, type Key, toKey, Word } from '../../document/word.ts'
 const [quote, comma, zero, openBracket, backslash, closeBracket, openBrace, closeBrace] = [
   34, 44, 48, 91, 92, 93, 123, 125,
 ] as const
-const textOf = ({ buffer, byteOffset, length }: Uint8Array) =>
+const utf8Of = ({ buffer, byteOffset, length }: Uint8Array) =>
   Buffer.from(buffer, byteOffset, length).toString()
 const asciiOf = (text: string) => new TextEncoder().encode(text)
 const trueText = toKey(asciiOf('true'))
@@ -128,7 +128,7 @@ export class JsonWriter extends DocumentBytes implements DocumentWriter {
   }
 
   read(document: Uint8Array, exact?: Uint8Array) {
-    const value = exact ? fromExactJson(textOf(exact)) : parseJson(textOf(document))
+    const value = exact ? fromExactJson(utf8Of(exact)) : parseJson(utf8Of(document))
     return fromDocument(value as { [key: string]: Value })
   }
 

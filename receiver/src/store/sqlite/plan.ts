@@ -210,12 +210,12 @@ export function toLikePattern(literal: string | undefined): string | undefined {
   return count < leastLikeCharacters ? undefined : `%${pattern}%`
 }
 
-const toText = ({ texts }: Terms): string => (texts.length > 0 ? texts.join(' AND ') : '1')
+const sqlOf = ({ texts }: Terms): string => (texts.length > 0 ? texts.join(' AND ') : '1')
 
 /** What is tried on a row that was found in another way than by the plan. */
 export function toWanted({ bounds, hints }: Plan): { text: string; parameters: Parameter[] } {
   const all = join(bounds, hints)
-  return { text: toText(all), parameters: all.parameters }
+  return { text: sqlOf(all), parameters: all.parameters }
 }
 
 /** Where a window begins: behind this row. */
@@ -238,7 +238,7 @@ export function toWindow(
     add(after, `(${column} ${order} ? OR seq ${order} ?)`, position.value, position.seq)
   } else if (position) add(after, `seq ${order} ?`, position.seq)
   const where = join(bounds, after)
-  const isWanted = toText(hints)
+  const isWanted = sqlOf(hints)
   const whereText = where.texts.length > 0 ? `WHERE ${where.texts.join(' AND ')}` : ''
   const by = column ? `${column} ${direction}, seq ${direction}` : `seq ${direction}`
   return {

@@ -55,7 +55,7 @@ export function addRow(rows: Rows, event: Event, isRest = false): string | undef
     const exact = exactEnd === undefined ? undefined : run.bytes.toString('utf8', end, exactEnd)
     return pushRow(rows, event, { json, exact, archivedAt: archiveMsOf(event), isRest })
   }
-  const written = toText(event)
+  const written = writtenOf(event)
   const refused = pushRow(rows, event, { ...written, isRest })
   if (refused === undefined && isRest && written.archivedAt === undefined) keepEventJson(event, written.json)
   return refused
@@ -67,7 +67,7 @@ function archiveMsOf({ archived_at }: Event): number | undefined {
 }
 
 /** The columns of a row that hold the document. */
-export function toText(event: Event): Omit<Written, 'isRest'> {
+export function writtenOf(event: Event): Omit<Written, 'isRest'> {
   const archivedAt = archiveMsOf(event)
   const document = toDocument(event)
   // A date, as MongoDB keeps it: milliseconds.

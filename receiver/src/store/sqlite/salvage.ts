@@ -29,7 +29,7 @@ export function openSalvage(path: string): Salvage {
     damagedPages: table.damaged + index.damaged,
     async *find() {
       for (const page of leaves) {
-        const events = cellsOf(image, page).flatMap((cell) => toEvent(cell) ?? [])
+        const events = cellsOf(image, page).flatMap((cell) => rowEvent(cell) ?? [])
         if (events.length > 0) yield events
       }
     },
@@ -81,14 +81,14 @@ function findLeaves(image: PageImage): number[] {
   const leaves: { page: number; first: number }[] = []
   for (let page = 1; page <= image.pageCount; page++) {
     if (image.freePages.has(page)) continue
-    const row = cellsOf(image, page).find((cell) => toEvent(cell) !== undefined)
+    const row = cellsOf(image, page).find((cell) => rowEvent(cell) !== undefined)
     if (row) leaves.push({ page, first: row.rowid })
   }
   return leaves.sort((a, b) => a.first - b.first).map(({ page }) => page)
 }
 
 /** The columns of `events` (schema.ts); `rest` is missing in rows of an older release. */
-function toEvent({ columns }: Cell): StoredEvent | undefined {
+function rowEvent({ columns }: Cell): StoredEvent | undefined {
   const [seq, id, timestamp, level, archived, archivedAt, document, exact] = columns
   const isRow =
     (columns.length === 8 || columns.length === 9) &&

@@ -20,10 +20,10 @@ const windowCharacters = 8 * 1024 * 1024
  */
 export function openSqliteSource(path: string): EventSource {
   if (!existsSync(path)) throw new EventError('EVT_CONFIG', `there is no file ${path}`)
-  return { eventCount: countEvents(path), find: (query) => read(path, query), close: async () => {} }
+  return { eventCount: countEvents(path), find: (query) => readChunks(path, query), close: async () => {} }
 }
 
-async function* read(path: string, { selector, ...query }: FindQuery): AsyncGenerator<StoredEvent[]> {
+async function* readChunks(path: string, { selector, ...query }: FindQuery): AsyncGenerator<StoredEvent[]> {
   const database = openReadable(path)
   try {
     const plan = toPlan({ ...query, ...(selector && { selector }) })

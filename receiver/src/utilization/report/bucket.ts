@@ -60,7 +60,7 @@ export function toBuckets(window: Window, type: AnalysisType, zoneName: string):
   if (type === 'weekly') day = addDays(day, -((day.getUTCDay() + 6) % 7))
   for (let start = midnightOf(zone, day), next: number; ; start = next) {
     if (start >= endMicros || buckets.length >= maxBuckets) return buckets
-    const label = labelOf(day, type)
+    const label = bucketLabel(day, type)
     day = type === 'monthly' ? nextMonth(day) : addDays(day, type === 'weekly' ? 7 : 1)
     next = midnightOf(zone, day)
     const end = Math.min(next, endMicros)
@@ -75,7 +75,7 @@ export function toBuckets(window: Window, type: AnalysisType, zoneName: string):
   }
 }
 
-function labelOf(day: Date, type: AnalysisType): Pick<Bucket, 'type' | 'display' | 'localStart'> {
+function bucketLabel(day: Date, type: AnalysisType): Pick<Bucket, 'type' | 'display' | 'localStart'> {
   const date = toDate(day)
   const localStart = `${date}T00:00:00`
   if (type === 'monthly')

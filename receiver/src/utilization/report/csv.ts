@@ -1,5 +1,5 @@
 import { toCsvCell } from '../../csv-cell.ts'
-import { type Num, type Tree, toText } from './number.ts'
+import { type Num, numberText, type Tree } from './number.ts'
 
 type Cell = string | null | undefined | Num | boolean
 
@@ -10,7 +10,7 @@ export function toCsv(rows: readonly (readonly Cell[])[]): string {
 
 function toCell(value: Cell): string {
   if (value === null || value === undefined) return ''
-  if (typeof value === 'number' || typeof value === 'bigint') return toText(value)
+  if (typeof value === 'number' || typeof value === 'bigint') return numberText(value)
   if (typeof value === 'boolean') return value ? 'True' : 'False'
   return isTitle(value) ? value : toCsvCell(value)
 }

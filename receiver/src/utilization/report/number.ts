@@ -24,7 +24,7 @@ export function toFixed(value: Num, digits: number): string {
 }
 
 /** Python's repr: shortest digits, `.0` for whole floats, exponents from 1e16 on and below 1e-4. */
-export function toText(value: Num): string {
+export function numberText(value: Num): string {
   if (typeof value === 'bigint') return value.toString()
   if (Number.isNaN(value)) return 'nan'
   if (!Number.isFinite(value)) return value > 0 ? 'inf' : '-inf'
@@ -55,7 +55,7 @@ export function toReportJson(tree: Tree): string {
     case 'string':
       return JSON.stringify(tree)
     case 'number':
-      return Number.isFinite(tree) ? toText(tree) : 'null'
+      return Number.isFinite(tree) ? numberText(tree) : 'null'
     case 'bigint':
       return tree.toString()
     case 'boolean':

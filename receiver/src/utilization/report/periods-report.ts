@@ -225,7 +225,7 @@ function toPeak({ percents, displays }: Metrics, type: AnalysisType): { [key: st
   const peak = round(percents[index]!, 2)
   const display = displays[index]
   return display === undefined
-    ? { peak_utilization: peak, peak_period: 'Unknown', peak_context: `Peak utilization: ${textOf(peak)}%` }
+    ? { peak_utilization: peak, peak_period: 'Unknown', peak_context: `Peak utilization: ${cellText(peak)}%` }
     : {
         peak_utilization: peak,
         peak_period: display,
@@ -233,7 +233,7 @@ function toPeak({ percents, displays }: Metrics, type: AnalysisType): { [key: st
       }
 }
 
-const textOf = (value: Num) =>
+const cellText = (value: Num) =>
   typeof value === 'number' && Number.isInteger(value) ? `${value}.0` : String(value)
 
 function toNodeSummary(facts: Facts, nodes: Map<string, Metrics>, type: AnalysisType): Tree {

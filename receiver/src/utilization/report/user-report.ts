@@ -22,15 +22,15 @@ export function readWorkflow(event: ScannedEvent): WorkflowEvent | undefined {
     id,
     author,
     flatAuthor,
-    name: nameOf(event.field('name')) ?? nameOf(event.field('workflow_name')),
+    name: nameOrNothing(event.field('name')) ?? nameOrNothing(event.field('workflow_name')),
     status: isStart ? 'started' : toStatus(status),
     isPlainlyCompleted: !isStart && (status === undefined || status === 'completed'),
     durationSeconds: isStart ? undefined : toSeconds(event.field('duration_seconds')),
-    spanSeconds: isStart ? undefined : spanOf(event.field('start_time'), event.field('end_time')),
+    spanSeconds: isStart ? undefined : secondsOfSpan(event.field('start_time'), event.field('end_time')),
   }
 }
 
-const nameOf = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
+const nameOrNothing = (value: unknown) => (typeof value === 'string' && value !== '' ? value : undefined)
 
 const member = (value: unknown): unknown => (isRecord(value) ? value.author : undefined)
 
@@ -59,7 +59,7 @@ function toSeconds(value: unknown): number | undefined {
   return Number.isFinite(seconds) ? seconds : undefined
 }
 
-function spanOf(start: unknown, end: unknown): number | undefined {
+function secondsOfSpan(start: unknown, end: unknown): number | undefined {
   if (typeof start !== 'string' || typeof end !== 'string') return undefined
   const seconds = secondsBetween(toMicros(start), toMicros(end))
   return Number.isNaN(seconds) ? undefined : seconds
