@@ -18,7 +18,7 @@ export const maxValueDepth = 200
 const plainDepth = maxDepth - 10
 
 const knownOfAnyValue = 0b1111_1110
-const knownOfKeyValue = 0b110
+export const knownOfKeyValue = 0b110
 const knownOfList = 0b10
 
 /** AnyValue → Value, from `pos` to `end`. An empty one is null. */
@@ -60,24 +60,6 @@ export function readMember(r: Reader, end: number, target: { [key: string]: Valu
   setKey(target, key, value)
 }
 
-/** Reads one KeyValue (`pos` to `end`) to the ends of the two lists. */
-export function readAttribute(r: Reader, end: number, keys: string[], values: Value[]): void {
-  let key = ''
-  let value: Value = null
-  while (r.pos < end) {
-    const tag = readVarint(r, end)
-    if (tag === 0x0a) key = readWord(r, end)
-    else if (tag === 0x12) value = readAnyValue(r, readFrame(r, end), 1)
-    else skipField(r, tag, end, knownOfKeyValue)
-  }
-  // An attribute takes memory also when it has no value.
-  if (value === null) countValue(r)
-  // JSON in a text may say what OTLP's values cannot.
-  if (key === 'madsci.event.json') r.isPlain = false
-  keys.push(key)
-  values.push(value)
-}
-
 function readList(r: Reader, end: number, depth: number): Value {
   const list: Value[] = []
   if (isTooDeep(r, end, depth)) return list
@@ -100,7 +82,7 @@ function readKeyValueList(r: Reader, end: number, depth: number): Value {
   return object
 }
 
-function countValue(r: Reader): void {
+export function countValue(r: Reader): void {
   if (--r.valuesLeft < 0) throw tooManyValues()
 }
 

@@ -13,8 +13,7 @@ import {
   type Value,
 } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
-import type { RecordCopier } from './copy-record.ts'
-import { createRecordIds, type Identify } from './record-id.ts'
+import { createRecordIds, type Identify, type RecordIds } from './record-id.ts'
 import { malformed } from './wire.ts'
 
 export interface DecodeOptions {
@@ -64,11 +63,12 @@ export interface Resource {
 
 /** Where both decoders, protobuf and JSON, bring what they read, so that both end in the same events. */
 export interface EventSink {
-  /** Knows a short way for many records; its events go to `take`. */
-  readonly copier: RecordCopier | undefined
+  /** Of records that bring none. */
+  readonly ids: RecordIds
   /** Of the scope that is open; made with its first record. */
   readonly contextOf: () => RecordContext
-  take(event: Event): void
+  /** An event that was made of a record of that scope; `doubles` are the places of whole doubles in the record. */
+  take(event: Event, doubles: string[] | undefined): void
   /** `defect`: why the records of the resource cannot be kept, '' when they can. */
   openResource(resource: Resource, defect: string): void
   /** The same of a scope. False when the records that follow are all refused, for its defect or its resource's. */
@@ -88,7 +88,7 @@ const eventBytes = 512
 const defaultMaxRecords = 200_000
 const emptyRecord = 'an empty record'
 
-export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copier?: RecordCopier): EventSink {
+export function createEventSink(bytes: Uint8Array, options: DecodeOptions): EventSink {
   const decoded: DecodedLogs = {
     events: [],
     refused: new Map(),
@@ -121,7 +121,7 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copie
 
   const recordOptions: FromRecordOptions = {
     receivedUnixNano: options.receivedUnixNano,
-    createId: ids.idOf,
+    createId: (record) => ids.idOf(record),
     onOtherSource: noteOtherSource,
   }
 
@@ -171,9 +171,10 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copie
   }
 
   return {
-    copier,
-    take(event) {
+    ids,
+    take(event, doubles) {
       hasOther = true
+      bytesLeft -= charactersIn(doubles)
       count()
       onEvent(event)
     },
@@ -212,7 +213,6 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions, copie
     },
     close(reading) {
       if (malformedReason !== '' && !hasOther) throw malformed(malformedReason)
-      copier?.close()
       return Object.assign(decoded, reading, { isSound: decoded.isSound && reading.isSound })
     },
   }

@@ -1,8 +1,6 @@
-import { type LogRecord, maxEventBytes, type OtelScope, type Value } from '@madsci-events/sdk/event'
-import { readAnyValue, readAttribute, readMember } from './any-value.ts'
-import { RecordCopier } from './copy-record.ts'
+import { maxEventBytes, type OtelScope } from '@madsci-events/sdk/event'
+import { readMember } from './any-value.ts'
 import {
-  countDuplicates,
   createEventSink,
   type DecodedLogs,
   type DecodeOptions,
@@ -10,20 +8,10 @@ import {
   maxValuesOf,
   type Resource,
   takeDoublesOf,
-  takeDoublesOfRecord,
 } from './decoded.ts'
-import {
-  createReader,
-  isMalformed,
-  type Reader,
-  readFixed32,
-  readFixed64,
-  readFrame,
-  readHexId,
-  readVarint,
-  readWord,
-  skipField,
-} from './wire.ts'
+import { RecordFields } from './record-fields.ts'
+import { RecordTranscoder } from './transcode-record.ts'
+import { createReader, isMalformed, type Reader, readFrame, readVarint, readWord, skipField } from './wire.ts'
 
 // Bit n: field n is one that we read.
 const knownOfLists = 0b10
@@ -31,7 +19,6 @@ const knownOfResourceLogs = 0b1110
 const knownOfScopeLogs = 0b1110
 const knownOfResource = 0b110
 const knownOfScope = 0b11110
-const knownOfRecord = 0b1_1111_1110_1110
 
 // An object has four bytes at least and counts for 40: so no event of a request can be too large.
 const maxPlainBytes = maxEventBytes / 10
@@ -54,19 +41,19 @@ export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): Decod
   const r = createReader(bytes, maxValuesOf(options))
   const end = bytes.length
   const { documents } = options
-  const sink = createEventSink(
-    bytes,
-    options,
-    documents && end <= maxPlainBytes ? new RecordCopier(documents, end) : undefined,
-  )
+  const sink = createEventSink(bytes, options)
+  const transcoder =
+    documents && end <= maxPlainBytes ? new RecordTranscoder(documents, sink.ids, end) : undefined
+  const to: Target = { sink, transcoder }
   let hasResources = false
   while (r.pos < end) {
     const tag = readVarint(r, end)
     if (tag === 0x0a) {
       hasResources = true
-      readResourceLogs(r, readFrame(r, end), sink)
+      readResourceLogs(r, readFrame(r, end), to)
     } else skipField(r, tag, end, knownOfLists)
   }
+  transcoder?.close()
   return sink.close({
     duplicateKeyCount: r.duplicateKeyCount,
     unreadableIdCount: r.unreadableIdCount,
@@ -75,7 +62,12 @@ export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): Decod
   })
 }
 
-function readResourceLogs(r: Reader, end: number, sink: EventSink): void {
+interface Target {
+  sink: EventSink
+  transcoder: RecordTranscoder | undefined
+}
+
+function readResourceLogs(r: Reader, end: number, to: Target): void {
   const start = r.pos
   const resource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
   while (r.pos < end) {
@@ -86,11 +78,11 @@ function readResourceLogs(r: Reader, end: number, sink: EventSink): void {
     else skipField(r, tag, end, knownOfResourceLogs)
   }
   resource.doubles = takeDoublesOf(r, resource.attributes, '/resource')
-  sink.openResource(resource, takeDefect(r))
+  to.sink.openResource(resource, takeDefect(r))
   r.pos = start
   while (r.pos < end) {
     const tag = readVarint(r, end)
-    if (tag === 0x12) readScopeLogs(r, readFrame(r, end), sink)
+    if (tag === 0x12) readScopeLogs(r, readFrame(r, end), to)
     else skipField(r, tag, end, 0)
   }
 }
@@ -104,7 +96,7 @@ function readResource(r: Reader, end: number, resource: Resource): void {
   }
 }
 
-function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
+function readScopeLogs(r: Reader, end: number, { sink, transcoder }: Target): void {
   const start = r.pos
   const scope: OtelScope = {}
   while (r.pos < end) {
@@ -116,28 +108,38 @@ function readScopeLogs(r: Reader, end: number, sink: EventSink): void {
   }
   const doubles = takeDoublesOf(r, scope.attributes ?? {}, '/scope')
   const isKept = sink.openScope(scope, takeDefect(r), doubles)
-  sink.copier?.open(isKept && r.isPlain ? sink.contextOf : undefined)
+  transcoder?.open(isKept && r.isPlain ? sink.contextOf : undefined)
   r.pos = start
   while (r.pos < end) {
     const tag = readVarint(r, end)
-    if (tag === 0x12) {
-      const stop = readFrame(r, end)
-      const event = sink.copier?.copy(r, stop)
-      if (event !== undefined) {
-        r.pos = stop
-        sink.take(event)
-        continue
-      }
-      addRecord(r, stop, sink)
-    } else skipField(r, tag, end, 0)
+    if (tag !== 0x12) {
+      skipField(r, tag, end, 0)
+      continue
+    }
+    const stop = readFrame(r, end)
+    try {
+      addRecord(r, stop, { sink, transcoder })
+    } catch (error) {
+      if (!isMalformed(error)) throw error
+      takeDefect(r)
+      sink.refuseMalformed('a record that is no LogRecord')
+    }
+    r.pos = stop
   }
 }
 
-function addRecord(r: Reader, stop: number, sink: EventSink): void {
-  const record = readAlone(r, stop, readRecord)
+const fields = new RecordFields()
+
+function addRecord(r: Reader, stop: number, { sink, transcoder }: Target): void {
+  fields.read(r, stop)
+  const event = transcoder?.write(r, fields)
+  if (transcoder && event) {
+    sink.take(event, transcoder.doubles)
+    return
+  }
+  const record = fields.toLogRecord(r)
   const defect = takeDefect(r)
-  if (record === undefined) sink.refuseMalformed('a record that is no LogRecord')
-  else if (defect === '') sink.add(record)
+  if (defect === '') sink.add(record)
   else sink.refuse(defect)
 }
 
@@ -166,54 +168,6 @@ function readScope(r: Reader, end: number, scope: OtelScope): void {
       if (count !== 0) scope.dropped_attributes_count = count
     } else skipField(r, tag, end, knownOfScope)
   }
-}
-
-function readRecord(r: Reader, end: number): LogRecord {
-  const keys: string[] = []
-  const values: Value[] = []
-  let timeUnixNano = 0n
-  let observedTimeUnixNano = 0n
-  let severityNumber = 0
-  let severityText = ''
-  let eventName = ''
-  let body: Value | undefined
-  let droppedAttributesCount = 0
-  let flags = 0
-  let traceId = ''
-  let spanId = ''
-  while (r.pos < end) {
-    const tag = readVarint(r, end)
-    if (tag === 0x32) readAttribute(r, readFrame(r, end), keys, values)
-    else if (tag === 0x09) timeUnixNano = readFixed64(r, end)
-    else if (tag === 0x59) observedTimeUnixNano = readFixed64(r, end)
-    else if (tag === 0x10) severityNumber = readVarint(r, end) | 0
-    else if (tag === 0x1a) severityText = readWord(r, end)
-    else if (tag === 0x2a) body = readAnyValue(r, readFrame(r, end), 1)
-    else if (tag === 0x62) eventName = readWord(r, end)
-    else if (tag === 0x4a) traceId = readHexId(r, end, 16)
-    else if (tag === 0x52) spanId = readHexId(r, end, 8)
-    else if (tag === 0x45) flags = readFixed32(r, end) & 0xff
-    else if (tag === 0x38) droppedAttributesCount = readVarint(r, end)
-    else skipField(r, tag, end, knownOfRecord)
-  }
-  r.duplicateKeyCount += countDuplicates(keys)
-  const record: LogRecord = {
-    timeUnixNano,
-    observedTimeUnixNano,
-    severityNumber,
-    severityText,
-    eventName,
-    body,
-    keys,
-    values,
-    droppedAttributesCount,
-    flags,
-    traceId,
-    spanId,
-  }
-  if (r.hasWholeDoubles) takeDoublesOfRecord(record)
-  r.hasWholeDoubles = false
-  return record
 }
 
 // An empty text in protobuf is an absent one.

@@ -18,6 +18,9 @@ export type Identify = (digest: string) => RequestIdentity
 export interface RecordIds {
   /** The id of the next record that brings none. */
   idOf(record: LogRecord): string
+  /** The same for one of this time, ms since 1970, which is still the next one until `advance`. */
+  idAt(unixMs: number): string
+  advance(): void
 }
 
 /**
@@ -28,12 +31,24 @@ export interface RecordIds {
 export function createRecordIds(bytes: Uint8Array, identify: Identify = identifyByContent): RecordIds {
   let identity: RequestIdentity | undefined
   let number = 0
+  const identityOf = () => {
+    identity ??= identify(digestOf(bytes))
+    return identity
+  }
   return {
     idOf({ timeUnixNano, observedTimeUnixNano }) {
-      identity ??= identify(digestOf(bytes))
       const time = timeUnixNano || observedTimeUnixNano
-      const random = plus(time === 0n ? identity.undated : identity.dated, number++)
-      return ulidFrom(time === 0n ? identity.undatedMs : Number(time / 1_000_000n), random)
+      if (time !== 0n) {
+        const id = this.idAt(Number(time / 1_000_000n))
+        number++
+        return id
+      }
+      const { undatedMs, undated } = identityOf()
+      return ulidFrom(undatedMs, plus(undated, number++))
+    },
+    idAt: (unixMs) => ulidFrom(unixMs, plus(identityOf().dated, number)),
+    advance() {
+      number++
     },
   }
 }

@@ -27,6 +27,12 @@ export interface Reader {
   hasWholeDoubles: boolean
 }
 
+/** From `start` to `stop` in the bytes; both are equal for what is not there. */
+export interface Span {
+  start: number
+  stop: number
+}
+
 // `utf8Slice` is what Buffer.toString('utf8') comes to after looking at its arguments; a request has thousands of texts.
 export type Slicer = {
   utf8Slice(start: number, end: number): string
@@ -143,25 +149,22 @@ export function readBytes(r: Reader, end: number): Uint8Array {
   return copy
 }
 
-/** An id of this many bytes as hex; '' for any other length and for zeros, which mean that there is none. */
-export function readHexId(r: Reader, end: number, byteCount: number): string {
-  const at = findId(r, end, byteCount)
-  if (at === unreadable) r.unreadableIdCount++
-  return at < 0 ? '' : (r.bytes as unknown as Slicer).hexSlice(at, at + byteCount)
-}
-
-/** What findId gives for an id that has a length of its own. */
+/** What `findId` gives for an id that has a length of its own. */
 export const unreadable = -2
 
-/** Passes over an id, and gives where it lies; −1 for none, `unreadable` for one that is none. */
-export function findId(r: Reader, end: number, byteCount: number): number {
-  const stop = readFrame(r, end)
-  const start = r.pos
-  r.pos = stop
+/** Where the id of this many bytes lies; −1 for none, which zeros mean too; `unreadable` for one that is none. */
+export function findId({ bytes }: Reader, { start, stop }: Span, byteCount: number): number {
   if (start === stop) return -1
   if (stop - start !== byteCount) return unreadable
-  for (let i = start; i < stop; i++) if (r.bytes[i] !== 0) return start
+  for (let i = start; i < stop; i++) if (bytes[i] !== 0) return start
   return -1
+}
+
+/** An id as hex; '' for one that is none. */
+export function readHexId(r: Reader, span: Span, byteCount: number): string {
+  const at = findId(r, span, byteCount)
+  if (at === unreadable) r.unreadableIdCount++
+  return at < 0 ? '' : (r.bytes as unknown as Slicer).hexSlice(at, at + byteCount)
 }
 
 /**
@@ -207,7 +210,11 @@ const words: (Word | undefined)[] = new Array(wordSlots).fill(undefined)
  *     bytes ─hash─▶ slot ─ same bytes? ─▶ its word;  else decode and take the slot
  */
 export function readWord(r: Reader, end: number): string {
-  const stop = readFrame(r, end)
+  return takeWord(r, readFrame(r, end))
+}
+
+/** The same of what lies from `pos` to `stop`. */
+export function takeWord(r: Reader, stop: number): string {
   const start = r.pos
   if (start === stop) return ''
   const word = findWord(r, stop)

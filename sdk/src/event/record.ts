@@ -140,17 +140,13 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
     }
   }
 
-  const level: EventLevel = notset && record.severityNumber === 0 ? 0 : levelOf(record)
-  const severity = toSeverity(level)
+  const { type, level, severity, isNamed } = toRecordHead(record, { typeText, legacyName, notset })
   if (record.severityNumber !== severity.number) otel.severity_number = record.severityNumber
-
-  const type = typeOf(typeText) ?? typeOf(record.eventName) ?? typeOf(legacyName) ?? logType(level)
   if (typeText !== '' && typeText !== type) {
     extra = withKey(extra, 'madsci.event.type', typeText)
   }
 
   const body = record.body
-  const isNamed = record.eventName === `madsci.${type}`
   let eventData: Value
   if (data !== undefined) {
     eventData = data
@@ -219,6 +215,26 @@ export function fromRecord(record: LogRecord, options: FromRecordOptions): Event
   return event
 }
 
+/** What the words of a record say of its event. */
+export interface RecordHead {
+  type: EventType
+  level: EventLevel
+  /** What OTLP has for the level. */
+  severity: ReturnType<typeof toSeverity>
+  /** Its event name is that of the type. */
+  isNamed: boolean
+}
+
+/** `typeText`: `madsci.event.type`; `legacyName`: `event.name`; both '' for none; `notset`: its level is told as 0. */
+export function toRecordHead(
+  record: Pick<LogRecord, 'severityNumber' | 'severityText' | 'eventName'>,
+  { typeText, legacyName, notset }: { typeText: string; legacyName: string; notset: boolean },
+): RecordHead {
+  const level: EventLevel = notset && record.severityNumber === 0 ? 0 : levelOf(record)
+  const type = typeOf(typeText) ?? typeOf(record.eventName) ?? typeOf(legacyName) ?? logType(level)
+  return { type, level, severity: toSeverity(level), isNamed: record.eventName === `madsci.${type}` }
+}
+
 /** Splits resource attributes into ids and the rest, once for all records of a resource. */
 export function createRecordContext(
   resource: { [key: string]: Value },
@@ -250,7 +266,10 @@ export function messageOf(data: Value): string | undefined {
 }
 
 /** The number counts; without one, the word that stands in its place. */
-function levelOf({ severityNumber, severityText }: LogRecord): EventLevel {
+function levelOf({
+  severityNumber,
+  severityText,
+}: Pick<LogRecord, 'severityNumber' | 'severityText'>): EventLevel {
   const number = severityNumber === 0 && severityText !== '' ? severityOfWord(severityText) : severityNumber
   return fromSeverity(number ?? 0)
 }

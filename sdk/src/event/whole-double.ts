@@ -15,8 +15,8 @@ export class WholeDouble {
 export const isWhole = (value: number): boolean => Number.isSafeInteger(value) && !Object.is(value, -0)
 
 /** What is beyond leaves as integers. */
-const maxPlaces = 1000
-const maxPlaceCharacters = 4096
+export const maxDoublePlaces = 1000
+export const maxDoublePlaceCharacters = 4096
 /** Body, attributes, resource and scope. */
 const parts = 4
 /** Of a place: values lie no deeper. */
@@ -31,11 +31,11 @@ const double = 2
  */
 export function takeDoubles(values: { [key: string]: Value }, place: string): string[] | undefined {
   const places: string[] = []
-  for (const key of Object.keys(values)) take(values, key, `${place}/${toToken(key)}`, places)
+  for (const key of Object.keys(values)) take(values, key, `${place}/${toPointerToken(key)}`, places)
   let characters = 0
   const end = places.findIndex((one, at) => {
     characters += one.length
-    return at >= maxPlaces || characters > maxPlaceCharacters
+    return at >= maxDoublePlaces || characters > maxDoublePlaceCharacters
   })
   if (end >= 0) places.length = end
   return places.length > 0 ? places : undefined
@@ -55,7 +55,8 @@ function take(parent: { [key: string]: Value }, key: string, place: string, plac
   const members = value as { [key: string]: Value }
   const first = places.length
   let kinds = 0
-  for (const name of Object.keys(members)) kinds |= take(members, name, `${place}/${toToken(name)}`, places)
+  for (const name of Object.keys(members))
+    kinds |= take(members, name, `${place}/${toPointerToken(name)}`, places)
   if (kinds === double) {
     places.length = first
     places.push(place)
@@ -76,10 +77,10 @@ export class DoublePlaces {
     if (!Array.isArray(places)) return undefined
     const root = createNode()
     let characters = 0
-    for (const place of places.slice(0, maxPlaces * parts)) {
+    for (const place of places.slice(0, maxDoublePlaces * parts)) {
       if (typeof place !== 'string' || !place.startsWith('/')) continue
       characters += place.length
-      if (characters > maxPlaceCharacters * parts) break
+      if (characters > maxDoublePlaceCharacters * parts) break
       const names = place.slice(1).split('/', maxNames + 1)
       if (names.length > maxNames) continue
       let node = root
@@ -120,6 +121,7 @@ function mark(value: Value, node: Node | undefined): Value {
   return copy
 }
 
-const toToken = (name: string) =>
+/** A name as JSON Pointers write it. */
+export const toPointerToken = (name: string) =>
   name.includes('~') || name.includes('/') ? name.replaceAll('~', '~0').replaceAll('/', '~1') : name
 const fromToken = (name: string) => name.replaceAll('~1', '/').replaceAll('~0', '~')

@@ -8,12 +8,14 @@ import {
 import type { DocumentWriter } from '../document/document-writer.ts'
 
 /** What the records of a scope share, as parts of documents; undefined for those that are empty. */
-export interface CopyContext extends CopyResource {
+export interface ContextParts extends ResourceParts {
   scope: Uint8Array | undefined
+  /** Places of whole doubles in resource and scope. */
+  doubles: readonly string[] | undefined
 }
 
 /** What those of a resource share: it may be large, and have many scopes. */
-export interface CopyResource {
+export interface ResourceParts {
   source: Uint8Array | undefined
   /** Bit n: sourceKeys[n] is among `source`. */
   knownSources: number
@@ -23,8 +25,7 @@ export interface CopyResource {
 }
 
 /** Undefined when a part cannot be written so: then no record of the resource can. */
-export function prepareResource(writer: DocumentWriter, context: RecordContext): CopyResource | undefined {
-  if (context.doubles) return undefined
+export function prepareResource(writer: DocumentWriter, context: RecordContext): ResourceParts | undefined {
   const otel: Otel = {}
   if (context.resource) otel.resource = context.resource
   if (context.resourceDroppedAttributesCount)
@@ -45,11 +46,13 @@ export function prepareResource(writer: DocumentWriter, context: RecordContext):
 /** The same for a scope of that resource. */
 export function prepareScope(
   writer: DocumentWriter,
-  resource: CopyResource,
-  { scope }: RecordContext,
-): CopyContext | undefined {
+  resource: ResourceParts,
+  { scope, doubles }: RecordContext,
+): ContextParts | undefined {
   const part = prepare(writer, scope && { scope })
-  return part === impossible ? undefined : { ...resource, scope: part === nothing ? undefined : part }
+  return part === impossible
+    ? undefined
+    : { ...resource, scope: part === nothing ? undefined : part, doubles }
 }
 
 const nothing = new Uint8Array(0)
