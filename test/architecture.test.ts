@@ -52,7 +52,7 @@ const rooms: { [room: string]: string[] } = {
   ],
   demo: [],
   version: [],
-  alert: ['plural', 'thread', 'store', 'metric', 'log', 'inert', 'url'],
+  alert: ['plural', 'thread', 'document', 'store', 'metric', 'log', 'inert', 'url'],
   receiver: [
     'version',
     'client',

@@ -10,18 +10,19 @@ import {
   toJson,
   type Value,
 } from '@madsci-events/sdk/event'
-import type { Match, SeenEvent, Sighting } from '../store/alert-store.ts'
+import { EventDocument, eventOf, type NewEvent } from '../document/event-document.ts'
+import type { Match, Sighting } from '../store/alert-store.ts'
 import { valueAt } from '../store/expression.ts'
 import { createMatcher, type MatchDocument } from '../store/matcher.ts'
 import { keysOf, type PathKeys } from '../store/path.ts'
 import type { Rule } from './rule.ts'
 
 /** What the rules see in the events of one write. */
-export type MatchEvents = (events: readonly Event[]) => Match[]
+export type MatchEvents = (events: readonly NewEvent[]) => Match[]
 
 type Note = (sighting: Sighting) => void
 /** Looks at one event. */
-type Look = (event: Event, note: Note) => void
+type Look = (event: NewEvent, note: Note) => void
 
 const knownTypes = new Set<string>(allEventTypes)
 const workflowEnds = new Set(['workflow_complete', 'workflow_abort'])
@@ -58,8 +59,8 @@ export function createMatch(rules: readonly Rule[], options: MatchOptions = {}):
       match.positions.push(position)
     }
     for (const event of events) {
-      const { sightings } = event as SeenEvent
-      if (sightings) sightings.forEach(note)
+      const sightings = event instanceof EventDocument ? event.sightings : undefined
+      if (sightings) (sightings as readonly Sighting[]).forEach(note)
       else look(event, note)
       position++
     }
@@ -126,18 +127,19 @@ function toLook(rule: Rule, { now, documentOf, onTimeout }: Looking): Look {
     case 'silent':
       return toSilentLook(rule, now)
     case 'slow_step':
-      return (event, note) => {
-        const type = eventTypeOf(event)
-        const workflow = idOf(event, 'workflow_id') ?? ''
-        if (workflowEnds.has(type)) note(timed(sight(rule, 'end', [workflow], event), event))
+      return (one, note) => {
+        const type = eventTypeOf(one)
         const isStart = type === 'workflow_step_start'
-        if (!isStart && !stepEnds.has(type)) return
+        if (!isStart && !stepEnds.has(type) && !workflowEnds.has(type)) return
+        const event = eventOf(one)
+        const workflow = idOf(event, 'workflow_id') ?? ''
+        if (workflowEnds.has(type)) return note(timed(sight(rule, 'end', [workflow], event), event))
         const step = idOf(event, 'step_id') ?? ''
         if (workflow === '' && step === '') return
         note(timed(sight(rule, isStart ? 'start' : 'end', [workflow, step], event), event))
       }
     case 'unfinished':
-      return (event, note) => lookAtWorkflow(rule, event, note)
+      return (one, note) => lookAtWorkflow(rule, one, note)
   }
 }
 
@@ -163,11 +165,14 @@ function toEventLook(rule: Rule, documentOf: Looking['documentOf']): Look {
     return paths.map((path) => textAt(whole, path))
   }
   if (!matches && !recovers)
-    return (event, note) => {
-      if (event.alert || (event.log_level >= minLevel && !isExporterTrouble(documentOf(event))))
+    return (one, note) => {
+      if (!one.alert && one.log_level < minLevel) return
+      const event = eventOf(one)
+      if (event.alert || !isExporterTrouble(documentOf(event)))
         note(sight(rule, 'match', keyOf(event), event))
     }
-  return (event, note) => {
+  return (one, note) => {
+    const event = eventOf(one)
     const document = documentOf(event)
     const isMatch = matches ? matches(document) : event.log_level >= minLevel || event.alert
     if (isMatch) note(sight(rule, 'match', keyOf(event), event))
@@ -199,8 +204,9 @@ function isExporterTrouble(document: MatchDocument): boolean {
 function toSilentLook(rule: Rule, now: () => number): Look {
   const wanted = rule.nodeIds && new Set(rule.nodeIds)
   const notedMs = new Map<string, number>()
-  return (event, note) => {
-    if (rule.whileWorkflow) lookAtWorkflow(rule, event, note)
+  return (one, note) => {
+    if (rule.whileWorkflow) lookAtWorkflow(rule, one, note)
+    const event = eventOf(one)
     const node = event.source.node_id
     if (node === undefined || (wanted && !wanted.has(node))) return
     const nowMs = now()
@@ -211,10 +217,11 @@ function toSilentLook(rule: Rule, now: () => number): Look {
   }
 }
 
-function lookAtWorkflow(rule: Rule, event: Event, note: Note): void {
-  const type = eventTypeOf(event)
+function lookAtWorkflow(rule: Rule, one: NewEvent, note: Note): void {
+  const type = eventTypeOf(one)
   const isStart = type === 'workflow_start'
   if (!isStart && !workflowEnds.has(type)) return
+  const event = eventOf(one)
   const workflow = idOf(event, 'workflow_id')
   if (workflow === undefined) return
   note(timed(sight(rule, isStart ? 'start' : 'end', [workflow], event), event))
@@ -226,10 +233,12 @@ function timed(sighting: Sighting, event: Event): Sighting {
 }
 
 /** MADSci's own client sends the type that a program gives within event_data, and calls the event `log_*`. */
-function eventTypeOf(event: Event): string {
+function eventTypeOf(event: NewEvent): string {
   const type: string = event.event_type
-  if (!type.startsWith('log') || !isObject(event.event_data)) return type
-  const inner = event.event_data.event_type
+  if (!type.startsWith('log')) return type
+  const data = eventOf(event).event_data
+  if (!isObject(data)) return type
+  const inner = data.event_type
   return typeof inner === 'string' && knownTypes.has(inner) ? inner : type
 }
 

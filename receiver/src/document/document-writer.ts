@@ -10,8 +10,8 @@ export const maxPlaces = 1024
  *     start ▶ begin ▶ text, number, … openObject ▶ … ▶ close ▶ end ─┐
  *               ▲ ─────────────────── next document ───────────────┘ ▶ take
  *
- * A call that gives false cannot write this value as the store would write it: then `drop`, and the event goes the
- * ordinary way. One decoder is at work at a time: nobody waits between `start` and `take`.
+ * A call that gives false cannot write this value as the store would write it: then `drop`, and an event is made first.
+ * One decoder is at work at a time: nobody waits between `start` and `take`.
  */
 export interface DocumentWriter {
   readonly form: 'bson' | 'json'

@@ -1,6 +1,7 @@
 import { EventError, nowMicros } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { toClient } from '../client.ts'
+import type { NewEvent } from '../document/event-document.ts'
 import { createMemoryPool } from '../document/memory-pool.ts'
 import type { Attempts } from '../ingest/attempt.ts'
 import { canDecodeAgain } from '../ingest/conflict.ts'
@@ -124,7 +125,7 @@ export function registerLogs(app: FastifyInstance, options: LogsDoorOptions): vo
 
     /** What is decoded has no name where the answer is waited for: it would be held until the commit is through. */
     function take(
-      read: () => DecodedLogs,
+      read: () => DecodedLogs<NewEvent>,
       bytes: Uint8Array,
       again: (() => DecodedLogs) | undefined,
     ): ReturnType<typeof accept> {

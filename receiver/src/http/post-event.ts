@@ -1,16 +1,16 @@
 import {
-  type Event,
   EventError,
   isObject,
-  keptEventJson,
   type ParseEventOptions,
   parseEvent,
+  toEventJson,
 } from '@madsci-events/sdk/event'
+import type { NewEvent } from '../document/event-document.ts'
 import { createConflicts } from '../ingest/conflict.ts'
 import { codeOf, type Ingest, toRefusal } from '../ingest/ingest.ts'
 import { parseBytes } from '../ingest/json-body.ts'
 import { isSameContent } from '../ingest/same-content.ts'
-import { isLarge, type SentEvent, type Unpacker } from '../ingest/unpack.ts'
+import { isLarge, type Unpacker } from '../ingest/unpack.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { EventStore } from '../store/event-store.ts'
@@ -64,7 +64,7 @@ export function createEventTaker(options: EventTakerOptions): EventTaker {
   }
 
   /** Gives whether it was new. Counts what became of it. */
-  async function accept(toEvent: () => SentEvent['event']): Promise<{ event: Event; isNew: boolean }> {
+  async function accept<T extends NewEvent>(toEvent: () => T): Promise<{ event: T; isNew: boolean }> {
     const settle = ingest.receive(1)
     try {
       const decodeMs = performance.now()
@@ -87,7 +87,7 @@ export function createEventTaker(options: EventTakerOptions): EventTaker {
   async function takeSmall(bytes: Uint8Array, contentType: string | undefined): Promise<string | Uint8Array> {
     const body = parseBytes(bytes, contentType)
     const { event, isNew } = await accept(() => parseEvent(body, parse))
-    const json = keptEventJson(event)
+    const json = toEventJson(event)
     if (isNew) return json
     const isTimed = isObject(body) && typeof body.event_timestamp === 'string'
     return findStored(event.event_id, json, (stored) => isSameContent(stored, json, isTimed))

@@ -1,4 +1,4 @@
-import type { Event } from '@madsci-events/sdk/event'
+import type { NewEvent } from '../document/event-document.ts'
 import type { WriteOutcome } from '../store/event-store.ts'
 import type { Ranges } from '../store/range.ts'
 import { type Attributes, type Span, spanOfNow } from '../trace.ts'
@@ -8,7 +8,7 @@ export interface BatcherOptions {
    * `rest`: positions of events that came by REST. The batcher lets the events go as soon as this returns: who needs
    * them longer keeps them.
    */
-  write: (events: readonly Event[], rest: Ranges) => Promise<WriteOutcome[]>
+  write: (events: readonly NewEvent[], rest: Ranges) => Promise<WriteOutcome[]>
   /** Writes under way at once. */
   concurrency: number
   /** Events of one write at most; a larger call is written in parts, between which others are. */
@@ -19,7 +19,7 @@ export interface BatcherOptions {
 
 export interface Batcher {
   /** Outcomes in the order of the events. */
-  add(events: readonly Event[], isRest?: boolean): Promise<WriteOutcome[]>
+  add(events: readonly NewEvent[], isRest?: boolean): Promise<WriteOutcome[]>
   /** Settles when nothing is waiting or being written. */
   drain(): Promise<void>
   readonly waitingEvents: number
@@ -28,7 +28,7 @@ export interface Batcher {
 
 interface Call {
   /** None once they are being written. */
-  events: readonly Event[]
+  events: readonly NewEvent[]
   size: number
   isRest: boolean
   /** Of its request, which waits and is written as steps of it. */
@@ -43,7 +43,7 @@ const besideEvents = 50
 // So many are worth a commit at once: company would save little, and they would only lie in memory, of which V8 copies
 // what is in use twice.
 const wholeEvents = 500
-const none: readonly Event[] = []
+const none: readonly NewEvent[] = []
 // Where a commit takes long, a small one waits for company, as with PostgreSQL's commit_delay.
 const slowCommitMs = 1.25
 const gatherMs = 1
@@ -164,7 +164,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     }
   }
 
-  function startWrite(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
+  function startWrite(events: readonly NewEvent[], rest: Ranges): Promise<WriteOutcome[]> {
     try {
       return options.write(events, rest)
     } catch (error) {
@@ -199,7 +199,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
     })
   }
 
-  function addOne(events: readonly Event[], isRest: boolean): Promise<WriteOutcome[]> {
+  function addOne(events: readonly NewEvent[], isRest: boolean): Promise<WriteOutcome[]> {
     return new Promise((resolve, reject) => {
       const span = spanOfNow()
       const addedMs = span ? performance.now() : 0
@@ -210,7 +210,7 @@ export function createBatcher(options: BatcherOptions): Batcher {
   }
 
   /** So many parts are under way as writes may be: the rest is not in the line, and others get their turn between. */
-  async function addInParts(events: readonly Event[], isRest: boolean): Promise<WriteOutcome[]> {
+  async function addInParts(events: readonly NewEvent[], isRest: boolean): Promise<WriteOutcome[]> {
     const { maxEvents, concurrency } = options
     const outcomes: WriteOutcome[] = []
     const writing: Promise<WriteOutcome[]>[] = []

@@ -1,4 +1,4 @@
-import { type Event, keptEventJson } from '@madsci-events/sdk/event'
+import { type Event, toEventJson } from '@madsci-events/sdk/event'
 import { leastPooledBytes } from '../document/memory-pool.ts'
 import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
@@ -60,7 +60,7 @@ export function createConflicts({ store, metric, log }: ConflictOptions): Confli
         if (characters > maxStoredCharacters || !mayLook()) break
         const stored = await store.get(event.event_id).catch(() => undefined)
         characters += stored?.json.length ?? 0
-        if (!stored || isSameContent(stored.json, keptEventJson(event), isTimed)) continue
+        if (!stored || isSameContent(stored.json, toEventJson(event), isTimed)) continue
         note(event.event_id)
         found++
       }

@@ -1,6 +1,6 @@
-import { type Event, EventError, findDefect } from '@madsci-events/sdk/event'
+import { EventError, findDefect } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
-import { EncodedEvent, runsOf } from '../document/encoded-event.ts'
+import { EventDocument, eventOf, type NewEvent, runsOf } from '../document/event-document.ts'
 import type { Metric } from '../metric.ts'
 import type { Match } from '../store/alert-store.ts'
 import { isCanary } from '../store/canary.ts'
@@ -33,12 +33,12 @@ export interface IngestOptions {
   /** How spans name the store. */
   database?: Attributes
   /** What alert rules see in the events of a write: pure, on this thread, and the store keeps it with them. */
-  match?: ((events: readonly Event[]) => Match[]) | undefined
+  match?: ((events: readonly NewEvent[]) => Match[]) | undefined
   /** After a write in which they saw something. */
   onMatch?: (() => void) | undefined
   /** Asked before each write; called with its outcomes, without any when it failed. */
   watch?:
-    | ((events: readonly Event[]) => ((outcomes?: readonly WriteOutcome[]) => void) | undefined)
+    | ((events: readonly NewEvent[]) => ((outcomes?: readonly WriteOutcome[]) => void) | undefined)
     | undefined
   /** Called after each commit with the events of a call, for counters and followers. */
   onReceipt?: (receipt: Receipt, isRest: boolean) => void
@@ -59,9 +59,9 @@ export interface Ingest {
    * Settles after the commit. Throws EVT_STORE_UNAVAILABLE when nothing can be told of at least one event
    * (the caller sends again; what was stored then counts as duplicate).
    */
-  accept(events: readonly Event[], options?: AcceptOptions): Promise<Receipt>
+  accept(events: readonly NewEvent[], options?: AcceptOptions): Promise<Receipt>
   /** The same for events that raise no alert: those that tell of alerts. */
-  acceptQuietly(events: readonly Event[]): Promise<Receipt>
+  acceptQuietly(events: readonly NewEvent[]): Promise<Receipt>
   /** Counts events that came by a door. It calls what this returns once their outcome is counted, whatever that is. */
   receive(count: number): () => void
   /** Events that were received, and whose outcome is not counted yet. */
@@ -88,7 +88,7 @@ interface Write {
 
 export function createIngest(options: IngestOptions): Ingest {
   const { store, metric, match, onMatch, watch } = options
-  const quiet = new WeakSet<Event>()
+  const quiet = new WeakSet<NewEvent>()
   let hasQuiet = false
   const gate = createGate({ maxBytes: options.maxInFlightBytes })
   let isClosing = false
@@ -104,7 +104,7 @@ export function createIngest(options: IngestOptions): Ingest {
     }
   }
 
-  function write(events: readonly Event[], rest: Ranges): Promise<WriteOutcome[]> {
+  function write(events: readonly NewEvent[], rest: Ranges): Promise<WriteOutcome[]> {
     const matches = match ? see(events, match) : none
     const startedMs = performance.now()
     const noted = watch?.(events)
@@ -127,10 +127,13 @@ export function createIngest(options: IngestOptions): Ingest {
     }
   }
 
-  const isQuiet = (event: Event) =>
+  const isQuiet = (event: NewEvent) =>
     isCanary(event.event_type, event.event_id) || (hasQuiet && quiet.has(event))
 
-  function see(events: readonly Event[], match: (events: readonly Event[]) => Match[]): readonly Match[] {
+  function see(
+    events: readonly NewEvent[],
+    match: (events: readonly NewEvent[]) => Match[],
+  ): readonly Match[] {
     const matches = match(events)
     if (matches.length === 0) return none
     const heard: Match[] = []
@@ -153,18 +156,18 @@ export function createIngest(options: IngestOptions): Ingest {
   metric.gauge('events_waiting', () => batcher.waitingEvents)
   metric.gauge('commits_running', () => batcher.runningWrites)
 
-  function accept(events: readonly Event[], options: AcceptOptions = {}): Promise<Receipt> {
+  function accept(events: readonly NewEvent[], options: AcceptOptions = {}): Promise<Receipt> {
     const { isRest = false, isSound = false } = options
     const receipt: Receipt = { stored: 0, duplicate: 0, rejected: [] }
-    if (events.length > 0) spanOfNow()?.about(events[0]!)
+    if (events.length > 0) spanOfNow()?.about(eventOf(events[0]!))
     if (isSound) return settle(receipt, batcher.add(events, isRest), undefined, isRest)
     // Most requests have no defect: only then is a second list made.
-    let sound: Event[] | undefined
+    let sound: NewEvent[] | undefined
     let positions: number[] | undefined
     for (let i = 0; i < events.length; i++) {
       const event = events[i]!
       // What was copied into a document was looked at then.
-      const reason = event instanceof EncodedEvent ? undefined : findDefect(event)
+      const reason = event instanceof EventDocument ? undefined : findDefect(event)
       if (reason !== undefined) {
         if (!sound || !positions) {
           sound = events.slice(0, i)

@@ -1,3 +1,4 @@
+import type { NewEvent } from '../document/event-document.ts'
 import { createThrottle } from '../log.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { PartialSuccess } from '../otlp/reply.ts'
@@ -23,7 +24,7 @@ type Notice = [kind: string, line: string]
  * Undefined for a full success. Throws what `accept` throws.
  */
 export type LogsIntake = (
-  decoded: DecodedLogs,
+  decoded: DecodedLogs<NewEvent>,
   /** Decodes it once more; asked for when ids of it were stored already. */
   again?: () => DecodedLogs,
 ) => Promise<PartialSuccess | undefined>
@@ -81,7 +82,7 @@ export function createLogsIntake(options: LogsIntakeOptions): LogsIntake {
     return `${countOf(count, 'record has other content than what is stored under its id', 'records have other content than what is stored under their ids')}, which was kept`
   }
 
-  function start(events: DecodedLogs['events'], isSound: boolean): Promise<Receipt> {
+  function start(events: DecodedLogs<NewEvent>['events'], isSound: boolean): Promise<Receipt> {
     try {
       return ingest.accept(events, { isSound })
     } catch (error) {

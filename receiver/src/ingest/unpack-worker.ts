@@ -9,6 +9,7 @@ import {
   toEventJson,
 } from '@madsci-events/sdk/event'
 import type { DocumentEncoder } from '../document/document-encoder.ts'
+import { eventOf } from '../document/event-document.ts'
 import { decodeJson } from '../otlp/json.ts'
 import { decodeProtobuf } from '../otlp/protobuf.ts'
 import { digestOf, type RequestIdentity } from '../otlp/record-id.ts'
@@ -136,7 +137,7 @@ function unpackLogs({ bytes, encoding, limits }: LogsTask, identity?: RequestIde
     ...limits,
     ...(identity && { identify: () => identity }),
     onEvent(event) {
-      const reason = parts.add(event)
+      const reason = parts.add(eventOf(event))
       if (reason !== undefined) unkept.set(reason, (unkept.get(reason) ?? 0) + 1)
     },
   })

@@ -1,7 +1,7 @@
 import type { Worker } from 'node:worker_threads'
-import { type Event, EventError } from '@madsci-events/sdk/event'
+import { EventError } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
-import { EncodedEvent, EncodedRun } from '../document/encoded-event.ts'
+import { DocumentRun, EventDocument, type NewEvent } from '../document/event-document.ts'
 import type { DecodedLogs } from '../otlp/decoded.ts'
 import type { Identify } from '../otlp/record-id.ts'
 import type { OtlpEncoding } from '../otlp/reply.ts'
@@ -34,7 +34,7 @@ export interface UnpackerOptions {
 
 /** An event that came by REST. */
 export interface SentEvent {
-  event: Event
+  event: NewEvent
   /** What REST answers once it is stored. */
   json: Uint8Array
   /** The sender said when it was. */
@@ -58,7 +58,7 @@ export interface Unpacker {
     encoding: OtlpEncoding,
     limits: LogsLimits,
     identify?: Identify,
-  ): Promise<DecodedLogs>
+  ): Promise<DecodedLogs<NewEvent>>
   /** Takes the memory of `bytes` away. Throws for a body that is no JSON; an event that cannot be kept is `refused`. */
   event(bytes: Uint8Array, contentType: string | undefined): Promise<SentEvent | { refused: EventError }>
   /** See `isSameContent`. */
@@ -170,7 +170,7 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
 
   return {
     async logs(bytes, encoding, limits, identify) {
-      const events: Event[] = []
+      const events: NewEvent[] = []
       const { kind: _, ...decoded } = await run(
         { kind: 'logs', bytes, encoding, limits, isIdentified: identify !== undefined },
         ['logs'],
@@ -179,7 +179,7 @@ export function createUnpacker(options: UnpackerOptions): Unpacker {
       return { events, ...decoded }
     },
     async event(bytes, contentType) {
-      const events: Event[] = []
+      const events: NewEvent[] = []
       const answer = await run({ kind: 'event', bytes, contentType }, ['event', 'invalid', 'refused'], {
         onPart: (part) => addEvents(events, part, documents),
       })
@@ -220,15 +220,15 @@ function movable(task: { bytes: Uint8Array }): ArrayBuffer {
 
 const none: readonly object[] = []
 
-function addEvents(events: Event[], part: UnpackedPart, documents: DocumentWriter): void {
+function addEvents(events: NewEvent[], part: UnpackedPart, documents: DocumentWriter): void {
   const { bytes, ids, types, levels, alerts, times, ends, exactEnds, archives, sightings } = part
-  const run = new EncodedRun(documents)
+  const run = new DocumentRun(documents)
   run.fill(Buffer.from(bytes.buffer), ids.length)
   for (let i = 0; i < ids.length; i++) {
     const end = ends[i]!
     const exactEnd = exactEnds[i]!
     events.push(
-      new EncodedEvent(run, i === 0 ? 0 : exactEnds[i - 1]!, end, {
+      new EventDocument(run, i === 0 ? 0 : exactEnds[i - 1]!, end, {
         event_id: ids[i]!,
         event_type: types[i]!,
         log_level: levels[i]!,

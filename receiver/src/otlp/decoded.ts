@@ -13,6 +13,7 @@ import {
   type Value,
 } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
+import type { EventDocument, NewEvent } from '../document/event-document.ts'
 import { createRecordIds, type Identify, type RecordIds } from './record-id.ts'
 import { malformed } from './wire.ts'
 
@@ -25,14 +26,14 @@ export interface DecodeOptions {
   /** Makes documents of events at once, where that is possible. */
   documents?: DocumentWriter | undefined
   /** Takes each event as soon as it is there: `events` then stays empty. */
-  onEvent?: (event: Event) => void
+  onEvent?: (event: NewEvent) => void
   /** Not given: the same bytes are the same request. */
   identify?: Identify
 }
 
-/** What a request came to. events.length + the counts in `refused` = the records in it. */
-export interface DecodedLogs extends Reading {
-  events: Event[]
+/** What a request came to. Without `documents` in the options there are events alone. events.length + the counts in `refused` = the records in it. */
+export interface DecodedLogs<T extends NewEvent = Event> extends Reading {
+  events: T[]
   /** Reason → number of records that could not be decoded though their neighbours could. */
   refused: Map<string, number>
   /** `madsci.source.*` values that are no ULID. */
@@ -67,8 +68,8 @@ export interface EventSink {
   readonly ids: RecordIds
   /** Of the scope that is open; made with its first record. */
   readonly contextOf: () => RecordContext
-  /** An event that was made of a record of that scope; `doubles` are the places of whole doubles in the record. */
-  take(event: Event, doubles: string[] | undefined): void
+  /** The document of a record of that scope; `doubles` are the places of whole doubles in the record. */
+  take(document: EventDocument, doubles: string[] | undefined): void
   /** `defect`: why the records of the resource cannot be kept, '' when they can. */
   openResource(resource: Resource, defect: string): void
   /** The same of a scope. False when the records that follow are all refused, for its defect or its resource's. */
@@ -80,7 +81,7 @@ export interface EventSink {
   /** Counts a record that is none. */
   refuseMalformed(reason: string): void
   /** Throws EVT_OTLP when the request has records and every one is malformed: then it is no request for logs. */
-  close(reading: Reading): DecodedLogs
+  close(reading: Reading): DecodedLogs<NewEvent>
 }
 
 // A record of two bytes on the wire still becomes an event with its own memory.
@@ -89,7 +90,7 @@ const defaultMaxRecords = 200_000
 const emptyRecord = 'an empty record'
 
 export function createEventSink(bytes: Uint8Array, options: DecodeOptions): EventSink {
-  const decoded: DecodedLogs = {
+  const decoded: DecodedLogs<NewEvent> = {
     events: [],
     refused: new Map(),
     duplicateKeyCount: 0,
@@ -172,11 +173,11 @@ export function createEventSink(bytes: Uint8Array, options: DecodeOptions): Even
 
   return {
     ids,
-    take(event, doubles) {
+    take(document, doubles) {
       hasOther = true
       bytesLeft -= charactersIn(doubles)
       count()
-      onEvent(event)
+      onEvent(document)
     },
     contextOf,
     openResource(next, defect) {

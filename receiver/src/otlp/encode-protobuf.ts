@@ -40,9 +40,27 @@ export function encodeProtobuf(groups: readonly LogGroup[]): Uint8Array {
   return new Uint8Array(buffer.subarray(0, pos))
 }
 
+/**
+ * One LogRecord, in memory that the next call uses again: 0 to `end` of `buffer`. Throws RangeError for what protobuf has not:
+ * integers beyond 64 bits, lone surrogates, a negative severity.
+ */
+export function encodeRecord(record: LogRecord): { buffer: Buffer; end: number } {
+  if (record.severityNumber < 0) throw new RangeError('a negative severity')
+  pos = 0
+  isStrict = true
+  try {
+    writeRecord(record)
+  } finally {
+    isStrict = false
+  }
+  return { buffer, end: pos }
+}
+
 // One request is written at a time, and the memory is used again.
 let buffer = Buffer.allocUnsafe(1 << 20)
 let pos = 0
+/** Texts that are none are refused; else what is wrong in them becomes U+FFFD. */
+let isStrict = false
 
 function reserve(bytes: number): void {
   if (pos + bytes <= buffer.length) return
@@ -109,6 +127,7 @@ function writeWholeText(tag: number, text: string): void {
     for (let i = 0; i < length; i++) {
       const code = text.charCodeAt(i)
       if (code > 127) {
+        checkText(text)
         const bytes = buffer.write(text, start, 'utf8')
         buffer[start - 1] = bytes
         pos = start + bytes
@@ -120,8 +139,13 @@ function writeWholeText(tag: number, text: string): void {
     pos = start + length
     return
   }
+  checkText(text)
   writeVarint(Buffer.byteLength(text))
   pos += buffer.write(text, pos, 'utf8')
+}
+
+function checkText(text: string): void {
+  if (isStrict && !text.isWellFormed()) throw new RangeError('a lone surrogate')
 }
 
 function writeCount(tag: number, count: number): void {

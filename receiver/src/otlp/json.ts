@@ -7,6 +7,7 @@ import {
   scanJson,
   type Value,
 } from '@madsci-events/sdk/event'
+import type { EventDocument, NewEvent } from '../document/event-document.ts'
 import {
   countDuplicates,
   createEventSink,
@@ -19,6 +20,7 @@ import {
   takeDoublesOfRecord,
   tooManyValues,
 } from './decoded.ts'
+import { encodeRecord } from './encode-protobuf.ts'
 import {
   Defect,
   fixed64In,
@@ -33,7 +35,9 @@ import {
   toMembers,
   toValue,
 } from './json-value.ts'
-import { malformed } from './wire.ts'
+import { RecordFields } from './record-fields.ts'
+import { createTranscoder, type RecordTranscoder } from './transcode-record.ts'
+import { createReader, malformed } from './wire.ts'
 
 /**
  * ExportLogsServiceRequest in OTLP/JSON → events; the same as decodeProtobuf gives for the same request.
@@ -41,11 +45,14 @@ import { malformed } from './wire.ts'
  * Promises: those of decodeProtobuf. Names are lowerCamelCase and enums are integers, as OTLP says; 64-bit integers
  * come as text or as numbers and keep every digit; null is as good as absent.
  */
-export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
+export function decodeJson(bytes: Uint8Array, options: DecodeOptions & { documents?: undefined }): DecodedLogs
+export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLogs<NewEvent>
+export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLogs<NewEvent> {
   const request = parseText(bytes, maxValuesOf(options))
   if (!isObject(request)) throw malformed('it is no JSON object')
   const notes: JsonNotes = { defect: '', duplicateKeyCount: 0, unreadableIdCount: 0, hasWholeDoubles: false }
   const sink = createEventSink(bytes, options)
+  const transcoder = createTranscoder(sink.ids, bytes.length, options)
   const unread = createNameCheck()
   unread.look(request, 'request')
   for (const resourceLogs of envelopesIn(request, 'resourceLogs')) {
@@ -55,13 +62,16 @@ export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLo
     for (const scopeLogs of envelopesIn(resourceLogs, 'scopeLogs')) {
       unread.look(scopeLogs, 'scopeLogs')
       const [scope = {}, scopeDefect] = readAlone(notes, () => toScope(scopeLogs, notes))
-      sink.openScope(scope, scopeDefect, takeDoublesOf(notes, scope.attributes ?? {}, '/scope'))
+      const doubles = takeDoublesOf(notes, scope.attributes ?? {}, '/scope')
+      const isKept = sink.openScope(scope, scopeDefect, doubles)
+      transcoder?.open(isKept ? sink.contextOf : undefined, false)
       for (const record of envelopesIn(scopeLogs, 'logRecords')) {
         unread.look(record, 'logRecords')
-        addRecord(record, notes, sink)
+        addRecord(record, notes, { sink, transcoder })
       }
     }
   }
+  transcoder?.close()
   return sink.close({
     duplicateKeyCount: notes.duplicateKeyCount,
     unreadableIdCount: notes.unreadableIdCount,
@@ -94,11 +104,45 @@ function readAlone<T>(notes: JsonNotes, read: () => T): [value: T | undefined, d
 const maxUint32 = 0xffff_ffff
 const maxInt32 = 0x7fff_ffff
 
-function addRecord(members: Members, notes: JsonNotes, sink: EventSink): void {
+interface Target {
+  sink: EventSink
+  transcoder: RecordTranscoder | undefined
+}
+
+function addRecord(members: Members, notes: JsonNotes, { sink, transcoder }: Target): void {
   const [record, defect] = readAlone(notes, () => toLogRecord(members, notes))
+  const hasDoubles = notes.hasWholeDoubles
+  notes.hasWholeDoubles = false
   if (record === undefined) sink.refuseMalformed(defect)
-  else if (defect === '') sink.add(record)
-  else sink.refuse(defect)
+  else if (defect !== '') sink.refuse(defect)
+  else {
+    const document = transcoder && transcode(record, transcoder)
+    if (document) sink.take(document, transcoder.doubles)
+    else {
+      if (hasDoubles) takeDoublesOfRecord(record)
+      sink.add(record)
+    }
+  }
+}
+
+const fields = new RecordFields()
+const noBytes = Buffer.alloc(0)
+let reader = createReader(noBytes, 0)
+
+/** By the way of every record: as protobuf has it, to the document. Undefined for what protobuf or a document has not. */
+function transcode(record: LogRecord, transcoder: RecordTranscoder): EventDocument | undefined {
+  try {
+    const { buffer, end } = encodeRecord(record)
+    if (reader.bytes.buffer !== buffer.buffer) reader = createReader(buffer, 0)
+    reader.pos = 0
+    // The parser has counted them.
+    reader.valuesLeft = Number.MAX_SAFE_INTEGER
+    fields.read(reader, end)
+    return transcoder.write(reader, fields)
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
 }
 
 const noResource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
@@ -123,7 +167,7 @@ function toLogRecord(members: Members, notes: JsonNotes): LogRecord {
   }
   notes.duplicateKeyCount += countDuplicates(keys)
   const body = objectIn(members, 'body')
-  const record: LogRecord = {
+  return {
     timeUnixNano: fixed64In(members, 'timeUnixNano'),
     observedTimeUnixNano: fixed64In(members, 'observedTimeUnixNano'),
     severityNumber: severityIn(members),
@@ -137,9 +181,6 @@ function toLogRecord(members: Members, notes: JsonNotes): LogRecord {
     traceId: hexIn(members, 'traceId', 16, notes),
     spanId: hexIn(members, 'spanId', 8, notes),
   }
-  if (notes.hasWholeDoubles) takeDoublesOfRecord(record)
-  notes.hasWholeDoubles = false
-  return record
 }
 
 function severityIn(members: Members): number {

@@ -1,4 +1,5 @@
-import { maxEventBytes, type OtelScope } from '@madsci-events/sdk/event'
+import type { OtelScope } from '@madsci-events/sdk/event'
+import type { NewEvent } from '../document/event-document.ts'
 import { readMember } from './any-value.ts'
 import {
   createEventSink,
@@ -10,7 +11,7 @@ import {
   takeDoublesOf,
 } from './decoded.ts'
 import { RecordFields } from './record-fields.ts'
-import { RecordTranscoder } from './transcode-record.ts'
+import { createTranscoder, maxPlainBytes, type RecordTranscoder } from './transcode-record.ts'
 import { createReader, isMalformed, type Reader, readFrame, readVarint, readWord, skipField } from './wire.ts'
 
 // Bit n: field n is one that we read.
@@ -19,9 +20,6 @@ const knownOfResourceLogs = 0b1110
 const knownOfScopeLogs = 0b1110
 const knownOfResource = 0b110
 const knownOfScope = 0b11110
-
-// An object has four bytes at least and counts for 40: so no event of a request can be too large.
-const maxPlainBytes = maxEventBytes / 10
 
 /**
  * ExportLogsServiceRequest → events, straight from the bytes.
@@ -37,13 +35,16 @@ const maxPlainBytes = maxEventBytes / 10
  *     nested too deep) is refused alone, with a reason; such a resource or scope with its own records alone.
  *  3. Unknown fields are passed over.
  */
-export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): DecodedLogs {
+export function decodeProtobuf(
+  bytes: Uint8Array,
+  options: DecodeOptions & { documents?: undefined },
+): DecodedLogs
+export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): DecodedLogs<NewEvent>
+export function decodeProtobuf(bytes: Uint8Array, options: DecodeOptions): DecodedLogs<NewEvent> {
   const r = createReader(bytes, maxValuesOf(options))
   const end = bytes.length
-  const { documents } = options
   const sink = createEventSink(bytes, options)
-  const transcoder =
-    documents && end <= maxPlainBytes ? new RecordTranscoder(documents, sink.ids, end) : undefined
+  const transcoder = createTranscoder(sink.ids, end, options)
   const to: Target = { sink, transcoder }
   let hasResources = false
   while (r.pos < end) {
@@ -108,7 +109,7 @@ function readScopeLogs(r: Reader, end: number, { sink, transcoder }: Target): vo
   }
   const doubles = takeDoublesOf(r, scope.attributes ?? {}, '/scope')
   const isKept = sink.openScope(scope, takeDefect(r), doubles)
-  transcoder?.open(isKept && r.isPlain ? sink.contextOf : undefined)
+  transcoder?.open(isKept ? sink.contextOf : undefined, r.isPlain)
   r.pos = start
   while (r.pos < end) {
     const tag = readVarint(r, end)

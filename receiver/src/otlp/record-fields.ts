@@ -90,8 +90,8 @@ export class RecordFields {
       timeUnixNano: readNanos(r, this.time),
       observedTimeUnixNano: readNanos(r, this.observed),
       severityNumber: this.severityNumber,
-      severityText: wordOf(r, this.severityText),
-      eventName: wordOf(r, this.eventName),
+      severityText: textOfSpan(r, this.severityText),
+      eventName: textOfSpan(r, this.eventName),
       body: this.hasBody ? this.bodyOf(r) : undefined,
       keys,
       values,
@@ -172,7 +172,7 @@ function clearSpan(span: Span): void {
   span.start = span.stop = 0
 }
 
-function wordOf(r: Reader, { start, stop }: Span): string {
+function textOfSpan(r: Reader, { start, stop }: Span): string {
   r.pos = start
   return takeWord(r, stop)
 }

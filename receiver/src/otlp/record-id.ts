@@ -35,18 +35,16 @@ export function createRecordIds(bytes: Uint8Array, identify: Identify = identify
     identity ??= identify(digestOf(bytes))
     return identity
   }
+  const idAt = (unixMs: number) => ulidFrom(unixMs, plus(identityOf().dated, number))
   return {
     idOf({ timeUnixNano, observedTimeUnixNano }) {
       const time = timeUnixNano || observedTimeUnixNano
-      if (time !== 0n) {
-        const id = this.idAt(Number(time / 1_000_000n))
-        number++
-        return id
-      }
       const { undatedMs, undated } = identityOf()
-      return ulidFrom(undatedMs, plus(undated, number++))
+      const id = time === 0n ? ulidFrom(undatedMs, plus(undated, number)) : idAt(Number(time / 1_000_000n))
+      number++
+      return id
     },
-    idAt: (unixMs) => ulidFrom(unixMs, plus(identityOf().dated, number)),
+    idAt,
     advance() {
       number++
     },

@@ -72,8 +72,8 @@ export class RecordMeaning {
     this.alert = this.isNotset = false
     this.seenSources = this.sourceCount = this.otherCount = 0
     if (!this.findTimes(r, fields) || !this.findAttributes(r, fields)) return false
-    const severityWord = wordOf(r, fields.severityText)
-    const nameWord = wordOf(r, fields.eventName)
+    const severityWord = findSpanWord(r, fields.severityText)
+    const nameWord = findSpanWord(r, fields.eventName)
     if (severityWord === undefined || nameWord === undefined) return false
     this.severityWord = severityWord
     this.nameWord = nameWord
@@ -200,7 +200,7 @@ export class RecordMeaning {
 }
 
 /** Undefined for a text that is no word. */
-function wordOf(r: Reader, { start, stop }: Span): Word | undefined {
+function findSpanWord(r: Reader, { start, stop }: Span): Word | undefined {
   if (start === stop) return empty
   r.pos = start
   return findWord(r, stop)

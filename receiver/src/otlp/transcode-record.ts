@@ -1,6 +1,14 @@
-import { microsToTimestamp, type RecordContext, sourceKeys } from '@madsci-events/sdk/event'
+import {
+  findDefect,
+  fromDocument,
+  maxEventBytes,
+  microsToTimestamp,
+  type Otel,
+  type RecordContext,
+  sourceKeys,
+} from '@madsci-events/sdk/event'
 import { type DocumentWriter, maxPlaces } from '../document/document-writer.ts'
-import { EncodedEvent, EncodedRun } from '../document/encoded-event.ts'
+import { DocumentRun, EventDocument } from '../document/event-document.ts'
 import { isEqual, toBytes, Word } from '../document/word.ts'
 import type { RecordFields } from './record-fields.ts'
 import type { RecordIds } from './record-id.ts'
@@ -47,6 +55,18 @@ const sourceWords = sourceKeys.map((name) => new Word(name))
 const maxGrowth = 4
 const leastDocumentBytes = 64 * 1024
 
+// An object has four bytes at least and counts for 40: so no event of a request can be too large.
+export const maxPlainBytes = maxEventBytes / 10
+
+/** For a request of so many bytes; undefined where events are wanted, or may be too large for a store. */
+export function createTranscoder(
+  ids: RecordIds,
+  bodyBytes: number,
+  { documents }: { documents?: DocumentWriter | undefined },
+): RecordTranscoder | undefined {
+  return documents && bodyBytes <= maxPlainBytes ? new RecordTranscoder(documents, ids, bodyBytes) : undefined
+}
+
 /**
  * LogRecord → document, from bytes to bytes, for records of any sender. Neither objects nor texts are made on the way, and
  * that is most of what `fromRecord` costs. The document is the one that `fromRecord` leads to, byte by byte.
@@ -57,10 +77,11 @@ const leastDocumentBytes = 64 * 1024
 export class RecordTranscoder {
   private readonly writer: DocumentWriter
   private readonly ids: RecordIds
-  private readonly run: EncodedRun
+  private readonly run: DocumentRun
   private readonly maxDocumentBytes: number
   /** Undefined when no record of the scope can be written so. */
   private contextOf: (() => RecordContext) | undefined
+  private isSound = false
   /** Prepared with the first record that wants it. */
   private context: ContextParts | undefined
   private resource: ResourceParts | undefined
@@ -75,15 +96,16 @@ export class RecordTranscoder {
   constructor(writer: DocumentWriter, ids: RecordIds, bodyBytes: number) {
     this.writer = writer
     this.ids = ids
-    this.run = new EncodedRun(writer)
+    this.run = new DocumentRun(writer)
     this.values = new ValueTranscoder(writer)
     this.nextStart = writer.start()
     this.maxDocumentBytes = Math.max(leastDocumentBytes, bodyBytes * maxGrowth)
   }
 
-  /** The records that follow are of this resource and scope; undefined when these hold what a store may refuse. */
-  open(contextOf: (() => RecordContext) | undefined): void {
+  /** The records that follow are of this resource and scope. `isSound`: these hold nothing that a store may refuse. */
+  open(contextOf: (() => RecordContext) | undefined, isSound: boolean): void {
     this.contextOf = contextOf
+    this.isSound = isSound
     this.context = undefined
   }
 
@@ -98,7 +120,7 @@ export class RecordTranscoder {
   }
 
   /** Undefined, and then nothing has happened, for a record that becomes an event first. */
-  write(r: Reader, fields: RecordFields): EncodedEvent | undefined {
+  write(r: Reader, fields: RecordFields): EventDocument | undefined {
     if (this.contextOf === undefined || this.nextStart > this.maxDocumentBytes) return undefined
     const { valuesLeft } = r
     const event = this.tryWrite(r, fields, this.contextOf)
@@ -110,7 +132,7 @@ export class RecordTranscoder {
     r: Reader,
     fields: RecordFields,
     contextOf: () => RecordContext,
-  ): EncodedEvent | undefined {
+  ): EventDocument | undefined {
     try {
       if (!this.meaning.find(r, fields)) return undefined
       const context = this.context ?? this.prepare(contextOf())
@@ -122,6 +144,10 @@ export class RecordTranscoder {
   }
 
   private prepare(context: RecordContext): ContextParts | undefined {
+    if (!this.isSound && hasDefect(context)) {
+      this.contextOf = undefined
+      return undefined
+    }
     if (context.source !== this.resourceSource) {
       this.resourceSource = context.source
       this.resource = prepareResource(this.writer, context)
@@ -131,7 +157,7 @@ export class RecordTranscoder {
     return this.context
   }
 
-  private writeDocument(r: Reader, fields: RecordFields, context: ContextParts): EncodedEvent | undefined {
+  private writeDocument(r: Reader, fields: RecordFields, context: ContextParts): EventDocument | undefined {
     const { writer, meaning } = this
     const { id, head, alert, time } = meaning
     if ((meaning.seenSources & context.knownSources) !== 0) return undefined
@@ -163,7 +189,7 @@ export class RecordTranscoder {
     this.count++
     const { type: event_type, level: log_level } = head
     const fieldsAtHand = { event_id, event_type, log_level, alert, time: micros }
-    return new EncodedEvent(this.run, start, this.nextStart, fieldsAtHand)
+    return new EventDocument(this.run, start, this.nextStart, fieldsAtHand)
   }
 
   private writeSource(r: Reader, context: ContextParts): void {
@@ -344,6 +370,13 @@ export class RecordTranscoder {
     for (let i = 0; i < count; i++) scratch.view.setUint16(2 * i, digitPairs[bytes[at + i]!]!, true)
     this.writer.text(word, scratch, 0, 2 * count)
   }
+}
+
+/** Whether a store would refuse every event of it. */
+function hasDefect({ resource, scope, otherSource, resourceSchemaUrl = '' }: RecordContext): boolean {
+  const parts = { resource: resource ?? {}, scope: scope ?? {}, source: otherSource ?? {} }
+  const otel = { ...parts, resource_schema_url: resourceSchemaUrl } as Otel
+  return findDefect({ ...fromDocument({ _id: '' }), otel }) !== undefined
 }
 
 interface OtelOptions {

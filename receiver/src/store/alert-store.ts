@@ -21,11 +21,6 @@ export interface Sighting {
   timeMs?: number
 }
 
-/** An event that rules have looked at already, in another thread. */
-export interface SeenEvent {
-  sightings?: readonly Sighting[] | undefined
-}
-
 /** A match, of the events that this write stored. */
 export interface Fact extends Sighting {
   /** Of the events. Where nothing hangs on each of them (SQLite), the first ones and the last. */

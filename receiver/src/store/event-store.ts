@@ -1,5 +1,5 @@
-import type { Event } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from '../document/document-writer.ts'
+import type { NewEvent } from '../document/event-document.ts'
 import type { AlertStore, Match } from './alert-store.ts'
 import type { ScanSource } from './event-scan.ts'
 import type { Selector } from './selector.ts'
@@ -181,7 +181,7 @@ export interface EventStore {
    * `rest`: ranges [from, to), flat, of positions whose events came by REST, for the commit reader.
    */
   write(
-    events: readonly Event[],
+    events: readonly NewEvent[],
     matches?: readonly Match[],
     rest?: readonly number[],
   ): Promise<WriteOutcome[]>

@@ -25,18 +25,6 @@ export function toEventJson(event: Event): string {
   return toJson(toDocument(event))
 }
 
-const keptJson = new WeakMap<Event, string>()
-
-/** Keeps what toEventJson would give, for an event that does not change any more: who stores it and who answers it need the same text. */
-export function keepEventJson(event: Event, json: string): void {
-  keptJson.set(event, json)
-}
-
-/** What was kept for this very object, else made anew. */
-export function keptEventJson(event: Event): string {
-  return keptJson.get(event) ?? toEventJson(event)
-}
-
 const defaults = {
   event_type: 'unknown',
   log_level: 20,

@@ -2,6 +2,7 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { type Event, fromDocument } from '@madsci-events/sdk/event'
 import { describe, expect, it } from 'vitest'
+import type { NewEvent } from '../../../receiver/src/document/event-document.ts'
 import { createBatcher } from '../../../receiver/src/ingest/batcher.ts'
 import type { WriteOutcome } from '../../../receiver/src/store/event-store.ts'
 
@@ -10,7 +11,7 @@ const event = (id: string): Event => fromDocument({ _id: id })
 /** A write that the test lets go by hand. */
 function createHeldWrite() {
   const writes: { ids: string[]; settle: (outcome: WriteOutcome[] | Error) => void }[] = []
-  const write = (events: readonly Event[]) =>
+  const write = (events: readonly NewEvent[]) =>
     new Promise<WriteOutcome[]>((resolve, reject) => {
       writes.push({
         ids: events.map((one) => one.event_id),

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { EncodedEvent, EncodedRun } from '../../../receiver/src/document/encoded-event.ts'
+import { DocumentRun, EventDocument } from '../../../receiver/src/document/event-document.ts'
 import { createIngest } from '../../../receiver/src/ingest/ingest.ts'
 import { createMetric } from '../../../receiver/src/metric.ts'
 import type { EventStore } from '../../../receiver/src/store/event-store.ts'
@@ -16,12 +16,12 @@ function makeRun(count: number) {
     }
   }
   const writer = new Writer()
-  const run = new EncodedRun(writer)
+  const run = new DocumentRun(writer)
   run.fill(Buffer.alloc(100), count)
   const events = Array.from(
     { length: count },
     (_, i) =>
-      new EncodedEvent(run, 0, 0, {
+      new EventDocument(run, 0, 0, {
         event_id: `e${i}`,
         event_type: 'log_info',
         log_level: 20,

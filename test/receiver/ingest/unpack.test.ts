@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { toWatch } from '../../../receiver/src/alert/alerts.ts'
 import { createMatch } from '../../../receiver/src/alert/match.ts'
 import { parseRules } from '../../../receiver/src/alert/rule.ts'
+import { eventOf, type NewEvent } from '../../../receiver/src/document/event-document.ts'
 import { createUnpacker, type Unpacker } from '../../../receiver/src/ingest/unpack.ts'
 import type { DecodedLogs } from '../../../receiver/src/otlp/decoded.ts'
 import { decodeJson } from '../../../receiver/src/otlp/json.ts'
@@ -34,7 +35,8 @@ const odd: { [name: string]: Value } = {
 }
 
 /** A copy with plain members, as stores see it. */
-const plain = (event: Event) => ({
+const plain = (one: NewEvent) => toPlain(eventOf(one))
+const toPlain = (event: Event) => ({
   event_id: event.event_id,
   event_type: event.event_type,
   log_level: event.log_level,
@@ -110,9 +112,10 @@ describe.each(Object.entries(stores))('large bodies for %s', (_name, { documents
     if ('refused' in kept) throw kept.refused
     expect(kept.isTimed).toBe(true)
     expect(kept.event.event_timestamp).toBe('2026-07-01T10:00:00.000000Z')
-    expect(kept.event.event_data).toEqual({ n: 1234567890123456789n })
+    const event = eventOf(kept.event)
+    expect(event.event_data).toEqual({ n: 1234567890123456789n })
     expect(kept.event.archived).toBe(true)
-    expect(kept.event.source).toEqual({ manager_id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' })
+    expect(event.source).toEqual({ manager_id: '01ARZ3NDEKTSV4RRFFQ69G5FAV' })
     expect(Buffer.from(kept.json).toString()).toContain('"n":1234567890123456789')
     const invalid = await send('{"log_level":"high"}')
     expect('refused' in invalid && invalid.refused.code).toBe('EVT_INVALID')
@@ -203,7 +206,7 @@ describe.each(Object.entries(stores))('large bodies for %s', (_name, { documents
   })
 })
 
-const countsOf = ({ refused, duplicateKeyCount, otherSourceCount, undatedCount }: DecodedLogs) => ({
+const countsOf = ({ refused, duplicateKeyCount, otherSourceCount, undatedCount }: DecodedLogs<NewEvent>) => ({
   refused,
   duplicateKeyCount,
   otherSourceCount,

@@ -1,6 +1,7 @@
 import {
   type Event,
   EventError,
+  findDefect,
   type LogRecord,
   sourceKeys,
   toEventJson,
@@ -10,8 +11,16 @@ import {
 import fc from 'fast-check'
 import { describe, expect, it, vi } from 'vitest'
 import type { DocumentWriter } from '../../../receiver/src/document/document-writer.ts'
-import { EncodedEvent, runsOf } from '../../../receiver/src/document/encoded-event.ts'
+import {
+  EventDocument,
+  eventOf,
+  type NewEvent,
+  runsOf,
+} from '../../../receiver/src/document/event-document.ts'
 import type { DecodedLogs } from '../../../receiver/src/otlp/decoded.ts'
+import { toLogsDataText } from '../../../receiver/src/otlp/encode-json.ts'
+import { groupRecords } from '../../../receiver/src/otlp/group.ts'
+import { decodeJson } from '../../../receiver/src/otlp/json.ts'
 import { decodeProtobuf } from '../../../receiver/src/otlp/protobuf.ts'
 import { BsonWriter } from '../../../receiver/src/store/mongo/document-writer.ts'
 import { createEventEncoder } from '../../../receiver/src/store/mongo/encode.ts'
@@ -43,9 +52,10 @@ function tryDecode(
   bytes: Uint8Array,
   documents?: DocumentWriter,
   maxBodyBytes = options.maxBodyBytes,
-): DecodedLogs | string {
+  decode: typeof decodeProtobuf = decodeProtobuf,
+): DecodedLogs<NewEvent> | string {
   try {
-    return decodeProtobuf(bytes, { ...options, documents, maxBodyBytes })
+    return decode(bytes, { ...options, documents, maxBodyBytes })
   } catch (error) {
     if (!(error instanceof EventError)) throw error
     return `${error.code} ${error.message}`
@@ -60,10 +70,10 @@ const wholeEvent = (event: Event): Event => {
 }
 
 /** Decodes both ways, for both stores, and compares. Gives how many events came as documents, for each store. */
-function compare(bytes: Uint8Array): number[] {
-  const plain = tryDecode(bytes)
+function compare(bytes: Uint8Array, decode = decodeProtobuf): number[] {
+  const plain = tryDecode(bytes, undefined, undefined, decode)
   return forms.map(({ writer, write }) => {
-    const direct = tryDecode(bytes, writer)
+    const direct = tryDecode(bytes, writer, undefined, decode)
     if (typeof plain === 'string' || typeof direct === 'string') {
       expect(direct).toEqual(plain)
       return 0
@@ -73,10 +83,12 @@ function compare(bytes: Uint8Array): number[] {
     let copied = 0
     for (const [i, event] of direct.events.entries()) {
       const expected = plain.events[i]!
-      expect(wholeEvent(event)).toEqual(expected)
-      if (!(event instanceof EncodedEvent)) continue
+      expect(wholeEvent(eventOf(event))).toEqual(wholeEvent(eventOf(expected)))
+      if (!(event instanceof EventDocument)) continue
       copied++
-      expect(event.run.bytes.toString('latin1', event.start, event.end)).toBe(write(expected))
+      // The gate does not look at it again.
+      expect(findDefect(eventOf(expected))).toBe(undefined)
+      expect(event.run.bytes.toString('latin1', event.start, event.end)).toBe(write(eventOf(expected)))
     }
     // Its memory goes to the next request: who keeps a part of it by mistake will be found.
     for (const { run, count } of runsOf(direct.events)) {
@@ -288,6 +300,54 @@ describe('records copied into documents', () => {
     )
     // Most have bytes, NaN, or integers beyond 2^53 somewhere, or a resource with such.
     for (const count of copied) expect(count / events).toBeGreaterThan(0.03)
+  })
+
+  it('JSON goes the same way: the same events as ever, of any sender', () => {
+    const copied = [0, 0]
+    let events = 0
+    const anyRequest = fc.oneof(
+      fc.array(eventArbitrary, { minLength: 1, maxLength: 4 }).map((events) => encodeLogs(events)),
+      fc
+        .array(foreignRecord, { minLength: 1, maxLength: 4 })
+        .map((records) => requestType.encode(buildForeign(records, 0)).finish()),
+      fc
+        .array(sent, { minLength: 1, maxLength: 4 })
+        .map((records) => encodeReference(records, { resource: [], scope: { name: 'lab', attributes: [] } })),
+    )
+    fc.assert(
+      fc.property(anyRequest, fc.constantFrom('', '\\ud800', '\\u0000'), (bytes, spoilt) => {
+        const decoded = decodeProtobuf(bytes, options)
+        const text = toLogsDataText(groupRecords(decoded.events, {}))
+        // The letter that texts and keys begin with most often.
+        const json = Buffer.from(spoilt === '' ? text : text.replaceAll(':"a', `:"${spoilt}`))
+        for (const [form, count] of compare(json, decodeJson).entries()) copied[form]! += count
+        events += decoded.events.length
+      }),
+      { numRuns: 1000 },
+    )
+    for (const count of copied) expect(count / events).toBeGreaterThan(0.05)
+    const [foreign] = makeForeignRequests(50, 50)
+    const text = toLogsDataText(groupRecords(decodeProtobuf(foreign!, options).events, {}))
+    expect(compare(Buffer.from(text), decodeJson)).toEqual([50, 50])
+    const own = Buffer.from(encodeLogs(makeEvents(50), { encoding: 'json' }))
+    expect(compare(own, decodeJson)).toEqual([50, 50])
+  })
+
+  it('what JSON says of a resource, and a store may refuse, costs nothing but its own records', () => {
+    for (const key of ['\ud800', 'a\0', 'fine'])
+      for (const value of [
+        { stringValue: 'x\ud800' },
+        { intValue: '9223372036854775807' },
+        { stringValue: 'x' },
+      ]) {
+        const resource = { attributes: [{ key, value }] }
+        const logRecords = [
+          { timeUnixNano: '1790000000000000000', body: { stringValue: 'a line' }, severityNumber: -4 },
+        ]
+        logRecords.push({ ...logRecords[0]!, severityNumber: 9 })
+        const json = { resourceLogs: [{ resource, scopeLogs: [{ logRecords }] }] }
+        compare(Buffer.from(JSON.stringify(json)), decodeJson)
+      }
   })
 
   it('whole doubles are copied, with their places', () => {

@@ -1,5 +1,5 @@
 import { type Event, findDefect, maxDepth, type Value } from '@madsci-events/sdk/event'
-import { EncodedEvent } from '../../document/encoded-event.ts'
+import { EventDocument, eventOf, type NewEvent } from '../../document/event-document.ts'
 import { toDateMs } from '../time-text.ts'
 
 /**
@@ -11,7 +11,7 @@ export interface EventEncoder {
    * Appends one document, with the elements of `tail` behind its own. Undefined, or the reason why no document can hold
    * the event; then nothing was appended.
    */
-  add(event: Event, maxBytes: number, tail?: Buffer): string | undefined
+  add(event: NewEvent, maxBytes: number, tail?: Buffer): string | undefined
   /** All documents so far; valid until the next `add` or `reset`. Before them, `room` bytes of the same memory are free. */
   bytes(): Buffer
   readonly byteCount: number
@@ -310,20 +310,21 @@ export function createEventEncoder(startBytes = 1024 * 1024): EventEncoder {
   return {
     add(event, maxBytes, tail = noTail) {
       const start = writer.position
-      if (event instanceof EncodedEvent && event.run.writer.form === 'bson') {
+      if (event instanceof EventDocument && event.run.writer.form === 'bson') {
         const { run, start: from, end } = event
         if (end - from + tail.length > maxBytes) return `the event is larger than ${maxBytes} bytes`
         writer.copy(run.bytes, from, end)
         if (tail.length > 0) writer.append(start, tail)
         return undefined
       }
+      const whole = eventOf(event)
       try {
-        writer.event(event)
+        writer.event(whole)
         if (tail.length > 0) writer.append(start, tail)
       } catch (error) {
         writer.position = start
         if (!(error instanceof Defect)) throw error
-        return findDefect(event) ?? `the event holds ${error.message}`
+        return findDefect(whole) ?? `the event holds ${error.message}`
       }
       if (writer.position - start <= maxBytes) return undefined
       writer.position = start

@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
-import { type Event, EventError } from '@madsci-events/sdk/event'
+import { EventError } from '@madsci-events/sdk/event'
 import type { Db } from 'mongodb'
+import type { NewEvent } from '../../document/event-document.ts'
 import type { Log } from '../../log.ts'
 import { type AlertAction, type Fact, type Match, toFacts } from '../alert-store.ts'
 import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
@@ -149,7 +150,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
 
   /** Most writes are one run: then their events are not held while it is under way. */
   function write(
-    events: readonly Event[],
+    events: readonly NewEvent[],
     matches: readonly Match[] = [],
     rest: Ranges = [],
   ): Promise<WriteOutcome[]> {
@@ -166,7 +167,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       })
   }
 
-  async function writeRuns(events: readonly Event[], first: Run, shared: Write): Promise<void> {
+  async function writeRuns(events: readonly NewEvent[], first: Run, shared: Write): Promise<void> {
     await writeRun(first, shared)
     for (let start = first.end; start < events.length; ) {
       shared.encoder.reset()
@@ -179,7 +180,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   /** As many events from `start` on as one command takes. */
   function encodeRun(
     encoder: EventEncoder,
-    events: readonly Event[],
+    events: readonly NewEvent[],
     start: number,
     outcomes: WriteOutcome[],
   ): Run {

@@ -2,14 +2,13 @@ import {
   type Event,
   fromExactJson,
   isPlain,
-  keepEventJson,
   parseJson,
   toDocument,
   toExactJson,
   toJson,
   type Value,
 } from '@madsci-events/sdk/event'
-import { EncodedEvent } from '../../document/encoded-event.ts'
+import { EventDocument, eventOf, type NewEvent } from '../../document/event-document.ts'
 import type { Match } from '../alert-store.ts'
 import type { StoredEvent } from '../event-store.ts'
 import type { MatchDocument } from '../matcher.ts'
@@ -48,20 +47,18 @@ export const createRows = (): Rows => ({
 })
 
 /** Adds the event, or says why it cannot be kept. */
-export function addRow(rows: Rows, event: Event, isRest = false): string | undefined {
-  if (event instanceof EncodedEvent && event.run.writer.form === 'json') {
+export function addRow(rows: Rows, event: NewEvent, isRest = false): string | undefined {
+  if (event instanceof EventDocument && event.run.writer.form === 'json') {
     const { run, start, end, exactEnd } = event
     const json = run.bytes.toString('utf8', start, end)
     const exact = exactEnd === undefined ? undefined : run.bytes.toString('utf8', end, exactEnd)
     return pushRow(rows, event, { json, exact, archivedAt: archiveMsOf(event), isRest })
   }
-  const written = writtenOf(event)
-  const refused = pushRow(rows, event, { ...written, isRest })
-  if (refused === undefined && isRest && written.archivedAt === undefined) keepEventJson(event, written.json)
-  return refused
+  const whole = eventOf(event)
+  return pushRow(rows, whole, { ...writtenOf(whole), isRest })
 }
 
-function archiveMsOf({ archived_at }: Event): number | undefined {
+function archiveMsOf({ archived_at }: Pick<Event, 'archived_at'>): number | undefined {
   const date = archived_at === null ? undefined : toDateMs(archived_at)
   return date === undefined ? undefined : Number(date)
 }
@@ -84,7 +81,11 @@ interface Written {
   isRest: boolean
 }
 
-function pushRow(rows: Rows, event: Event, { json, exact, archivedAt, isRest }: Written): string | undefined {
+function pushRow(
+  rows: Rows,
+  event: NewEvent,
+  { json, exact, archivedAt, isRest }: Written,
+): string | undefined {
   if (json.length > maxDocumentChars) return `the event is larger than ${maxDocumentChars} characters`
   rows.ids.push(event.event_id)
   rows.timestamps.push(event.event_timestamp)

@@ -1,5 +1,6 @@
 import type { Worker } from 'node:worker_threads'
-import { type Event, EventError } from '@madsci-events/sdk/event'
+import { EventError } from '@madsci-events/sdk/event'
+import type { NewEvent } from '../../document/event-document.ts'
 import { startThread } from '../../thread.ts'
 import type { Match } from '../alert-store.ts'
 import type { WriteOutcome } from '../event-store.ts'
@@ -14,7 +15,7 @@ import { addRow, createRows, type Rows } from './row.ts'
 import type { FromWriter, ToWriter, WriteWorkerData } from './write-worker.ts'
 
 export interface Writer {
-  write(events: readonly Event[], matches?: readonly Match[], rest?: Ranges): Promise<WriteOutcome[]>
+  write(events: readonly NewEvent[], matches?: readonly Match[], rest?: Ranges): Promise<WriteOutcome[]>
   keep(task: KeepTask): Promise<KeepResult>
   alert(task: AlertTask): Promise<unknown>
   /** A commit of the size of a usual event: throws EVT_STORE_UNAVAILABLE when such an event would not be stored. */

@@ -1,18 +1,10 @@
-import {
-  type Event,
-  type EventLevel,
-  type EventType,
-  microsToTimestamp,
-  type Otel,
-  type Source,
-  type Value,
-} from '@madsci-events/sdk/event'
+import { type Event, type EventLevel, type EventType, microsToTimestamp } from '@madsci-events/sdk/event'
 import type { DocumentWriter } from './document-writer.ts'
 
 const noBytes = Buffer.alloc(0)
 
 /** The documents of one request, in memory that is used again when all of them are written. */
-export class EncodedRun {
+export class DocumentRun {
   readonly writer: DocumentWriter
   bytes: Buffer = noBytes
   private waiting = 0
@@ -35,11 +27,17 @@ export class EncodedRun {
   }
 }
 
+/** What decoders hand on and stores write: an event, or the document of it in the form of the store. */
+export type NewEvent = Event | EventDocument
+
+/** All that there is of it. A document can be read until its write has settled. */
+export const eventOf = (one: NewEvent): Event => (one instanceof EventDocument ? one.toEvent() : one)
+
 /** Of a list of events the runs, each with how many of its events are in the list. */
-export function runsOf(events: readonly Event[]): { run: EncodedRun; count: number }[] {
-  const runs: { run: EncodedRun; count: number }[] = []
+export function runsOf(events: readonly NewEvent[]): { run: DocumentRun; count: number }[] {
+  const runs: { run: DocumentRun; count: number }[] = []
   for (const event of events) {
-    if (!(event instanceof EncodedEvent)) continue
+    if (!(event instanceof EventDocument)) continue
     const last = runs.at(-1)
     if (last?.run === event.run) last.count++
     else runs.push({ run: event.run, count: 1 })
@@ -47,8 +45,8 @@ export function runsOf(events: readonly Event[]): { run: EncodedRun; count: numb
   return runs
 }
 
-/** What is at hand without a look into the document. */
-export interface EncodedFields extends Pick<Event, 'event_id' | 'event_type' | 'log_level' | 'alert'> {
+/** What is at hand of an event without a look into its document. */
+export interface EventHead extends Pick<Event, 'event_id' | 'event_type' | 'log_level' | 'alert'> {
   /** Canonical text, or microseconds since 1970. */
   time: string | number
   /** Not given for an event that is not archived. */
@@ -59,11 +57,11 @@ export interface EncodedFields extends Pick<Event, 'event_id' | 'event_type' | '
 }
 
 /**
- * An event that is a document already, in the form of the store that it goes to. What rules and counters ask of every
- * event is at hand; the rest is read from the document when somebody asks, until its write has settled.
+ * The document of an event, in the form of the store that it goes to. What rules and counters ask of every event is at hand;
+ * `toEvent` reads the rest for whoever needs it.
  */
-export class EncodedEvent implements Event {
-  readonly run: EncodedRun
+export class EventDocument {
+  readonly run: DocumentRun
   /** Of the document, in the bytes of the run. */
   readonly start: number
   readonly end: number
@@ -72,17 +70,17 @@ export class EncodedEvent implements Event {
   readonly log_level: EventLevel
   readonly alert: boolean
   private readonly time: string | number
-  private readonly archive: EncodedFields['archive']
+  private readonly archive: EventHead['archive']
   readonly exactEnd: number | undefined
   /** What rules saw in it, where it was decoded; undefined: nobody looked. */
   readonly sightings: readonly object[] | undefined
   private whole: Event | undefined
 
   constructor(
-    run: EncodedRun,
+    run: DocumentRun,
     start: number,
     end: number,
-    { event_id, event_type, log_level, alert, time, archive, exactEnd, sightings }: EncodedFields,
+    { event_id, event_type, log_level, alert, time, archive, exactEnd, sightings }: EventHead,
   ) {
     this.run = run
     this.start = start
@@ -102,22 +100,6 @@ export class EncodedEvent implements Event {
     return typeof this.time === 'string' ? this.time : microsToTimestamp(this.time)
   }
 
-  get source(): Source {
-    return this.read().source
-  }
-
-  get event_data(): Value {
-    return this.read().event_data
-  }
-
-  get trace_id(): string | null {
-    return this.read().trace_id
-  }
-
-  get span_id(): string | null {
-    return this.read().span_id
-  }
-
   get archived(): boolean {
     return this.archive?.archived ?? false
   }
@@ -126,12 +108,10 @@ export class EncodedEvent implements Event {
     return this.archive?.archived_at ?? null
   }
 
-  get otel(): Otel {
-    return this.read().otel as Otel
-  }
-
-  private read(): Event {
-    if (this.whole === undefined && this.run.bytes.length === 0) throw new Error('the event was let go')
+  /** Throws when its write has settled. */
+  toEvent(): Event {
+    if (this.whole === undefined && this.run.bytes.length === 0)
+      throw new Error('BUG: the document of an event is read after its write')
     const { run, start, end, exactEnd } = this
     this.whole ??= run.writer.read(
       run.bytes.subarray(start, end),
