@@ -268,7 +268,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
         await telemetry.refuse()
         log.error(
           { endpoint: showUrl(endpoint) },
-          'otel_endpoint is this receiver itself: nothing is sent, for what it takes would be told of for ever; name another receiver or a Collector',
+          'otel_endpoint is this receiver itself, which would report about its own reports without end: nothing is sent; name a Collector or another receiver, or set otel_enabled=false',
         )
       }
     }

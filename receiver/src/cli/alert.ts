@@ -1,3 +1,5 @@
+import { EventError } from '@madsci-events/sdk/event'
+import { parseYamlText } from '../config/file.ts'
 import { countOf } from '../plural.ts'
 import type { CommandCall } from './call.ts'
 import { type EventDocument, fit, messageOf, toLocalTime } from './event-line.ts'
@@ -85,7 +87,7 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
   silence: act,
   resolve: act,
   async preview({ arguments: [, given], options }, base, terminal) {
-    const rule: unknown = given!.trimStart().startsWith('{') ? JSON.parse(given!) : given
+    const rule: unknown = given!.trimStart().startsWith('{') ? parseRuleText(given!) : given
     const { start_time, end_time } = options
     const body = {
       rule,
@@ -102,6 +104,23 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
     )
     await showFirings(firings, base, terminal)
   },
+}
+
+/** JSON, or YAML as in a settings file. */
+function parseRuleText(text: string): unknown {
+  try {
+    return parseYamlText(text)
+  } catch (cause) {
+    const [first] = (cause as Error).message.split('\n')
+    const example = `'{selector: {event_type: node_error}}'`
+    throw new EventError(
+      'EVT_INVALID',
+      `the rule is neither JSON nor YAML: ${first}; one looks like ${example}`,
+      {
+        cause,
+      },
+    )
+  }
 }
 
 interface Firing {

@@ -48,11 +48,12 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
     const stored = receiver.metric.total('events_stored')
     const { emitted, workflowsRunning, workflowsComplete, workflowsFailed } = lab.figures
     const line =
-      `emitted ${emitted}  stored ${stored} (${stored - storedBefore}/s)  ` +
-      `workflows ${workflowsRunning} running, ${workflowsComplete} complete, ${workflowsFailed} failed`
+      `${emitted} sent  ${stored} stored, ${stored - storedBefore}/s  ` +
+      `workflows: ${workflowsRunning} running, ${workflowsComplete} done, ${workflowsFailed} failed`
     storedBefore = stored
     if (stdout.isTTY) stdout.control('\r\x1b[K')
-    stdout.write(stdout.isTTY ? line : `${line}\n`)
+    // One that wraps cannot be written over.
+    stdout.write(stdout.isTTY ? line.slice(0, (stdout.columns ?? 80) - 1) : `${line}\n`)
   }
   const timer = setInterval(showFigures, 1000)
   await aborted(terminal.stopping)

@@ -1,4 +1,5 @@
 import { EventError, parseJson } from '@madsci-events/sdk/event'
+import { countOf } from '../plural.ts'
 import type { CommandCall } from './call.ts'
 import { type EventFilter, toEventFilter } from './event-filter.ts'
 import { type EventDocument, momentOf, toDate, toDay, toEventLine } from './event-line.ts'
@@ -35,6 +36,8 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
     hasDay: events.some((event) => toDay(toDate(String(event.event_timestamp))) !== today),
   })
   for (const event of events) show(event)
+  if (events.length === number)
+    terminal.stderr.line(`these are the ${countOf(number, 'newest event')}; --number=0 shows all`)
   return 0
 }
 

@@ -17,7 +17,13 @@ export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
     const { url: bare, headers } = splitLogin(url)
     answer = await fetch(bare, { ...init, headers: { ...headers, ...(init.headers as object) } })
   } catch (cause) {
-    throw new EventError('EVT_UNREACHABLE', `no receiver answers at ${url.origin}`, { cause })
+    throw new EventError(
+      'EVT_UNREACHABLE',
+      `no receiver answers at ${url.origin}; start one with madsci-events serve, or name another: --server_url=…`,
+      {
+        cause,
+      },
+    )
   }
   if (answer.ok) return answer
   throw new EventError(
@@ -30,6 +36,7 @@ export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
 /** What the receiver found wrong, without the JSON around it. */
 function toSentence(url: URL, status: number, text: string): string {
   const where = `${url.pathname}: ${status}`
+  if (text.trimStart().startsWith('<')) return `${url.origin} is no event manager: ${where} with a web page`
   try {
     const { detail } = JSON.parse(text) as { detail: unknown }
     if (typeof detail === 'string') return `${where} ${detail.slice(0, 1000)}`

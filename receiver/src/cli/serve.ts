@@ -52,7 +52,7 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
     )
   const receiver = await startReceiver(config, { log, workingDirectory, environment }).catch(
     async (error: unknown) => {
-      throw await explainLock(error, config)
+      throw await explainOwner(error, config)
     },
   )
   const host = config.serverUrl.hostname.replace(/^\[|\]$/g, '')
@@ -79,12 +79,21 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
   return receiver
 }
 
-/** Says where the receiver is that has the database, when it answers at the address of this one. */
-async function explainLock(error: unknown, { serverUrl }: Config): Promise<unknown> {
-  if (!(error instanceof EventError) || error.code !== 'EVT_STORE_LOCKED') return error
+/** Says who has the database or the port, when a receiver answers at the address of this one. */
+async function explainOwner(error: unknown, { serverUrl }: Config): Promise<unknown> {
+  if (!(error instanceof EventError)) return error
+  const isTaken = (error.cause as NodeJS.ErrnoException | undefined)?.code === 'EADDRINUSE'
+  if (error.code !== 'EVT_STORE_LOCKED' && !isTaken) return error
   const answerer = await askAddress(serverUrl)
-  const where = answerer ? `; ${answerer.text} answers at ${showUrl(serverUrl)}` : ''
-  return new EventError('EVT_STORE_LOCKED', `${error.message}${where}`, { cause: error.cause })
+  if (!isTaken) {
+    const where = answerer ? `; ${answerer.text} answers at ${showUrl(serverUrl)}` : ''
+    return new EventError(error.code, `${error.message}${where}`, { cause: error.cause })
+  }
+  const other = new URL(serverUrl)
+  other.port = String(Number(other.port || 80) + 1)
+  const who = answerer ? ` by ${answerer.text}` : ''
+  const text = `${error.message}${who}. End it where it was started, or choose another port: --server_url=${showUrl(other)}`
+  return new EventError(error.code, text, { cause: error.cause })
 }
 
 export async function closeReceiver(receiver: Receiver, log: Log, { stopping }: Terminal): Promise<number> {
@@ -93,6 +102,7 @@ export async function closeReceiver(receiver: Receiver, log: Log, { stopping }: 
   const counts = Object.fromEntries(
     receiver.metric
       .read()
+      .filter(({ count }) => count > 0)
       .map(({ name, reason, count }) => [reason === '' ? name : `${name}.${reason}`, count]),
   )
   if (clean) log.info(counts, 'closed')

@@ -24,7 +24,9 @@ export interface CommandOption {
 
 const json = { json: { about: 'answers as JSON, one line; errors too', kind: 'flag' } } as const
 const filters = {
-  number: { about: 'at most so many; 0 = no limit (100)' },
+  number: {
+    about: 'at most so many events, of which two that tell the same are one line; 0 = no limit (100)',
+  },
   level: { about: 'least level, as a name or a number' },
   start_time: { about: 'not before: 10m (ago), 2h, 3d, today, yesterday, 09:30, or a timestamp' },
   end_time: { about: 'not after, in the same words' },
@@ -165,7 +167,9 @@ export const commands: { [name: string]: Command } = {
     options: {
       start_time: { about: 'from then on; alone for a day' },
       end_time: { about: 'up to then; alone for a day. Neither: everything' },
-      zone: { about: 'IANA zone of the bounds, of buckets and of the answer (UTC)' },
+      zone: {
+        about: "IANA zone of the bounds, of buckets and of the answer (UTC; periods: this machine's)",
+      },
       format: { about: 'json, csv or ndjson, as it comes' },
       by: { about: 'summary: node, workcell, lab, user, experiment or workflow_type (node)' },
       bucket: { about: 'summary: for each hour, day, week or month too' },

@@ -40,7 +40,10 @@ export const listOf = (value: Value | undefined) => (Array.isArray(value) ? valu
 export const treeOf = (value: Value | undefined): Tree => (isObject(value) ? value : {})
 const numberOf = (value: Value | undefined): number | null => (typeof value === 'number' ? value : null)
 const labelOf = ({ name, id }: Tree) => (name === null || name === undefined ? String(id) : String(name))
-const percentOf = (value: Value | undefined) => `${(numberOf(value) ?? 0).toFixed(1).padStart(5)} %`
+const percentOf = (value: Value | undefined) => {
+  const number = numberOf(value)
+  return number === null ? '- ' : `${number.toFixed(1).padStart(5)} %`
+}
 const secondsOf = (value: Value | undefined): string => {
   const number = numberOf(value)
   return toDuration(number === null ? null : number * 1e6)

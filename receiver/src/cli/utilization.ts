@@ -49,7 +49,11 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
   } else {
     setParameters(url, options, ['analysis_type', 'include_users', 'output_path'])
     if (options.output_path !== undefined) return save(url, terminal, format)
-    if (options.zone !== undefined) url.searchParams.set('user_timezone', String(options.zone))
+    if (report === 'periods') {
+      // MADSci's own default is America/Chicago, wherever the laboratory is.
+      const { timeZone } = Intl.DateTimeFormat().resolvedOptions()
+      url.searchParams.set('user_timezone', String(options.zone ?? timeZone))
+    }
     if (format === 'csv') url.searchParams.set('csv_format', 'true')
     else if (format === 'ndjson') {
       terminal.stderr.write(`${report} comes as json or csv\n`)
@@ -74,6 +78,7 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
     ? drawTimeline(url, layout)
     : drawPicture(report, url, { layout, leastMs: toLeastMs(options) }))
   for (const line of lines) terminal.stdout.line(line)
+  if (!isExact) terminal.stdout.line("counted as in MADSci's own report; 'utilization summary' is exact")
   return 0
 }
 

@@ -19,8 +19,13 @@ const kinds: Kind[] = [
   { names: ['.env', 'event.env', 'events.env'], parse: parseDotenv },
   { names: settingsFiles('.json'), parse: parseJsonFile },
   { names: settingsFiles('.toml'), parse: (text) => parseToml(text) },
-  { names: settingsFiles('.yaml'), parse: (text) => parseYaml(text) },
+  { names: settingsFiles('.yaml'), parse: parseYamlText },
 ]
+
+/** YAML, and so JSON too. Throws what the parser throws. */
+export function parseYamlText(text: string): unknown {
+  return parseYaml(text)
+}
 
 const maxFileBytes = 1024 * 1024
 

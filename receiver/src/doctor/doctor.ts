@@ -66,7 +66,8 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
   if (inspection.clock) {
     yield compareClock("the database's clock", inspection.clock.offsetMs, inspection.clock.toleranceMs)
   }
-  if (answerer?.offsetMs !== undefined) yield compareClock("the receiver's clock", answerer.offsetMs, 600)
+  if (answerer?.isEventManager && answerer.offsetMs !== undefined)
+    yield compareClock("the receiver's clock", answerer.offsetMs, 600)
   const driftMs = startMs - (performance.timeOrigin + performance.now() - Date.now())
   yield* inspectClock(inspection.newest, driftMs, Date.now())
 
@@ -88,7 +89,7 @@ function compareDatabase(
 ): Finding {
   const name = documentDbUrl.startsWith('mongodb') ? ` (${databaseName})` : ''
   const hint = existsSync(join(workingDirectory, demoPath))
-    ? `; is it the demo, add --document_db_url=sqlite:${demoPath}`
+    ? `; if it is the demo, add --document_db_url=sqlite:${demoPath}`
     : ''
   return problem(
     'database',

@@ -16,6 +16,8 @@ export interface WantedPort {
 export interface Answerer {
   text: string
   isOurs: boolean
+  /** Ours, or MADSci's own. */
+  isEventManager: boolean
   /** The settings of a receiver that runs. */
   settings: { readonly [name: string]: unknown }
   /** Id of its newest event. */
@@ -33,8 +35,8 @@ export async function inspectPort(wanted: WantedPort, answerer: Answerer | undef
   if (code === undefined) return good('port', `${name}: ${host}:${port} is free`)
   if (code === 'EADDRINUSE') {
     if (answerer?.isOurs) return good('port', `${name}: ${host}:${port} is taken by ${answerer.text}`)
-    const who = answerer?.text ?? 'another program'
-    const advice = `end it, or choose another port: --${name}=…`
+    const who = answerer?.text ?? 'another program, perhaps another receiver'
+    const advice = `end that program, or choose another port: --${name}=…`
     if (name !== 'server_url' && !isGiven) {
       return warning('port', `${name}: ${host}:${port} is taken by ${who}; the receiver does without`, advice)
     }
@@ -83,6 +85,7 @@ export async function askAddress(address: URL): Promise<Answerer | undefined> {
     return {
       text: 'a program that is no event manager',
       isOurs: false,
+      isEventManager: false,
       settings: {},
       newestId: undefined,
       health: {},
@@ -97,6 +100,7 @@ export async function askAddress(address: URL): Promise<Answerer | undefined> {
   return {
     text,
     isOurs,
+    isEventManager: true,
     settings: isOurs ? await askSettings(ask) : {},
     newestId: isOurs ? await askNewestId(ask) : undefined,
     health: body,

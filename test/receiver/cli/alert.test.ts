@@ -69,6 +69,13 @@ describe('madsci-events alerts', () => {
     const grouped = '{"selector": {"event_type": "node_error"}, "group_by": ["source.node_id"]}'
     expect((await run('preview', grouped)).stdout).toMatch(/:\d\d firing robot-arm, 1 event: no tip\n$/)
     expect((await run('preview', 'alert_level')).code).toBe(0)
+    expect((await run('preview', '{selector: {event_type: node_error}}')).stdout).toBe(
+      (await run('preview', '{"selector": {"event_type": "node_error"}}')).stdout,
+    )
+    const broken = await run('preview', '{selector: {event_type: "node_error}')
+    expect([broken.code, broken.stdout]).toEqual([1, ''])
+    expect(broken.stderr).toMatch(/the rule is neither JSON nor YAML: .+\n?.*one looks like/)
+    expect(broken.stderr).not.toContain('.ts:')
     expect((await run('show')).code).toBe(2)
     expect((await run('shout', 'x')).code).toBe(2)
     expect((await run('show', 'nobody')).code).toBe(1)

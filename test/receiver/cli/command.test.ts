@@ -245,7 +245,7 @@ describe('the command line', () => {
     expect([healthy.code, healthy.stdout]).toEqual([0, expect.stringContaining('0 problems')])
     const lost = await run(folder, ['doctor', ...flags])
     expect(lost.stdout).toContain(
-      'with its variables; is it the demo, add --document_db_url=sqlite:.madsci/demo.db\n',
+      'with its variables; if it is the demo, add --document_db_url=sqlite:.madsci/demo.db\n',
     )
     const second = await run(folder, ['demo', ...flags])
     expect(second.code).toBe(1)

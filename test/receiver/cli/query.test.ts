@@ -181,6 +181,14 @@ describe('query for people', () => {
       expect((await run(['query', `--start_time=${time}`])).code, time).toBe(0)
   })
 
+  it('says that there may be more than it shows', async () => {
+    const all = await run(['query', '--number=0'])
+    expect(all.stderr).toBe('')
+    const newest = await run(['query', '--number=2'])
+    expect(newest.stderr).toBe('these are the 2 newest events; --number=0 shows all\n')
+    expect(all.stdout.startsWith(newest.stdout)).toBe(true)
+  })
+
   it('help fits 80 columns', async () => {
     const pages = [['--help'], ['help', 'settings'], ...Object.keys(commands).map((name) => [name, '--help'])]
     for (const page of pages) {

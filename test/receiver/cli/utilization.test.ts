@@ -140,6 +140,9 @@ describe('reports of utilization by the SDK and the command line', () => {
       expect(refused.code).toBe(1)
       expect(refused.stdout + refused.stderr).toContain('start_time and end_time are required')
     }
+    // The node itself is of no user; what this one did there is.
+    const ofUser = (await run('summary', '--user=ada', ...window)).stdout
+    expect(ofUser).toMatch(/\nsealer .* - +- +/)
     const types = (await run('summary', '--by=workflow_type', ...window)).stdout
     expect(types).toMatch(
       /queue p50 +p90 +run p50 +p90 +runs +failed +open\nassay .* 50m 00s +50m 00s +1h 05m +1h 05m +1 /,

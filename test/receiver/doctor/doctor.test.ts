@@ -193,7 +193,9 @@ describe('doctor', () => {
       `problem port server_url: 127.0.0.1:${port} is taken by a program that is no event manager`,
     ])
     const otlp = await look(folder, { otlp_port: String(port) })
-    expect(otlp.problems).toEqual([`problem port otlp_port: 127.0.0.1:${port} is taken by another program`])
+    expect(otlp.problems).toEqual([
+      `problem port otlp_port: 127.0.0.1:${port} is taken by another program, perhaps another receiver`,
+    ])
     // Beside a receiver that runs, a stranger on another of its ports stays a stranger.
     const receiver = await startTestReceiver({ flags: { otlp_port: String(await findFreePort()) } })
     cleanups.push(() => receiver.close())
@@ -205,7 +207,7 @@ describe('doctor', () => {
     })
     expect(beside.problems).toEqual([
       expect.stringContaining('keeps its events elsewhere: what is said here is of sqlite:events.db'),
-      `problem port grpc_port: 127.0.0.1:${port} is taken by another program`,
+      `problem port grpc_port: 127.0.0.1:${port} is taken by another program, perhaps another receiver`,
     ])
     expect(beside.lines.join('\n')).toContain(
       `otlp_port: 127.0.0.1:${otlpPort} is taken by a madsci-events receiver`,

@@ -119,7 +119,7 @@ export function summarize(
     if (!isRun(entity) || (entity.kind !== 'workflow' && entity.kind !== 'action')) continue
     const key = keyOf(history, entity, by)
     if (key === undefined) continue
-    const group = groupOf(key, by === 'workflow_type' ? key : undefined)
+    const group = groupOf(key, nameOfGroup(history, by, key))
     const intervals = knownIntervals(entity, last, known, window)
     const totals = totalsOf(intervals)
     if (entity.kind === 'action') group.nodeBusy += totals.busy
@@ -156,6 +156,12 @@ function keyOf(history: History, run: Run, by: Grouping): string | undefined {
       return workflow ? (workflow.name ?? 'unnamed') : undefined
     }
   }
+}
+
+/** Of what is itself no part of the report, as a node is not where one user's runs are asked for, too. */
+function nameOfGroup(history: History, by: Grouping, key: string): string | undefined {
+  if (by === 'workflow_type') return key
+  return by === 'user' ? undefined : history.find(by, key)?.name
 }
 
 function countRun({ runs, queue, run }: Group, entity: Run, { start, end }: Window): void {
