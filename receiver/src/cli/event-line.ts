@@ -18,6 +18,8 @@ export interface LineOptions {
 /** Narrower terminals leave the id out: the message would have no room beside it. */
 export const columnsWithId = 110
 const whoWidth = 14
+const leastWholeLevel = 30
+const mostLines = 6
 const colours: { [level: number]: string } = {
   10: '\x1b[2m',
   30: '\x1b[33m',
@@ -39,13 +41,40 @@ export function toEventLine(event: EventDocument, options: LineOptions): string 
   const head = `${time} ${level.padEnd(8)} ${who.padEnd(whoWidth)} `
   const id = columns === undefined || columns >= columnsWithId ? `  ${toInertLine(String(event._id))}` : ''
   const duration = toDuration(event.event_data)
-  const room = columns === undefined ? 300 : columns - head.length - duration.length - id.length
-  const message = fit(toInertLine(messageOf(event)), Math.max(10, room))
-  const padding =
-    id === '' || columns === undefined ? '' : ' '.repeat(Math.max(0, room - [...message].length))
+  const room = columns === undefined ? 300 : Math.max(10, columns - head.length - id.length)
+  const whole = toInertLine(messageOf(event))
+  // What went wrong stands at the end of the message: that of a trouble is not cut.
+  const isWhole = columns !== undefined && Number(event.log_level) >= leastWholeLevel
+  const [first, ...others] = isWhole
+    ? withDuration(linesOf(whole, room), duration, room)
+    : [`${fit(whole, Math.max(10, room - duration.length))}${duration}`]
+  const padding = id === '' || columns === undefined ? '' : ' '.repeat(Math.max(0, room - [...first!].length))
   const colour = hasColour ? colours[Number(event.log_level)] : undefined
-  const text = `${head}${message}${duration}${padding}${id}`
+  const text = [
+    `${head}${first}${padding}${id}`,
+    ...others.map((line) => ' '.repeat(head.length) + line),
+  ].join('\n')
   return colour === undefined ? text : `${colour}${text}${plain}`
+}
+
+/** A text in lines of at most so many characters, broken between words where they are short enough; the sixth is cut. */
+function linesOf(text: string, width: number): string[] {
+  const lines: string[] = []
+  let rest = [...text]
+  while (rest.length > width && lines.length + 1 < mostLines) {
+    const space = rest.lastIndexOf(' ', width)
+    const end = space > width / 2 ? space : width
+    lines.push(rest.slice(0, end).join('').trimEnd())
+    rest = rest.slice(rest[end] === ' ' ? end + 1 : end)
+  }
+  return [...lines, fit(rest.join(''), width)]
+}
+
+function withDuration(lines: readonly string[], duration: string, width: number): string[] {
+  const last = lines.at(-1)!
+  if ([...last].length + duration.length > width)
+    return duration === '' ? [...lines] : [...lines, duration.trim()]
+  return [...lines.slice(0, -1), `${last}${duration}`]
 }
 
 export function dataOf(event: EventDocument): EventDocument {
