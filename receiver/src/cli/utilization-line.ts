@@ -115,8 +115,11 @@ export function summaryLines(answer: Tree, layout: Layout): string[] {
 /** Below a line of a narrow table, where there is something to tell. */
 function toFigureLine(hasFailures: boolean, figures: readonly string[]): string[] {
   const [first = '', second, third, fourth] = figures
+  const repair = third === '-' ? 'not repaired yet' : `${third} to repair (MTTR)`
   if (hasFailures)
-    return Number(first) > 0 ? [`  ${countOf(Number(first), 'failure')}, MTBF ${second}, MTTR ${third}`] : []
+    return Number(first) > 0
+      ? [`  ${countOf(Number(first), 'failure')}, ${second} between failures (MTBF), ${repair}`]
+      : []
   return [`  queued ${first} (p90 ${second}), ran ${third} (p90 ${fourth})`]
 }
 
@@ -196,7 +199,7 @@ function holdersOf(ids: string): string {
 export function compareLines(answer: Tree, { columns }: Layout): string[] {
   return listOf(answer.subjects).flatMap((subject) => {
     const [original, exact] = [treeOf(subject.original_us), treeOf(subject.exact_us)]
-    const head = `${subject.kind} ${labelOf(subject)}: busy ${toDuration(numberOf(original.busy))} by the original, ${toDuration(numberOf(exact.busy))} exactly`
+    const head = `${subject.kind} ${labelOf(subject)}: busy ${toDuration(numberOf(original.busy))} in MADSci's own report, ${toDuration(numberOf(exact.busy))} exactly`
     const differences = listOf(subject.differences).map(
       ({ original: says, exact: is, duration_us, reason, because, event_ids }) =>
         `  ${toDuration(numberOf(duration_us)).padEnd(9)} ${`${says}, is ${is}`.padEnd(20)} ${reason}: ${because}${Array.isArray(event_ids) && event_ids.length > 0 ? ` (${event_ids.slice(0, 3).join(', ')}${event_ids.length > 3 ? ', …' : ''})` : ''}`,

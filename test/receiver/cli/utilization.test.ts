@@ -118,7 +118,7 @@ describe('reports of utilization by the SDK and the command line', () => {
     expect(short.stdout).toBe('1 wait\n1 is shorter than 3000001 ms; --least_ms=0 shows it, too\n')
     expect((await run('waits', '--least_ms=x', ...window)).code).toBe(1)
     expect((await run('compare', ...window)).stdout).toMatch(
-      /node sealer: busy 1h 00m by the original, 1h 00m exactly\n/,
+      /node sealer: busy 1h 00m in MADSci's own report, 1h 00m exactly\n/,
     )
     expect((await run('compare', ...window)).stdout).toContain('error_not_read')
     expect((await run('sessions', ...window)).stdout).toMatch(/experiments +█{20}·{20} +50\.0 %/)
