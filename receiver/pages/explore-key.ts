@@ -15,7 +15,7 @@ export function useKeys(keys: Keys): void {
     const press = (event: KeyboardEvent) => {
       const { isLive, togglePause, move, close } = latest.current
       const { target } = event
-      if (event.ctrlKey || event.metaKey || event.altKey) return
+      if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector('dialog[open]')) return
       if (event.key === 'Escape') return close()
       if (
         target instanceof HTMLElement &&

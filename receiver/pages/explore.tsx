@@ -1,5 +1,7 @@
 import { signal, useSignal } from '@preact/signals'
+import type { VNode } from 'preact'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
+import { toExportName } from '../src/http/export-name.ts'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import { type SearchProblem, toToken } from '../src/search/line.ts'
 import { EventDetail, messageOf, whoOf } from './event.tsx'
@@ -12,7 +14,8 @@ import { Neighbours } from './neighbour.tsx'
 import { findProblem } from './search.ts'
 import { SearchForm } from './search-form.tsx'
 import { Level } from './shell.tsx'
-import { ask, askPage, follow, go } from './state.ts'
+import { ask, askPage, follow, go, zone } from './state.ts'
+import { followEvents } from './stream.ts'
 import { useSummary } from './summary.ts'
 import { countOf, showCount, showTime } from './time.ts'
 import { SavedViews } from './views.tsx'
@@ -25,6 +28,8 @@ const maxRows = 1000
 const rows = signal<Row[]>([])
 const next = signal<string | undefined>(undefined)
 const fresh = signal<Row[]>([])
+/** All that came while somebody reads; of more than `maxRows` the newest are kept. */
+const freshCount = signal(0)
 const loaded = signal('')
 
 /** Events by a search line and a span of time, newest first, live where nobody reads. */
@@ -37,7 +42,8 @@ export function ExplorePage() {
   const isPaused = useSignal(false)
   const key = toAddress({ ...state, id: '', isUnfolded: false })
   const all = rows.value
-  const shown = useMemo(() => (state.isUnfolded ? all : foldRows(all)), [all, state.isUnfolded])
+  const folded = useMemo(() => foldRows(all), [all])
+  const shown = state.isUnfolded ? all : folded
 
   const load = async (cursor: string) => {
     isBusy.value = true
@@ -68,6 +74,7 @@ export function ExplorePage() {
       loaded.value = key
       rows.value = []
       fresh.value = []
+      freshCount.value = 0
       problem.value = ''
       place.value = undefined
       void load('')
@@ -75,14 +82,16 @@ export function ExplorePage() {
   }, [key])
 
   useLive(isLive.value && state.end === '', key, (row) => {
-    if (isPaused.value || scrollY > 40 || wanted().id !== '' || !getSelection()?.isCollapsed)
+    if (isPaused.value || scrollY > 40 || wanted().id !== '' || !getSelection()?.isCollapsed) {
       fresh.value = [row, ...fresh.value].slice(0, maxRows)
-    else rows.value = [row, ...rows.value].slice(0, maxRows)
+      freshCount.value++
+    } else rows.value = [row, ...rows.value].slice(0, maxRows)
   })
 
   const showFresh = () => {
     rows.value = [...fresh.value, ...rows.value].slice(0, maxRows)
     fresh.value = []
+    freshCount.value = 0
     isPaused.value = false
     scrollTo(0, 0)
   }
@@ -104,6 +113,11 @@ export function ExplorePage() {
   })
   const open = useOpen(state.id)
   const summary = useSummary(state, isLive.value && state.end === '')
+  // Nothing of these changes with the event that is shown whole.
+  const [histogram, facets] = useMemo(
+    () => [<Histogram summary={summary} state={state} />, <Facets summary={summary} state={state} />],
+    [key, summary.answer, summary.isBusy, summary.problem, zone.value],
+  )
   return (
     <>
       <h1 class="hidden">Explore events</h1>
@@ -114,7 +128,7 @@ export function ExplorePage() {
         </p>
       )}
       <SavedViews />
-      <Histogram summary={summary} state={state} />
+      {histogram}
       <p class="bar">
         <span role="status">{isBusy.value ? 'asking …' : toCount(rows.value.length, summary.answer)}</span>
         <label>
@@ -131,14 +145,14 @@ export function ExplorePage() {
         </label>
         {isLive.value && (isPaused.value || fresh.value.length > 0) && (
           <button type="button" onClick={showFresh}>
-            paused · {fresh.value.length} new
+            paused · {showCount(freshCount.value)} new
           </button>
         )}
-        <FoldSwitch state={state} folded={all.length - foldRows(all).length} />
+        <FoldSwitch state={state} folded={all.length - folded.length} />
         <Export state={state} />
       </p>
       <div class={open ? 'panes with-detail' : 'panes'}>
-        <Facets summary={summary} state={state} />
+        {facets}
         <EventTable rows={shown} state={state} />
         {open && <Detail row={open} state={state} />}
       </div>
@@ -175,19 +189,22 @@ function Export({ state }: { state: Wanted }) {
   const parameters = toParameters(state)
   const toExport = (format: string) => `/events/export?${parameters}&format=${format}`
   const [ndjson, csv] = [toExport('ndjson'), toExport('csv')]
+  const name = toExportName(parameters, 'json')
   parameters.set('number', '0')
+  // The answers of /events/export name themselves likewise.
   return (
-    <span>
+    <span title="The name of the file says the filter. Times in it are UTC.">
       Export{' '}
-      <a href={`/events?${parameters}`} download="events.json">
+      <a href={`/events?${parameters}`} download={name}>
         JSON
       </a>{' '}
-      <a href={ndjson} download="events.ndjson">
+      <a href={ndjson} download>
         NDJSON
       </a>{' '}
-      <a href={csv} download="events.csv">
+      <a href={csv} download>
         CSV
-      </a>
+      </a>{' '}
+      <span class="since">in UTC</span>
     </span>
   )
 }
@@ -199,6 +216,18 @@ function toCount(shown: number, answer: SummaryAnswer | undefined): string {
 }
 
 function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {
+  // Of hundreds of rows two change when another event is shown whole: the others are those of before.
+  const on = `${zone.value} ${toAddress({ ...state, id: '' })}`
+  const kept = useRef({ on, rows: new WeakMap<Row, VNode>() })
+  if (kept.current.on !== on) kept.current = { on, rows: new WeakMap() }
+  const drawn = kept.current.rows
+  const draw = (row: Row) => {
+    if (row.id === state.id) return <EventRow key={row.id} row={row} state={state} />
+    const before = drawn.get(row)
+    const now = before ?? <EventRow key={row.id} row={row} state={state} />
+    if (!before) drawn.set(row, now)
+    return now
+  }
   return (
     <table class="events">
       <caption class="hidden">Events, newest first</caption>
@@ -210,29 +239,32 @@ function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {
           <th scope="col">Message</th>
         </tr>
       </thead>
-      <tbody>
-        {shown.map(({ id, event }) => (
-          <tr key={id} class={id === state.id ? 'selected' : ''}>
-            <td class="since">{showTime(textOf(memberOf(event, 'event_timestamp')))}</td>
-            <td>
-              <Level level={Number(textOf(memberOf(event, 'log_level')))} />
-            </td>
-            <td>
-              <bdi>{whoOf(event)}</bdi>
-            </td>
-            <td>
-              <a
-                href={toAddress({ ...state, id })}
-                onClick={follow}
-                {...(id === state.id && { 'aria-current': 'true' as const })}
-              >
-                <bdi>{messageOf(event)}</bdi>
-              </a>
-            </td>
-          </tr>
-        ))}
-      </tbody>
+      <tbody>{shown.map(draw)}</tbody>
     </table>
+  )
+}
+
+function EventRow({ row: { id, event }, state }: { row: Row; state: Wanted }) {
+  const isSelected = id === state.id
+  return (
+    <tr class={isSelected ? 'selected' : ''}>
+      <td class="since">{showTime(textOf(memberOf(event, 'event_timestamp')))}</td>
+      <td>
+        <Level level={Number(textOf(memberOf(event, 'log_level')))} />
+      </td>
+      <td>
+        <bdi>{whoOf(event)}</bdi>
+      </td>
+      <td>
+        <a
+          href={toAddress({ ...state, id })}
+          onClick={follow}
+          {...(isSelected && { 'aria-current': 'true' as const })}
+        >
+          <bdi>{messageOf(event)}</bdi>
+        </a>
+      </td>
+    </tr>
   )
 }
 
@@ -313,11 +345,9 @@ function useLive(isOn: boolean, key: string, take: (row: Row) => void): void {
     if (!isOn) return
     const parameters = toParameters(wanted())
     parameters.delete('start_time')
-    const source = new EventSource(`/events/stream?${parameters}`)
-    source.onmessage = ({ data }: MessageEvent<string>) => {
+    return followEvents(`/events/stream?${parameters}`, (data) => {
       const event = parseExact(data)
       latest.current({ id: textOf(memberOf(event, '_id')), event })
-    }
-    return () => source.close()
+    })
   }, [isOn, key])
 }

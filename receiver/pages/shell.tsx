@@ -1,6 +1,7 @@
 import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
 import { levelNames } from '../../sdk/src/event/level.ts'
+import { KeyList } from './key-list.tsx'
 import { chooseZone, clocks, contact, follow, labZone, nowMs, path, query, type Zone, zone } from './state.ts'
 import { showSpan } from './time.ts'
 
@@ -43,6 +44,7 @@ export function Shell({ children }: { children: ComponentChildren }) {
             </option>
           ))}
         </select>
+        <KeyList />
         <Contact />
       </header>
       <main tabIndex={-1}>{children}</main>

@@ -1,11 +1,12 @@
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import type { WatchAlert, WatchAnswer } from '../src/http/watch-answer.ts'
+import { toToken } from '../src/search/line.ts'
 import { Act } from './act.tsx'
-import type { Wanted } from './explore-state.ts'
+import { toAddress, type Wanted } from './explore-state.ts'
 import { Histogram } from './histogram.tsx'
 import { useAnswer } from './load.ts'
-import { Level } from './shell.tsx'
+import { Level, shortId } from './shell.tsx'
 import { follow, tell } from './state.ts'
 import { useSummary } from './summary.ts'
 import { countOf, showCount, showShort, showTime, toMs } from './time.ts'
@@ -78,7 +79,7 @@ function Alert(props: { alert: WatchAlert; now: string; token: string | null; re
         {Object.entries(alert.group).map(([path, value]) =>
           value === null ? null : (
             <span key={path}>
-              <bdi>{path}</bdi> <bdi>{value}</bdi>,{' '}
+              <Shared path={path} value={value} names={alert.names} />,{' '}
             </span>
           ),
         )}
@@ -147,6 +148,26 @@ function Alert(props: { alert: WatchAlert; now: string; token: string | null; re
         )}
       </p>
     </article>
+  )
+}
+
+/** What the events of an alert have in common: a thing by its name, which leads to its events, or a value by its path. */
+function Shared({ path, value, names }: { path: string; value: string; names: WatchAlert['names'] }) {
+  const name = names[path]
+  if (name === undefined)
+    return (
+      <>
+        <bdi>{path}</bdi> <bdi>{value}</bdi>
+      </>
+    )
+  const kind = path.replace(/^.*\.|_id$/g, '')
+  return (
+    <>
+      {kind}{' '}
+      <a href={toAddress({ line: toToken(kind, value), span: '7d' })} title={value} onClick={follow}>
+        <bdi>{name ?? shortId(value)}</bdi>
+      </a>
+    </>
   )
 }
 

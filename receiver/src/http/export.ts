@@ -1,10 +1,11 @@
-import type { ParseEventOptions, Value } from '@madsci-events/sdk/event'
+import { isObject, type ParseEventOptions, toJson, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { EventStore } from '../store/event-store.ts'
 import { parseSelector } from '../store/selector.ts'
 import { type ExportFormat, exportFormats, toExport } from '../transfer/export.ts'
 import { piecesOf, toStream } from './answer.ts'
 import { type BodyOptions, hasBody, withSelectorBody } from './body.ts'
+import { toExportName } from './export-name.ts'
 import { exportSchemas } from './export-schema.ts'
 import { findOptionsOf } from './find-options.ts'
 import { createParameters } from './parameter.ts'
@@ -44,7 +45,7 @@ export function registerExport(app: FastifyInstance, options: ExportDoorOptions)
     const [contentType, ending] = types[format]
     return sendText(reply, toExport(store.find(query, find), format), {
       'content-type': contentType,
-      'content-disposition': `attachment; filename="events.${ending}"`,
+      'content-disposition': `attachment; filename="${toExportName(filterOf(request.query, body), ending)}"`,
     })
   }
 
@@ -55,6 +56,15 @@ export function registerExport(app: FastifyInstance, options: ExportDoorOptions)
       : send(request, reply, {}),
   )
 }
+
+/** The parameters of a request, and the selector of its body. */
+const filterOf = (query: unknown, body: Value): [string, string][] => [
+  ...Object.entries(query as { [name: string]: unknown }).map(([name, value]): [string, string] => [
+    name,
+    String(value),
+  ]),
+  ...(isObject(body) && Object.keys(body).length > 0 ? [['selector', toJson(body)] as [string, string]] : []),
+]
 
 /** Throws what comes before the first text; later trouble cuts the connection, so that no one takes a part for the whole. */
 async function sendText(

@@ -20,6 +20,8 @@ export interface WatchAlert {
   why: string
   /** What its events have in common, by path. */
   group: { [path: string]: string | null }
+  /** What the ids in its group are called, by path; null where no event tells it soon. */
+  names: { [path: string]: string | null }
   log_level: number
   count: number
   opened_at: string

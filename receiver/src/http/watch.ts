@@ -2,10 +2,13 @@ import { toJson, type Value } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
 import type { AlertRecord } from '../store/alert-store.ts'
+import type { EventStore } from '../store/event-store.ts'
 import { type PreviewRoom, toAlert } from './alert.ts'
 import type { WatchAlert, WatchAnswer } from './watch-answer.ts'
+import { createGroupNames } from './watch-name.ts'
 
 export interface WatchDoorOptions {
+  store: EventStore
   alerts: Alerts | undefined
   previews: PreviewRoom
   pageToken: (() => Promise<string>) | undefined
@@ -16,7 +19,9 @@ const maxOpen = 200
 const maxResolved = 50
 
 /** GET /data/watch: alerts for the page of them, and what a page needs to act. */
-export function registerWatch(app: FastifyInstance, { alerts, previews, pageToken }: WatchDoorOptions): void {
+export function registerWatch(app: FastifyInstance, options: WatchDoorOptions): void {
+  const { store, alerts, previews, pageToken } = options
+  const namesOf = createGroupNames(store)
   app.get('/data/watch', { schema: { hide: true } }, async (_request, reply) => {
     const answer: WatchAnswer = {
       now: new Date().toISOString(),
@@ -29,17 +34,22 @@ export function registerWatch(app: FastifyInstance, { alerts, previews, pageToke
         ),
       ),
       rules: previews.ruleSet.rules.map(({ name }) => name),
-      alerts: alerts ? await readAlerts(alerts) : [],
+      alerts: alerts ? await readAlerts(alerts, namesOf) : [],
     }
     return reply.header('content-type', 'application/json').send(JSON.stringify(answer))
   })
 }
 
-async function readAlerts({ store }: Alerts): Promise<WatchAlert[]> {
+async function readAlerts(
+  { store }: Alerts,
+  namesOf: ReturnType<typeof createGroupNames>,
+): Promise<WatchAlert[]> {
   const found = await Promise.all(openStates.map((state) => store.find({ state, limit: maxOpen })))
   const newest = (a: AlertRecord, b: AlertRecord) => b.openedMs - a.openedMs
   const open = found.flat().sort(newest).slice(0, maxOpen)
   const records = [...open, ...(await store.find({ state: 'resolved', limit: maxResolved }))]
   const deliveries = await store.deliveriesOf(records.map(({ id }) => id))
-  return records.map((record) => toAlert(record, deliveries) as WatchAlert)
+  const shown = records.map((record) => toAlert(record, deliveries) as Omit<WatchAlert, 'names'>)
+  const names = await namesOf(shown.map(({ group }) => group))
+  return shown.map((alert, index) => ({ ...alert, names: names[index]! }))
 }

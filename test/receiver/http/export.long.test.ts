@@ -96,7 +96,9 @@ describe.each(['sqlite', 'mongodb'] as const)('pages of a query, and exports, on
   it('exports as NDJSON, CSV and OTLP what the filters and the selector mean', async () => {
     const ndjson = await ask('q=tip&order=oldest', { 'event_data.count': { $gt: 20 } })
     expect(ndjson.headers.get('content-type')).toBe('application/x-ndjson')
-    expect(ndjson.headers.get('content-disposition')).toBe('attachment; filename="events.ndjson"')
+    expect(ndjson.headers.get('content-disposition')).toBe(
+      'attachment; filename="events_tip_event-data.count-gt-20_UTC.ndjson"',
+    )
     // Of an instant, texts without a zone come first.
     const lines = (await ndjson.text()).trim().split('\n')
     expect(lines.map((line) => (JSON.parse(line) as { _id: string })._id)).toEqual(['e22', 'e21', 'e23'])

@@ -152,10 +152,11 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
       page.waitForEvent('download'),
       page.goto(`${receiver.url}explore?q=gripper`).then(() => page.click('.bar a:text-is("JSON")')),
     ])
+    expect(download.suggestedFilename()).toMatch(/^events_gripper_from-[\dTZ.-]+_UTC\.json$/)
     const exported = JSON.parse(readFileSync((await download.path())!, 'utf8')) as object
     expect(Object.keys(exported)).toHaveLength(3)
     const [table] = await Promise.all([page.waitForEvent('download'), page.click('.bar a:has-text("CSV")')])
-    expect(table.suggestedFilename()).toBe('events.csv')
+    expect(table.suggestedFilename()).toMatch(/^events_gripper_from-[\dTZ.-]+_UTC\.csv$/)
     expect(
       readFileSync((await table.path())!, 'utf8')
         .trim()
@@ -290,6 +291,27 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     await page.close()
   })
 
+  it('? lists the keys of a page, and hides them; in a field it is a letter', async () => {
+    const { page, troubles } = await house.open('explore?q=gripper')
+    await ready(page, 'explore')
+    const listed = () => page.locator('dialog[open] dt').allTextContents()
+    await page.keyboard.press('?')
+    await expect.poll(listed).toContain('j k ↓ ↑')
+    await page.keyboard.press('?')
+    await expect.poll(listed).toEqual([])
+    await page.click('button[title="Keys (?)"]')
+    await expect.poll(listed).toContain('?')
+    await page.keyboard.press('Escape')
+    await expect.poll(listed).toEqual([])
+    await page.focus('input[type=search]')
+    await page.keyboard.press('End')
+    await page.keyboard.type('?')
+    expect(await page.inputValue('input[type=search]')).toBe('gripper?')
+    expect(await listed()).toEqual([])
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
   it('shows what was before and after an event, by time and of the same node, and goes along it', async () => {
     const node_id = createEventId()
     const ids: string[] = []
@@ -319,6 +341,19 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     await page.close()
   })
 
+  it.each([380, 1000, 1200, 1920])(
+    'explore: beside an event at %i pixels, messages have room',
+    async (width) => {
+      const id = await house.send('log_info', { message: 'thermocycler '.repeat(12) }, {})
+      const { page, troubles } = await house.open(`explore?q=thermocycler&id=${id}`, { width })
+      await page.waitForSelector('aside pre')
+      const cell = await page.locator('.events td:last-child').first().boundingBox()
+      expect(cell!.width).toBeGreaterThan(240)
+      expect(troubles).toEqual([])
+      await page.close()
+    },
+  )
+
   it('explore: live, it shows what comes; while somebody reads, it counts what came', async () => {
     const { page, troubles } = await house.open('explore?q=pipette')
     await page.waitForSelector('.bar [role=status]')
@@ -334,6 +369,28 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     expect(await messages(page)).toEqual(['pipette up'])
     await page.click('button:has-text("paused")')
     expect(await messages(page)).toEqual(['pipette down', 'pipette up'])
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
+  it('explore: live, it holds a connection only while it is seen, and misses nothing', async () => {
+    const { page, troubles } = await house.open('explore?q=centrifuge')
+    await page.waitForSelector('.bar [role=status]')
+    const streams = async () =>
+      /^madsci_streams_open (\d+)$/m.exec(await (await fetch(`${house.receiver.url}metrics`)).text())?.[1]
+    const show = (hidden: boolean) =>
+      page.evaluate(`Object.defineProperty(document, 'hidden', { configurable: true, value: ${hidden} })
+        document.dispatchEvent(new Event('visibilitychange'))`)
+    const before = Number(await streams())
+    await page.check('.bar input[type=checkbox]')
+    await expect.poll(streams, { timeout: 10_000 }).toBe(String(before + 1))
+    await page.evaluate('document.activeElement.blur()')
+    await show(true)
+    await expect.poll(streams, { timeout: 10_000 }).toBe(String(before))
+    for (const message of ['centrifuge up', 'centrifuge down']) await house.send('log_info', { message }, {})
+    await show(false)
+    await page.waitForSelector('.events td:has-text("centrifuge down")', { timeout: 10_000 })
+    expect(await messages(page)).toEqual(['centrifuge down', 'centrifuge up'])
     expect(troubles).toEqual([])
     await page.close()
   })
