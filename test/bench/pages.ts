@@ -98,6 +98,12 @@ export const pagesBench: Bench = {
         await timed(() => visit('explore?span=all', '.histogram canvas')),
         'ms',
       )
+      const summary = `${house.receiver.url}events/summary?buckets=120&values=8&timeout_ms=3000`
+      report.note(
+        "the receiver's part of it, GET /events/summary",
+        await timed(async () => (await fetch(summary)).text()),
+        'ms',
+      )
       let word = 0
       const search = async () => {
         await page.fill('input[type=search]', `"Transferred ${++word} ul"`)
