@@ -12,7 +12,7 @@ process.env.NODE_COMPILE_CACHE ??= join(temporary, 'compiled')
 process.on('exit', () => rmSync(temporary, { recursive: true, force: true }))
 // `npm test -- FILE` runs a long test too, when the file is named.
 const isLongNamed =
-  process.argv.some((argument) => argument.startsWith('quick')) &&
+  process.argv.some((argument) => /^(--project=)?quick/.test(argument)) &&
   process.argv.some((argument) => argument.endsWith('.long.test.ts'))
 const longTimeout = 600_000
 
