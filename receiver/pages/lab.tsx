@@ -230,7 +230,9 @@ function Alerts({ alerts, now }: { alerts: LabAlert[] | null; now: string }) {
   return (
     <section aria-labelledby="alerts">
       <h2 id="alerts">Open alerts</h2>
-      {alerts === null && <p class="note">Alerts are not set up here: neither rules nor channels.</p>}
+      {alerts === null && (
+        <p class="note">Nobody is told of errors yet: set email_alerts or alert_channels.</p>
+      )}
       {alerts?.length === 0 && <p class="note">None.</p>}
       <ul class="rows">
         {alerts?.map((one) => (

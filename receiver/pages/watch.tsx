@@ -22,7 +22,7 @@ export function WatchPage() {
   if (!answer) return <h1 class="sentence">{problem || 'Asking the receiver …'}</h1>
   const shown = { now: answer.now, token: answer.token, reload }
   const sentence = !answer.is_set_up
-    ? 'Alerts are not set up here'
+    ? 'Nobody is told of errors yet'
     : open.length === 0
       ? 'Nothing open'
       : `${open.length} open ${open.length === 1 ? 'alert' : 'alerts'}`
@@ -34,9 +34,7 @@ export function WatchPage() {
           {problem}
         </p>
       )}
-      {!answer.is_set_up && (
-        <p class="note">The settings alert_rules and alert_channels raise them and tell people.</p>
-      )}
+      {!answer.is_set_up && <p class="note">Set email_alerts or alert_channels.</p>}
       {open.length > 0 && answer.token === null && (
         <p class="note">Buttons to acknowledge, silence and resolve are here with the setting pages=act.</p>
       )}

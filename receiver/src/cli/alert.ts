@@ -2,6 +2,8 @@ import { EventError } from '@madsci-events/sdk/event'
 import { parseYamlText } from '../config/file.ts'
 import { countOf } from '../plural.ts'
 import type { CommandCall } from './call.ts'
+import { closestTo } from './closest.ts'
+import { toTime } from './event-filter.ts'
 import { type EventDocument, fit, messageOf, toLocalTime } from './event-line.ts'
 import { findEvents, findNames } from './names.ts'
 import { ask, baseUrl, setParameters } from './remote.ts'
@@ -30,6 +32,15 @@ interface Health {
 type Action = (call: CommandCall, base: URL, terminal: Terminal) => Promise<void>
 
 export const alertActions = ['list', 'show', 'acknowledge', 'silence', 'resolve', 'test', 'preview'] as const
+const anId = "the id of an alert, like 01KBGTKQ3J5Z8W4T9X2M6V7P1D: 'madsci-events alerts' lists them"
+const alertSubjects: { [name in Exclude<(typeof alertActions)[number], 'list'>]: string } = {
+  show: anId,
+  acknowledge: anId,
+  silence: anId,
+  resolve: anId,
+  test: 'the name of a channel, like email',
+  preview: `a rule, as its name or JSON, like '{"selector": {"event_type": "node_error"}}'`,
+}
 type ActionName = (typeof alertActions)[number]
 
 /** Exit code 0; 1 when the last word is not good: a test that was not delivered. */
@@ -37,8 +48,11 @@ export async function alerts(call: CommandCall, terminal: Terminal): Promise<num
   const [name = 'list', subject] = call.arguments
   const action = alertActions.find((one) => one === name)
   if (!action || (subject === undefined && action !== 'list')) {
-    terminal.stderr.write(
-      `alerts ${alertActions.join('|')} takes ${action ? 'a second word' : 'one of these'}.\n`,
+    const near = closestTo(name, alertActions)
+    terminal.stderr.line(
+      action
+        ? `alerts ${action} takes ${alertSubjects[action]}`
+        : `'${name}' is no action of alerts${near ? `: did you mean ${near}?` : `; there are: ${alertActions.join(', ')}`}`,
     )
     return 2
   }
@@ -70,12 +84,13 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
     if (options.json) return void terminal.stdout.write(`${text}\n`)
     const { alerts: health } = (await (await ask(new URL('health', base))).json()) as Health
     const found = JSON.parse(text) as Alert[]
-    if (found.length === 0) terminal.stderr.line('there is no such alert')
+    if (found.length === 0)
+      terminal.stderr.line(options.state || options.rule ? 'no alert matches' : 'no alerts yet')
     await showAlerts(found, base, terminal)
     if (health) {
       const { pending, retrying, failed } = health
       terminal.stdout.write(
-        `messages: ${pending} pending, ${retrying} of them tried in vain, ${failed} undeliverable\n`,
+        `messages: ${pending} waiting (${retrying} after a failed try), ${failed} given up\n`,
       )
     }
   },
@@ -88,7 +103,10 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
   resolve: act,
   async preview({ arguments: [, given], options }, base, terminal) {
     const rule: unknown = given!.trimStart().startsWith('{') ? parseRuleText(given!) : given
-    const { start_time, end_time } = options
+    const now = new Date()
+    const time = (name: 'start_time' | 'end_time') =>
+      options[name] === undefined ? undefined : toTime(name, String(options[name]), now)
+    const [start_time, end_time] = [time('start_time'), time('end_time')]
     const body = {
       rule,
       ...(start_time !== undefined && { start_time }),

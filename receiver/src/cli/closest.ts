@@ -1,18 +1,27 @@
 const maxLength = 40
 
-/** The one of `names` that a typo was meant for: at most two letters wrong, and about a third of them. Undefined when none is. */
+/** The one of `names` that a typo was meant for: at most two letters wrong, and one of a short word; or an abbreviation. Undefined when none is. */
 export function closestTo(word: string, names: Iterable<string>): string | undefined {
   if (word.length > maxLength) return undefined
   let found: string | undefined
-  let least = Math.min(2, Math.ceil(word.length / 3)) + 1
-  for (const name of names) {
+  let least = (word.length < 5 ? 1 : 2) + 1
+  const all = [...names]
+  for (const name of all) {
     if (Math.abs(name.length - word.length) >= least) continue
     const distance = distanceOf(word, name)
     if (distance >= least) continue
     least = distance
     found = name
   }
-  return found
+  return found ?? all.find((name) => abbreviates(word, name))
+}
+
+/** `lvl` for `level`: at least half of its letters, in their order, the first among them. */
+function abbreviates(word: string, name: string): boolean {
+  if (word.length < 3 || word.length * 2 < name.length || word[0] !== name[0]) return false
+  let at = 0
+  for (const letter of name) if (letter === word[at]) at += 1
+  return at === word.length
 }
 
 /** Letters to add, drop, change or swap with the next one (optimal string alignment). */

@@ -1,6 +1,8 @@
 import { parseArgs } from 'node:util'
 import { EventError } from '@madsci-events/sdk/event'
 import { settings } from '../config/config.ts'
+import { toToken } from '../search/line.ts'
+import { isSubjectKind } from '../subject.ts'
 import { showUrlsIn, showUrlsInJson } from '../url.ts'
 import { version } from '../version.ts'
 import type { CommandCall } from './call.ts'
@@ -8,6 +10,7 @@ import { closestTo } from './closest.ts'
 import { toCommandHelp, toHelp, toSettingsHelp } from './help.ts'
 import { type Command, type CommandOption, commands } from './table.ts'
 import { createTerminal, type Output, type Process } from './terminal.ts'
+import { isWrong } from './wrong.ts'
 
 /** Runs one command line. Exit codes: 0 done, 1 failed (a setting, the store, a port), 2 the command line is wrong. */
 export async function runCommand(args: string[], process: Process): Promise<number> {
@@ -57,7 +60,7 @@ export async function runCommand(args: string[], process: Process): Promise<numb
   } catch (error) {
     if ((values as Values).json) terminal.stderr.write(`${toErrorJson(error)}\n`)
     else showError(error, terminal.stderr)
-    return 1
+    return isWrong(error) ? 2 : 1
   }
 }
 
@@ -65,6 +68,10 @@ export async function runCommand(args: string[], process: Process): Promise<numb
 function showError(error: unknown, stderr: Output): void {
   if (error instanceof EventError) {
     const { code, message, detail } = error
+    if (isWrong(error)) {
+      stderr.line(showUrlsIn(message))
+      return
+    }
     const isList = Array.isArray(detail) && detail.every((one) => typeof one === 'string')
     const [first, ...more] =
       code === 'EVT_CONFIG' && isList
@@ -92,11 +99,13 @@ function findFault(command: Command, rest: readonly string[], values: Values): s
   const extra = rest[wanted.length]
   if (extra !== undefined) return `'${extra}' is one argument too many.`
   const missing = wanted.slice(rest.length).find((one) => !one.endsWith('?'))
-  if (missing !== undefined) return `${missing} is missing.`
+  if (missing !== undefined) return `${missing} is missing, as in madsci-events ${command.examples[0]}`
   const foreign = Object.keys(values).find(
     (one) => !Object.hasOwn(settings, one) && !Object.hasOwn(command.options ?? {}, one),
   )
-  return foreign && `--${foreign} is no option of this command${meantOption(foreign, command)}`
+  return (
+    foreign && `--${foreign} is no option of this command${meantOption(foreign, command, values[foreign])}`
+  )
 }
 
 /** The end of a sentence about a word that is not known. */
@@ -105,8 +114,17 @@ function meant(word: string, names: Iterable<string>, prefix = ''): string {
   return name === undefined ? '.' : `: did you mean ${prefix}${name}?`
 }
 
+const shellQuoted = (word: string) =>
+  /^[\w=:.,-]*$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`
+
 /** Options of the command come before settings, which are many. */
-function meantOption(name: string, command: Command | undefined): string {
+function meantOption(
+  name: string,
+  command: Command | undefined,
+  value: string | boolean | undefined,
+): string {
+  if (isSubjectKind(name) && command?.options?.q)
+    return `: use ${shellQuoted(`--q=${toToken(name, typeof value === 'string' && value !== '' ? value : 'NAME')}`)}`
   const own = [...Object.keys(command?.options ?? {}), 'help', 'version']
   return meant(name, closestTo(name, own) === undefined ? Object.keys(settings) : own, '--')
 }
@@ -167,7 +185,7 @@ function findOptionFault(
     if (kind !== 'option' || name === undefined || rawName === undefined) continue
     const isLong = rawName.startsWith('--')
     if (!Object.hasOwn(known, name) || (!isLong && rawName !== `-${known[name]!.short}`))
-      return `${rawName} is no option here${isLong ? meantOption(name, command) : '.'}`
+      return `${rawName} is no option here${isLong ? meantOption(name, command, value) : '.'}`
     const takesValue = known[name]!.type === 'string'
     if (takesValue && (value === undefined || (!inlineValue && value.startsWith('-'))))
       return `${rawName} takes a value: ${rawName}=VALUE.`

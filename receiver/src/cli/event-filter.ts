@@ -1,8 +1,9 @@
-import { EventError, isObject, parseJson, parseLevel, type Value } from '@madsci-events/sdk/event'
+import { isObject, parseJson, parseLevel, type Value } from '@madsci-events/sdk/event'
 import { toToken } from '../search/line.ts'
-import { parseSearch, type Search } from '../search/search.ts'
+import { type Named, parseSearch, type Search } from '../search/search.ts'
 import { timeWords, toTime as toTimestamp } from '../search/time.ts'
 import type { CommandCall } from './call.ts'
+import { wrong } from './wrong.ts'
 
 /** What `query` and `tail` ask for, from their options. */
 
@@ -11,17 +12,20 @@ export interface EventFilter {
   parameters: { [name: string]: string }
   /** The one that was given. */
   selector: Value | undefined
+  /** What `--node`, `--workflow` and `--q` call by name or id. */
+  names?: readonly Named[]
 }
 
 type Options = CommandCall['options']
 
-export const wrong = (message: string) => new EventError('EVT_CONFIG', message)
+export const levelWords = 'debug, info, warning, error, critical or their number'
 
 /** Throws EVT_CONFIG with a sentence for what cannot be meant. */
 export function toEventFilter(given: string | undefined, options: Options, now: Date): EventFilter {
   const selector = given === undefined ? undefined : parseSelectorText(given)
   const q = toSearchLine(options, now)
-  return { parameters: { ...toParameters(options, now), ...(q !== '' && { q }) }, selector }
+  const names = q === '' ? [] : readLine('--q', q, now).names
+  return { parameters: { ...toParameters(options, now), ...(q !== '' && { q }) }, selector, names }
 }
 
 function textOption<T>(options: Options, name: string, use: (value: string) => T): T | undefined {
@@ -57,8 +61,10 @@ function parseSelectorText(text: string): Value {
   try {
     selector = parseJson(text)
   } catch {
+    const isMeant = text.trimStart().startsWith('{')
+    const words = isMeant ? '' : `; for words in a message use --text=${text.split(/\s/, 1)[0]!}`
     throw wrong(
-      `'${text}' is no selector: it must be JSON in quotes, like '{"event_type": "node_error"}'; for words in a message use --text=${text.split(/\s/, 1)[0]!}`,
+      `'${text}' is no selector: it must be JSON in quotes, like '{"event_type": "node_error"}'${words}`,
     )
   }
   if (!isObject(selector)) throw wrong(`a selector is a JSON object, like '{"event_type": "node_error"}'`)
@@ -75,8 +81,7 @@ function toParameters(options: Options, now: Date): { [name: string]: string } {
   })
   const level = textOption(options, 'level', (text) => {
     const parsed = parseLevel(text)
-    if (parsed === undefined)
-      throw wrong(`--level must be debug, info, warning, error, critical or their number: '${text}'`)
+    if (parsed === undefined) throw wrong(`--level must be ${levelWords}: '${text}'`)
     return String(parsed)
   })
   const time = (name: string) => textOption(options, name, (text) => toTime(name, text, now))

@@ -1,5 +1,6 @@
-import { isObject, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
-import { namedSelector, type SubjectKind, subjects } from '../subject.ts'
+import { EventError, isObject, isUlid, parseJson, toJson, type Value } from '@madsci-events/sdk/event'
+import type { Named } from '../search/search.ts'
+import { namedSelector, namingSelector, type SubjectKind, subjectCondition, subjects } from '../subject.ts'
 import type { EventFilter } from './event-filter.ts'
 import { dataOf, type EventDocument, nodeOf } from './event-line.ts'
 import { ask } from './remote.ts'
@@ -11,6 +12,67 @@ const namingEvents = 200
 const namesTimeoutMs = 3000
 // The selector of one request, as part of its URL.
 const idsInRequest = 150
+
+const listedNames = 12
+const countedNames = 50
+
+/** A sentence for each of these that no event is about: `no node is called 'robotarm'; there are: arm, reader`. */
+export async function findUnknown(base: URL, named: readonly Named[]): Promise<string[]> {
+  const sentences: string[] = []
+  for (const one of named.slice(0, askedNames)) {
+    const about = await findSoon(base, subjectCondition(one.kind, [one.name], []), 1)
+    if (about?.length === 0) sentences.push(await toUnknown(base, one))
+  }
+  return sentences
+}
+
+// Each is a question to the receiver.
+const askedNames = 10
+
+async function toUnknown(base: URL, { kind, name }: Named): Promise<string> {
+  const known = await listNames(base, kind)
+  const shown = known.slice(0, listedNames).join(', ')
+  const more = known.length > listedNames ? ', …' : ''
+  return `no ${kind} is called '${name}'${known.length > 0 ? `; there are: ${shown}${more}` : ''}`
+}
+
+/** What things of that kind are called, the most frequent first; empty when it cannot be had soon. */
+async function listNames(base: URL, kind: SubjectKind): Promise<string[]> {
+  try {
+    const url = new URL(`events/summary?buckets=1&values=${countedNames}&include_archived=true`, base)
+    const answer = await ask(url, { signal: AbortSignal.timeout(namesTimeoutMs) })
+    const { facets } = (await answer.json()) as {
+      facets: { [kind: string]: { values: { id: string | null; name: string | null }[] } }
+    }
+    return [...new Set((facets[kind]?.values ?? []).flatMap(({ id, name }) => name ?? id ?? []))]
+  } catch {
+    return []
+  }
+}
+
+/** The id of what is called so; an id is its own. Throws EVT_REFUSED with the choices when there is none, or several. */
+export async function findId(base: URL, { kind, name }: Named): Promise<string> {
+  if (isUlid(name)) return name
+  const events = await find(base, namingSelector(kind, name), namingEvents)
+  const ids = new Set(
+    events.flatMap(({ source }) => {
+      const id = isObject(source) ? source[`${kind}_id`] : undefined
+      return typeof id === 'string' ? id : []
+    }),
+  )
+  const [id] = ids
+  if (ids.size > 1)
+    throw new EventError(
+      'EVT_REFUSED',
+      `there are ${ids.size} of the name '${name}': give the id of one of them, like --${kind}=${id}`,
+      { detail: [...ids].slice(0, listedNames).map((one) => `  ${one}`) },
+    )
+  if (id !== undefined) return id
+  // What has no id of its own is known by its name, and an id may be any text.
+  const [unknown] = await findUnknown(base, [{ kind, name }])
+  if (unknown === undefined) return name
+  throw new EventError('EVT_REFUSED', unknown)
+}
 
 export function toUrl(path: string, base: URL, { parameters, selector }: EventFilter): URL {
   const url = new URL(path, base)

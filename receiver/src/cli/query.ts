@@ -1,9 +1,9 @@
-import { EventError, parseJson } from '@madsci-events/sdk/event'
+import { EventError, parseJson, toJson } from '@madsci-events/sdk/event'
 import { countOf } from '../plural.ts'
 import type { CommandCall } from './call.ts'
 import { type EventFilter, toEventFilter } from './event-filter.ts'
 import { type EventDocument, momentOf, toDate, toDay, toEventLine } from './event-line.ts'
-import { createNames, toUrl } from './names.ts'
+import { createNames, findUnknown, toUrl } from './names.ts'
 import { ask, baseUrl } from './remote.ts'
 import { allowsColour, type Terminal } from './terminal.ts'
 
@@ -27,7 +27,10 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
     events.push(event)
     if (events.length === number) break
   }
-  if (events.length === 0) terminal.stderr.line('no event matches')
+  if (events.length === 0) {
+    terminal.stderr.line('no event matches')
+    for (const line of await findUnknown(base, filter.names ?? [])) terminal.stderr.line(line)
+  }
   const names = createNames(base)
   await names.learn(events)
   const today = toDay(new Date())
@@ -46,16 +49,19 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
   const { options } = call
   const base = baseUrl(call, terminal)
   const filter = readFilter(call)
-  const url = toUrl('events/stream', base, filter)
+  const { start_time: since, ...parameters } = filter.parameters
+  const url = toUrl('events/stream', base, { ...filter, parameters })
   const names = createNames(base)
   const show = createShow(terminal, { names: names.known, hasDay: false })
   const { stopping } = terminal
   let lastEventId: string | undefined
   let hasBegun = false
+  const shown = new Set<string>()
   while (!stopping.aborted) {
     try {
       const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId }
       const answer = await ask(url, { headers, signal: stopping })
+      if (!hasBegun) await begin()
       hasBegun = true
       let text = ''
       for await (const chunk of answer.body!.pipeThrough(new TextDecoderStream())) {
@@ -77,8 +83,33 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
   }
   return 0
 
+  /** What is stored already, when it is asked for; a hint when a name is not known. */
+  async function begin(): Promise<void> {
+    if (since !== undefined) {
+      const past: EventDocument[] = []
+      for await (const event of readEvents(base, {
+        ...filter,
+        parameters: { ...filter.parameters, number: '0' },
+      })) {
+        past.unshift(event)
+        if (past.length === pageEvents) break
+      }
+      if (past.length === pageEvents)
+        terminal.stderr.line(`the newest ${pageEvents} from ${since} on; query shows all`)
+      await names.learn(past)
+      for (const event of past) {
+        shown.add(String(event._id))
+        if (options.json) terminal.stdout.write(`${toJson(event)}\n`)
+        else show(event)
+      }
+    }
+    for (const line of await findUnknown(base, filter.names ?? [])) terminal.stderr.line(line)
+  }
+
   async function take(json: string): Promise<void> {
     const event = parseJson(json) as EventDocument
+    // Committed while what was there already was read.
+    if (shown.delete(String(event._id))) return
     if (options.json) return void terminal.stdout.write(`${json}\n`)
     await names.learn([event])
     show(event)

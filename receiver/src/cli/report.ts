@@ -62,7 +62,7 @@ async function findRun(wanted: readonly string[], given: string, base: URL): Pro
     throw new EventError(
       'EVT_REFUSED',
       `there are ${named.length} of the name '${given}': give the id of one of them:`,
-      { detail: listOf(named) },
+      { detail: [...listOf(named), `like: madsci-events report run ${named[0]!.id}`] },
     )
   const refused = (rest: string, detail?: string[]) =>
     new EventError(

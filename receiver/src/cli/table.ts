@@ -27,7 +27,7 @@ const filters = {
   number: {
     about: 'at most so many events, of which two that tell the same are one line; 0 = no limit (100)',
   },
-  level: { about: 'least level, as a name or a number' },
+  level: { about: 'this level and above, as a name or a number' },
   start_time: { about: 'not before: 10m (ago), 2h, 3d, today, yesterday, 09:30, or a timestamp' },
   end_time: { about: 'not after, in the same words' },
   include_archived: { about: 'archived ones too', kind: 'flag' },
@@ -83,8 +83,8 @@ export const commands: { [name: string]: Command } = {
     options: { ...filters, since: { about: 'the same as --start_time' }, ...conditions, ...json },
     examples: [
       'query --level=error --number=20',
-      'query --node=robot_arm --since=2h --text=tip',
-      `query '--q="no tip" node:robot_arm -type:log_info level>=warning since:2h'`,
+      'query --node=robot-arm --since=2h --text=tip',
+      `query '--q="no tip" node:robot-arm -type:log_info level>=warning since:2h'`,
       'query --start_time=2026-11-23T18:00:00Z --json',
       `query '{"event_type": "workflow_start"}'`,
     ],
@@ -93,10 +93,15 @@ export const commands: { [name: string]: Command } = {
   tail: {
     about: 'new events of a running receiver (server_url) as they are stored',
     arguments: ['SELECTOR?'],
-    options: { level: filters.level, ...conditions, ...json },
+    options: {
+      level: filters.level,
+      since: { about: 'those from then on that are stored already come first: 10m, today, 09:30' },
+      ...conditions,
+      ...json,
+    },
     examples: [
       'tail --level=warning',
-      'tail --node=robot_arm',
+      'tail --node=robot-arm',
       `tail '{"source.node_id": "01JJ4S0WNGEF5FQAZG5KDGJRBV"}'`,
     ],
     run: async (call, terminal) => (await import('./query.ts')).tail(call, terminal),
@@ -115,7 +120,7 @@ export const commands: { [name: string]: Command } = {
     },
     examples: [
       'export night.ndjson --start_time=2026-11-23T18:00:00Z',
-      `export arm.csv --format=csv '--q=node:robot_arm level>=error'`,
+      `export arm.csv --format=csv '--q=node:robot-arm level>=error'`,
       'export --format=csv --from=mongodb://localhost:27017 > events.csv',
     ],
     run: async (call, terminal) => (await import('./transfer.ts')).exportEvents(call, terminal),
@@ -165,8 +170,12 @@ export const commands: { [name: string]: Command } = {
     about: `reports of a running receiver (server_url) as bars: ${[...exactReports, ...originalReports].join(', ')} (summary)`,
     arguments: ['REPORT?'],
     options: {
-      start_time: { about: 'from then on; alone for a day' },
-      end_time: { about: 'up to then; alone for a day. Neither: everything' },
+      start_time: {
+        about:
+          'from then on, in the words of query; with only one of the two, one day; with neither, everything',
+      },
+      end_time: { about: 'up to then' },
+      since: { about: 'the same as --start_time' },
       zone: {
         about: "IANA zone of the bounds, of buckets and of the answer (UTC; periods: this machine's)",
       },
@@ -179,6 +188,9 @@ export const commands: { [name: string]: Command } = {
       output_path: {
         about: 'sessions, periods, user: saved as CSV in this folder of the report_dir of the receiver',
       },
+      node: { about: 'of this node alone, by name or id' },
+      workcell: { about: 'of this workcell alone, by name or id' },
+      experiment: { about: 'of this experiment alone, by name or id' },
       node_id: { about: 'of this node alone' },
       workcell_id: { about: 'of this workcell alone' },
       user: { about: 'of this user alone' },

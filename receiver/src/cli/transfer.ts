@@ -16,20 +16,20 @@ import { type Repair, repairs } from '../transfer/heal.ts'
 import { type ImportChunk, type ImportReport, importEvents, type Period } from '../transfer/import.ts'
 import { fromLines, fromStored } from '../transfer/source.ts'
 import type { CommandCall } from './call.ts'
-import { readLine, toTime } from './event-filter.ts'
+import { levelWords, readLine, toTime } from './event-filter.ts'
 import { openOutput } from './output-file.ts'
 import { createProgress } from './progress.ts'
 import { createLog } from './serve.ts'
 import type { Terminal } from './terminal.ts'
+import { wrong } from './wrong.ts'
 
 /** Commands that open the database themselves. */
 
-const wrong = (message: string) => new EventError('EVT_CONFIG', message)
 const text = (value: string | true | undefined) => (value === undefined ? undefined : String(value))
 
 function toQuery({ options }: CommandCall, selector: Value | undefined): FindQuery {
   const level = options.level === undefined ? 0 : parseLevel(options.level)
-  if (level === undefined) throw wrong(`--level is no level: '${options.level}'`)
+  if (level === undefined) throw wrong(`--level must be ${levelWords}: '${options.level}'`)
   return {
     ...everything,
     ...(selector !== undefined && { selector: parseSelector(selector) }),
@@ -155,7 +155,7 @@ async function openInput(
       close: async () => {},
     }
   }
-  if (!isDatabase && !file) throw wrong(`there is no file or folder ${path}`)
+  if (!isDatabase && !file) throw new EventError('EVT_CONFIG', `there is no file or folder ${path}`)
   const source = await openSource(from, config, workingDirectory)
   return {
     chunks: fromStored(source.find(everything)),

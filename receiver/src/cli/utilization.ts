@@ -1,6 +1,9 @@
 import { EventError, isObject, parseJson, type Value } from '@madsci-events/sdk/event'
+import { parseZone } from '../config/value.ts'
 import type { CommandCall } from './call.ts'
 import { createGantt, legend, pad } from './chart.ts'
+import { toTime } from './event-filter.ts'
+import { findId, findUnknown } from './names.ts'
 import { ask, baseUrl, setParameters } from './remote.ts'
 import type { Terminal } from './terminal.ts'
 import {
@@ -15,6 +18,7 @@ import {
   userLines,
   waitLines,
 } from './utilization-line.ts'
+import { wrong } from './wrong.ts'
 
 export const exactReports = ['timeline', 'summary', 'waits', 'compare'] as const
 export const originalReports = ['sessions', 'periods', 'user'] as const
@@ -29,8 +33,10 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
     )
     return 2
   }
-  const url = new URL(`utilization/${report}`, baseUrl(call, terminal))
-  const { options } = call
+  const base = baseUrl(call, terminal)
+  const url = new URL(`utilization/${report}`, base)
+  const options = { ...call.options, ...toBounds(call.options) }
+  checkWords(report, options)
   setParameters(url, options, ['start_time', 'end_time'])
   const format = options.format ?? (options.json ? 'json' : undefined)
   if (isExact) {
@@ -45,6 +51,17 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
       'bucket',
     ])
     setParameters(url, options, ['limit', 'cursor'])
+    for (const kind of filterKinds) {
+      const name = options[kind]
+      if (name !== undefined)
+        url.searchParams.set(`${kind}_id`, await findId(base, { kind, name: String(name) }))
+    }
+    const given = filterKinds.flatMap((kind) => {
+      const id = call.options[`${kind}_id`]
+      return id === undefined ? [] : { kind, name: String(id) }
+    })
+    for (const line of await findUnknown(base, given))
+      terminal.stderr.line(`${line}; names go with --node, --workcell and --experiment`)
     if (format !== undefined) url.searchParams.set('format', String(format))
   } else {
     setParameters(url, options, ['analysis_type', 'include_users', 'output_path'])
@@ -80,6 +97,57 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
   for (const line of lines) terminal.stdout.line(line)
   if (!isExact) terminal.stdout.line("counted as in MADSci's own report; 'utilization summary' is exact")
   return 0
+}
+
+const filterKinds = ['node', 'workcell', 'experiment'] as const
+
+type Options = CommandCall['options']
+
+/** Times in the words of `query`, as timestamps. */
+function toBounds({ start_time, end_time, since }: Options): Options {
+  if (since !== undefined && start_time !== undefined)
+    throw wrong('--since and --start_time are the same: give one of them')
+  const now = new Date()
+  const start = start_time ?? since
+  return {
+    ...(start !== undefined && {
+      start_time: toTime(start_time === undefined ? 'since' : 'start_time', String(start), now),
+    }),
+    ...(end_time !== undefined && { end_time: toTime('end_time', String(end_time), now) }),
+  }
+}
+
+/** The words that the receiver knows for each option. */
+export const choices: { [name: string]: readonly string[] } = {
+  by: ['node', 'workcell', 'lab', 'user', 'experiment', 'workflow_type'],
+  bucket: ['hour', 'day', 'week', 'month'],
+  kind: ['lab', 'workcell', 'node', 'campaign', 'experiment', 'workflow', 'step', 'action'],
+  analysis_type: ['hourly', 'daily', 'weekly', 'monthly'],
+  format: ['json', 'csv', 'ndjson'],
+}
+
+/** Throws for what no receiver would take, in the words of the command line. */
+function checkWords(report: string, options: Options): void {
+  for (const [name, words] of Object.entries(choices)) {
+    const given = options[name]
+    if (given === undefined) continue
+    const list = name === 'kind' ? String(given).split(',') : [String(given)]
+    const unknown = list.find((one) => !words.includes(one.trim()))
+    if (unknown !== undefined) throw wrong(`--${name} must be one of ${words.join(', ')}: '${unknown}'`)
+  }
+  if (options.zone !== undefined)
+    try {
+      parseZone(String(options.zone))
+    } catch {
+      throw wrong(`--zone must be an IANA time zone, like Europe/Berlin: '${options.zone}'`)
+    }
+  if ((originalReports as readonly string[]).includes(report)) {
+    const filter = filterKinds.find((kind) => options[kind] !== undefined)
+    if (filter !== undefined)
+      throw wrong(`${report} is of everything: --${filter} goes with ${exactReports.join(', ')}`)
+  }
+  if (report === 'periods' && (options.start_time === undefined || options.end_time === undefined))
+    throw wrong('periods needs --start_time=… and --end_time=…, like --start_time=2026-11-01 --end_time=now')
 }
 
 /** Has the receiver save the report, and says where. */
@@ -168,6 +236,6 @@ async function drawPicture(
 function toLeastMs({ least_ms: given = '1000' }: CommandCall['options']): number {
   const leastMs = Number(given)
   if (given === true || given === '' || !(leastMs >= 0))
-    throw new EventError('EVT_CONFIG', `--least_ms must be a number of milliseconds: '${given}'`)
+    throw wrong(`--least_ms must be a number of milliseconds: '${given}'`)
   return leastMs
 }

@@ -21,7 +21,7 @@ export async function* inspectAlerts(
 ): AsyncGenerator<Finding> {
   const channels = channelsOf(config)
   if (channels.length === 0) {
-    yield good('alerts', 'nobody is told of alerts: neither email_alerts nor alert_channels is set')
+    yield warning('alerts', 'nobody is told of errors yet', 'set email_alerts or alert_channels')
     return
   }
   yield await inspectLink(config)

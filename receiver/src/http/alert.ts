@@ -51,7 +51,7 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
   const { alerts, queryTimeoutMs } = options
   const room = (): Alerts => {
     if (alerts) return alerts
-    throw new EventError('EVT_NOT_FOUND', 'no alerts are raised here: neither channels nor rules are set')
+    throw new EventError('EVT_NOT_FOUND', 'Nobody is told of errors yet: set email_alerts or alert_channels.')
   }
 
   app.get('/alerts', { schema: schemas.getAlerts }, async (request, reply) => {

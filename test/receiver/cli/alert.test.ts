@@ -45,7 +45,7 @@ describe('madsci-events alerts', () => {
     })
 
   it('lists alerts and what could not be delivered, shows and changes one, tests a channel, previews a rule', async () => {
-    await expect.poll(async () => (await run()).stdout, { timeout: 10_000 }).toContain('1 undeliverable')
+    await expect.poll(async () => (await run()).stdout, { timeout: 10_000 }).toContain('1 given up')
     const list = await run('list', '--state=firing')
     expect(list.stdout).toContain('failed gone after 1 attempt: status 410')
     expect(list.stdout).toMatch(
@@ -56,7 +56,7 @@ describe('madsci-events alerts', () => {
     expect(shown).toContain('madsci_alerts_raised_total{rule="alert_level"} 1\n')
     const narrow = (await runAt(60)).stdout.split('\n')[0]!
     expect([narrow.length, narrow.at(-1)]).toEqual([60, '…'])
-    expect(await run('list', '--state=silenced')).toMatchObject({ stderr: 'there is no such alert\n' })
+    expect(await run('list', '--state=silenced')).toMatchObject({ stderr: 'no alert matches\n' })
     const [alert] = JSON.parse((await run('--json')).stdout) as { alert_id: string }[]
     expect(JSON.parse((await run('show', alert!.alert_id)).stdout)).toMatchObject(alert!)
     expect((await run('silence', alert!.alert_id, '--minutes=5')).stdout).toContain('silenced')

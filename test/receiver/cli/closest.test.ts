@@ -12,6 +12,8 @@ describe('a word that is not known', () => {
     expect(
       ['levle', 'leve', 'levels', 'lvele', 'Level', 'stat_tme', 'numbr'].map((one) => closestTo(one, names)),
     ).toEqual(['level', 'level', 'level', 'level', 'level', 'start_time', 'number'])
+    expect(closestTo('lvl', names)).toBe('level')
+    expect(closestTo('node', ['zone', 'number'])).toBe(undefined)
     expect(['', 'x', 'lxxxl', 'time', 'x'.repeat(100_000)].map((one) => closestTo(one, names))).toEqual(
       Array(5).fill(undefined),
     )

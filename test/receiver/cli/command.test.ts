@@ -158,7 +158,7 @@ describe('the command line', () => {
         .map((line) => JSON.parse(line)._id),
     ).toEqual(['of it'])
     const refused = await run(folder, ['export', '-', '--q=tip "no', file])
-    expect(refused.code).toBe(1)
+    expect(refused.code).toBe(2)
     expect(refused.stderr).toContain('--q, column 5: the quote is not closed')
   })
 
@@ -181,7 +181,7 @@ describe('the command line', () => {
     expect(health.total_events).toBe(1504)
     const exact = (await (await fetch(`${receiver.url}event/exact`)).json()) as { event_data: { n: unknown } }
     expect(exact.event_data.n).toBeDefined()
-    expect((await run(folder, ['export', '--format=xml', '--document_db_url=sqlite:a.db'])).code).toBe(1)
+    expect((await run(folder, ['export', '--format=xml', '--document_db_url=sqlite:a.db'])).code).toBe(2)
   })
 
   it('says why lines are refused and what helps, what is not there, and writes to standard output as -', async () => {

@@ -53,6 +53,7 @@ it('lists the choices when several have the name, or none', async () => {
   const several = await run('workflow', 'assay 7')
   expect([several.code, several.stdout]).toEqual([1, ''])
   const [first, ...choices] = several.stderr.trimEnd().split('\n')
+  expect(choices.pop()).toMatch(/^like: madsci-events report run \w{26}$/)
   expect(first).toBe("EVT_REFUSED: there are 2 of the name 'assay 7': give the id of one of them:")
   expect(choices.map((line) => line.trim().split('  ')[0]).toSorted()).toEqual([one, two].toSorted())
   for (const line of choices)
