@@ -62,11 +62,13 @@ export async function openStore(
   { log, workingDirectory, ownsDeletion = false, leaseMs }: OpenStoreOptions,
 ): Promise<{ store: EventStore; storeText: string }> {
   const url = config.documentDbUrl
+  const columnBytes = config.summaryMemoryMb * 2 ** 20
   if (url === 'null:') return { store: createNullStore(), storeText: 'nowhere: nothing is kept' }
   if (url.startsWith('sqlite:')) {
     const path = resolve(workingDirectory, url.slice('sqlite:'.length))
     if (!config.given.has('document_db_url')) void tellOfMadsciDatabase(log)
-    const store = await openSqliteStore({ path, synchronous: config.sqliteSynchronous, log })
+    const synchronous = config.sqliteSynchronous
+    const store = await openSqliteStore({ path, synchronous, columnBytes, log })
     return { store, storeText: `SQLite ${path}` }
   }
   const { databaseName, collectionName } = config
@@ -75,6 +77,7 @@ export async function openStore(
     databaseName,
     collectionName,
     ownsDeletion,
+    columnBytes,
     log,
     ...(leaseMs !== undefined && { leaseMs }),
   })

@@ -1,4 +1,4 @@
-import { setting, word } from './setting.ts'
+import { count, setting, word } from './setting.ts'
 import { hideCredentials, parseDatabaseUrl, parseName } from './value.ts'
 
 /** Where events rest. */
@@ -35,6 +35,12 @@ export const storeSettings = {
     unit: 'name',
     about: 'MongoDB collection',
     parse: parseName,
+  }),
+  summary_memory_mb: count(256, 0, {
+    most: 65_536,
+    unit: 'MiB',
+    about:
+      'memory for columns of the stored events, some 20 bytes an event: `GET /events/summary` reads what they do not hold from the store; 0 = none',
   }),
   sqlite_synchronous: word(
     'full',

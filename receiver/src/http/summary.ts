@@ -124,7 +124,7 @@ async function toSubjectValues(
   const missing = sorted
     .slice(0, most)
     .flatMap(([key]) => (key[0] === 'i' && !names.has(key.slice(1)) ? [key.slice(1)] : []))
-  if (missing.length > 0)
+  if (missing.length > 0 && !summary.hasAllNames)
     for (const [id, name] of await findNames(store, { kind, ids: missing }, find)) names.set(id, name)
   const rows: { id: string | null; name: string | null; count: number }[] = []
   const byName = new Map<string, number>()

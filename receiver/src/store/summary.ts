@@ -22,6 +22,9 @@ export const subjectFacets = [
   'user',
 ] as const satisfies SubjectKind[]
 
+export const isSubjectFacet = (facet: FacetName): facet is (typeof subjectFacets)[number] =>
+  subjectFacets.some((kind) => kind === facet)
+
 /**
  * Widths of the pieces of a histogram, ms. Each is a multiple of the one before, so that pieces join to wider ones; they begin
  * at multiples of their width since the first Monday of year 1, UTC, before which there are no timestamps.
@@ -65,12 +68,16 @@ export interface SummaryPart {
   /** Number of the piece, level, events. */
   histogram: [bucket: number, level: number, count: number][]
   facets: { [name in FacetName]?: [key: string, count: number][] }
+  /** Events of values beyond those that are told apart. */
+  others?: { [name in FacetName]?: number }
   /** What things of an id are called. `rank` 0: as their own name; 1: as their programs log. */
   names: { [kind in SubjectKind]?: [id: string, name: string, rank: number][] }
+  /** Whoever has no name here has none in any event that is not archived. */
+  hasAllNames?: boolean
 }
 
 /** The number of the piece that holds a time. */
-const numberOf = (ms: number, widthMs: number) => Math.floor((ms - originMs) / widthMs)
+export const numberOf = (ms: number, widthMs: number) => Math.floor((ms - originMs) / widthMs)
 
 /** When the piece that holds a time begins, ms since 1970. */
 export const startOf = (ms: number, widthMs: number) => numberOf(ms, widthMs) * widthMs + originMs
@@ -82,7 +89,7 @@ export function widthFor([fromMs, untilMs]: [number, number], buckets: number): 
 }
 
 /** More different values of a facet are counted together. */
-const maxValues = 10_000
+export const maxValues = 10_000
 
 type Counts = Map<string, number>
 
@@ -91,6 +98,7 @@ export class Summary {
   total = 0
   scannedTo: string | null = null
   isLate = false
+  hasAllNames = false
   span: [number, number] | undefined
   widthMs = bucketWidthsMs[0]!
   readonly facets = new Map<FacetName, { counts: Counts; other: number }>()
@@ -160,6 +168,7 @@ export class Summary {
     this.total += part.total
     this.scannedTo = part.scannedTo ?? this.scannedTo
     this.isLate ||= part.isLate
+    this.hasAllNames ||= part.hasAllNames === true
     for (const ms of part.span ?? []) this.#include(ms)
     this.#widen(part.widthMs)
     const factor = this.widthMs / part.widthMs
@@ -167,6 +176,7 @@ export class Summary {
       this.#addTo(Math.floor(bucket / factor), level, count)
     for (const name of facetNames)
       for (const [key, count] of part.facets[name] ?? []) this.addValue(name, key, count)
+    for (const name of facetNames) this.facets.get(name)!.other += part.others?.[name] ?? 0
     for (const kind of subjectFacets)
       for (const [id, name, rank] of part.names[kind] ?? []) this.learn(kind, id, name, rank)
   }
@@ -190,6 +200,7 @@ export class Summary {
         [...levels].map(([level, count]): [number, number, number] => [bucket, level, count]),
       ),
       facets: Object.fromEntries([...this.facets].map(([name, { counts }]) => [name, [...counts]])),
+      others: Object.fromEntries([...this.facets].map(([name, { other }]) => [name, other])),
       names: Object.fromEntries(
         [...this.names].map(([kind, names]) => [
           kind,

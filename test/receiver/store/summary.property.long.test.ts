@@ -5,11 +5,15 @@ import type { Event, Value } from '@madsci-events/sdk/event'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../receiver/src/log.ts'
-import type { EventStore, SummaryQuery } from '../../../receiver/src/store/event-store.ts'
+import { parseSearch } from '../../../receiver/src/search/search.ts'
+import { type ColumnBuilder, createColumnBuilder } from '../../../receiver/src/store/column/builder.ts'
+import { openColumnSource } from '../../../receiver/src/store/column/open-source.ts'
+import type { ArchiveSelection, EventStore, SummaryQuery } from '../../../receiver/src/store/event-store.ts'
 import { openMongoStore } from '../../../receiver/src/store/mongo/event-store.ts'
 import { parseSelector } from '../../../receiver/src/store/selector.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { Summary } from '../../../receiver/src/store/summary.ts'
+import { addEvent } from '../../../receiver/src/store/summary-fold.ts'
 import { makeEvent } from '../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, type Mongod, startMongod } from '../../support/mongod.ts'
 
@@ -83,6 +87,46 @@ const filter: fc.Arbitrary<Omit<SummaryQuery, 'timeoutMs'>> = fc
     ...(selector !== undefined && { selector: parseSelector(selector) }),
   })) as fc.Arbitrary<Omit<SummaryQuery, 'timeoutMs'>>
 
+/** Without lists, and at more times. */
+const plainEvent = fc.tuple(event, fc.nat(40)).map(([one, second]): Partial<Event> => {
+  const { event_data: data, event_timestamp: time } = one
+  const isPlain = typeof data === 'object' && data !== null && !Array.isArray(data)
+  const members = isPlain ? Object.entries(data).filter(([, value]) => !Array.isArray(value)) : []
+  const isLong = (value: unknown) => typeof value === 'string' && value.length > 300
+  return {
+    ...one,
+    event_data: isPlain ? Object.fromEntries(members.filter(([, value]) => !isLong(value))) : 'text',
+    ...(second > 9 && time!.startsWith('2026') && { event_timestamp: `2026-01-01T00:00:${second}.123456Z` }),
+  } as Partial<Event>
+})
+
+/** What columns can tell, and some of what they cannot. */
+const line = fc.constantFrom(
+  '',
+  'node:arm',
+  `node:${ids[0]} -level:info`,
+  `workflow:arm,${ids[1]}`,
+  'user:reader',
+  '-experiment:arm',
+  'type:workflow_start',
+  '-type:log_info',
+  'service:pump',
+  'level>=warning -service:arm',
+  'since:2026-01-01T00:00:00.999999Z',
+  'until:2026-01-01T00:00:00.999999Z -node:reader',
+  'alert:false',
+  '{"source.node_id": {"$exists": false}}',
+  '{"event_data.name": {"$ne": "arm"}}',
+  '{"$nor": [{"event_data.name": {"$gt": "a"}}, {"event_data.node_name": 5}]}',
+  '{"$expr": {"$eq": ["$log_level", 20]}}',
+)
+const toQuery = (text: string): Pick<SummaryQuery, 'selector'> => {
+  const search = parseSearch(text, { now: new Date() })
+  if ('problem' in search) throw new Error(search.problem.message)
+  const selector = search.toSelector(({ kind }) => (kind === 'node' ? [ids[1]!] : []))
+  return selector === undefined ? {} : { selector: parseSelector(selector) }
+}
+
 type Json = { [name: string]: unknown }
 const isRecord = (value: unknown): value is Json =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -130,6 +174,7 @@ function sumUp(documents: Json[], buckets: number, bounds: number[]) {
   )!
   const histogram: { [key: string]: number } = {}
   for (const [ms, level] of times) count(histogram, `${piece(ms, width) * width + origin} ${level}`)
+  for (const facet of Object.keys(facets)) if (Object.keys(facets[facet]!).length === 0) delete facets[facet]
   return { total: documents.length, width: all.length === 0 ? 1 : width, histogram, facets }
 }
 
@@ -146,6 +191,11 @@ async function sumOf(
   }
   const summary = new Summary(options)
   for await (const part of store.summarize(query, options)) summary.addPart(part)
+  expect(summary.isLate).toBe(false)
+  return toPlain(summary)
+}
+
+function toPlain(summary: Summary) {
   const histogram: { [key: string]: number } = {}
   for (const [ms, levels] of summary.histogram)
     for (const [level, n] of levels) histogram[`${ms} ${level}`] = n
@@ -154,7 +204,6 @@ async function sumOf(
       counts.size > 0 ? [[name, Object.fromEntries(counts)]] : [],
     ),
   )
-  expect(summary.isLate).toBe(false)
   return { total: summary.total, width: summary.widthMs, histogram, facets }
 }
 
@@ -206,12 +255,9 @@ describe('a summary', () => {
               bounds.filter((one) => one !== undefined),
             )
             for (const store of stores)
-              expect(await sumOf(store, { ...query, timeoutMs: 0 }, buckets, bounds), store.kind).toEqual({
-                ...expected,
-                facets: Object.fromEntries(
-                  Object.entries(expected.facets).filter(([, one]) => Object.keys(one).length > 0),
-                ),
-              })
+              expect(await sumOf(store, { ...query, timeoutMs: 0 }, buckets, bounds), store.kind).toEqual(
+                expected,
+              )
           }
         } finally {
           for (const store of stores) await store.close()
@@ -220,6 +266,101 @@ describe('a summary', () => {
     )
     await fc.assert(property, { numRuns: 12 })
   })
+
+  it('is the same from columns that follow the store, at any moment of their making', async () => {
+    let run = 0
+    let told = 0
+    const few = { minLength: 1, maxLength: 60 }
+    const act = fc.oneof(
+      fc.record({ write: fc.array(plainEvent, { minLength: 1, maxLength: 40 }) }),
+      fc.record({ steps: fc.integer({ min: 1, max: 12 }) }),
+      fc.record({ archive: fc.array(fc.nat(80), { minLength: 1, maxLength: 3 }) }),
+      fc.record({ before: fc.constantFrom('2026-01-01T00:00:00.999999Z', '2026-02-01T00:00:00.000000Z') }),
+      fc.record({ ask: fc.array(fc.tuple(filter, line), { minLength: 4, maxLength: 8 }) }),
+    )
+    const property = fc.asyncProperty(
+      // Some shapes the columns leave to the reading.
+      fc.oneof(
+        { weight: 9, arbitrary: fc.array(plainEvent, few) },
+        { weight: 1, arbitrary: fc.array(event, few) },
+      ),
+      fc.array(act, { minLength: 6, maxLength: 14 }),
+      fc.constantFrom(3, 20, 500),
+      async (events, acts, eventsAtOnce) => {
+        const stores = [
+          await openSqliteStore({ path: join(folder, `columns-${++run}.db`), log: silentLog }),
+          await openMongoStore({ url: mongod.url, databaseName: freshDatabaseName(), log: silentLog }),
+        ]
+        for (const store of stores) {
+          let count = 0
+          const write = async (list: Partial<Event>[]) => {
+            const written = await store.write(list.map((one) => makeEvent(String(count++), one)))
+            expect(new Set(written)).toEqual(new Set(['stored']))
+            // What was written has its place in the order of commits.
+            await store.commitCursor()
+          }
+          const source = (await openColumnSource(store.scanSource, eventsAtOnce))!
+          const builder = createColumnBuilder(source, 2 ** 26)
+          const archive = async (selection: ArchiveSelection, times: string[]) => {
+            for await (const _ of store.archive(selection, { batchSize: 7 })) void _
+            // As the store does, which knows of each commit.
+            if (store.kind === 'sqlite') for (const time of times) builder.dropArchived(time)
+          }
+          try {
+            await write(events)
+            for (const one of acts) {
+              if ('write' in one) await write(one.write)
+              else if ('steps' in one) for (let step = 0; step < one.steps; step++) await builder.step()
+              else if ('archive' in one) {
+                const found = await Promise.all(one.archive.map((number) => store.get(String(number))))
+                const stored = found.filter((event) => event !== undefined)
+                const times = stored.map(({ json }) => JSON.parse(json).event_timestamp as string)
+                await archive({ ids: one.archive.map(String) }, times)
+              } else if ('before' in one) await archive({ before: one.before }, [one.before])
+              else
+                for (const [index, [asked, text]] of one.ask.entries()) {
+                  const query = { ...asked, archived: 'exclude', ...toQuery(text) } as const
+                  if (await agrees(store, builder, query, index % 2 === 0 ? 60 : 1)) told++
+                }
+            }
+            while (!(await builder.step()).isDone) void 0
+            expect(builder.state.isWhole).toBe(true)
+            expect(await agrees(store, builder, { archived: 'exclude' }, 60)).toBe(true)
+          } finally {
+            await source.close()
+            await store.close()
+          }
+        }
+      },
+    )
+    await fc.assert(property, { numRuns: 12 })
+    expect(told).toBeGreaterThan(0)
+  })
+
+  /** False: the columns do not tell. */
+  async function agrees(
+    store: EventStore,
+    builder: ColumnBuilder,
+    query: Omit<SummaryQuery, 'timeoutMs'>,
+    buckets: number,
+  ): Promise<boolean> {
+    const answer = await builder.answer(query, { buckets })
+    if (!answer) return false
+    const summary = new Summary({ buckets })
+    summary.addPart(answer.part)
+    const documents: Json[] = []
+    const all = { ...query, order: 'newest', limit: 0, offset: 0, timeoutMs: 0 } as const
+    for await (const chunk of store.find(all))
+      for (const { json } of chunk) documents.push(JSON.parse(json) as Json)
+    if (answer.upTo !== undefined) {
+      const rest: Json[] = []
+      for await (const chunk of store.find({ ...all, upTo: answer.upTo }))
+        for (const { json } of chunk) rest.push(JSON.parse(json) as Json)
+      for (const document of rest) addEvent(summary, document as Value)
+    }
+    expect(toPlain(summary), `${store.kind} ${JSON.stringify(query)}`).toEqual(sumUp(documents, buckets, []))
+    return true
+  }
 
   it('comes in parts that join to the same, whatever their borders', () => {
     const times = fc.array(fc.tuple(fc.integer({ min: -6e13, max: 2.5e14 }), fc.constantFrom(10, 20, 40)), {

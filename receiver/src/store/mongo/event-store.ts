@@ -5,6 +5,7 @@ import type { NewEvent } from '../../document/event-document.ts'
 import type { Log } from '../../log.ts'
 import { type AlertAction, type Fact, type Match, toFacts } from '../alert-store.ts'
 import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
+import { startColumns } from '../column/thread.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
 import { isWithin, type Ranges, toRanges } from '../range.ts'
@@ -44,6 +45,8 @@ export interface MongoStoreOptions {
   ownsDeletion?: boolean
   /** After that long others repair what a receiver left unfinished. */
   leaseMs?: number
+  /** For columns of the stored events, from which summaries are made; none if not given or 0. */
+  columnBytes?: number
 }
 
 // One reply names every refused document, and must stay below 16 MB itself; the same for the ids of a journal entry.
@@ -70,6 +73,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     journalDays = 7,
     leaseMs = 15_000,
     ownsDeletion = false,
+    columnBytes = 0,
   } = options
   const databaseName = options.databaseName ?? databaseOfUrl(url) ?? 'madsci_events'
   const schemaOptions = { collectionName, journalDays, ownsDeletion, log }
@@ -123,6 +127,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const repairer = startRepairer({ db, collectionName, journal, closer, leaseMs, journalDays, assertUp, log })
   const follower = createFollower({ db, collectionName, journal })
   const indexer = startIndexer({ url, databaseName, collectionName, log })
+  const scanSource = { kind: 'mongodb', url, databaseName, collectionName } as const
+  const columns = columnBytes > 0 ? startColumns({ source: scanSource, maxBytes: columnBytes }) : undefined
 
   /** Calls while the database is away fail at once; its errors become ours. */
   async function guarded<T>(call: () => Promise<T>): Promise<T> {
@@ -144,9 +150,12 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
 
   const followed = <T>(call: () => Promise<T>): Promise<T> =>
     bounded(async () => {
-      await Promise.race([closer.flush(), setTimeout(closeWaitMs, undefined, { ref: false })])
+      await numbered()
       return call()
     })
+
+  /** What was written before has its place in the order of commits, or soon. */
+  const numbered = () => Promise.race([closer.flush(), setTimeout(closeWaitMs, undefined, { ref: false })])
 
   /** Most writes are one run: then their events are not held while it is under way. */
   function write(
@@ -283,7 +292,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   return {
     kind: 'mongodb',
     writeConcurrency,
-    scanSource: { kind: 'mongodb', url, databaseName, collectionName },
+    scanSource,
     alerts: createAlertStore(db, collectionName, { journal, act, guard: bounded }),
     following: { isShared: true },
     documents: new BsonWriter(),
@@ -300,7 +309,11 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
     },
     async *summarize(query, summary, options) {
       connection.assertUp()
-      yield* finder.summarize(query, summary, options)
+      if (!columns) return yield* finder.summarize(query, summary, options)
+      await numbered()
+      yield* columns.summarize(query, summary, (upTo) =>
+        finder.summarize(query, summary, { ...options, ...(upTo !== undefined && { upTo }) }),
+      )
     },
     commitsSince: (cursor, limit) => followed(() => follower.commitsSince(cursor, limit)),
     commitCursor: () => followed(() => follower.commitCursor()),
@@ -317,7 +330,7 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       return Number(totalSize)
     },
     async close() {
-      await Promise.all([finder.close(), indexer.close()])
+      await Promise.all([finder.close(), indexer.close(), columns?.close()])
       await repairer.close()
       await Promise.race([closer.flush(), setTimeout(drainMs, undefined, { ref: false })])
       await connection.close()

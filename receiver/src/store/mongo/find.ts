@@ -10,7 +10,12 @@ import { type FindCommand, toFindCommand } from './filter.ts'
 import type { FindWorkerData } from './find-worker.ts'
 
 export interface Finder {
-  summarize(query: SummaryQuery, summary: SummaryOptions, options?: FindOptions): AsyncIterable<SummaryPart>
+  /** `upTo`: as of a query. */
+  summarize(
+    query: SummaryQuery,
+    summary: SummaryOptions,
+    options?: FindOptions & { upTo?: string },
+  ): AsyncIterable<SummaryPart>
   find(query: FindQuery, options?: FindOptions): AsyncIterable<StoredEvent[]>
   close(): Promise<void>
 }
@@ -51,7 +56,14 @@ export function createFinder(options: { url: string; databaseName: string; colle
   return {
     find: (query, options) => run(toFindCommand(query, options?.isReserved), query, options),
     summarize(wanted, summary, options) {
-      const query = { ...wanted, order: 'newest', limit: 0, offset: 0 } as const
+      const upTo = options?.upTo
+      const query = {
+        ...wanted,
+        order: 'newest',
+        limit: 0,
+        offset: 0,
+        ...(upTo !== undefined && { upTo }),
+      } as const
       return toParts(run({ ...toFindCommand(query, options?.isReserved), summary }, query, options))
     },
     close: () => thread.close(),

@@ -8,6 +8,9 @@ import { durable } from './insert.ts'
 /** `_id` of the mark in the meta collection that says how many commits deleted events. */
 export const purgedMark = 'purged'
 
+/** `_id` of the mark that says how many commits archived events, and up to which time any of them did. */
+export const archivedMark = 'archived'
+
 /** Archive and purge, each step one bounded command. */
 export interface Keeper {
   archive(selection: ArchiveSelection, batchSize: number): AsyncIterable<number>
@@ -22,14 +25,37 @@ export function createKeeper(
 ): Keeper {
   const events = db.collection<{ _id: string; event_timestamp: string }>(collectionName)
 
-  async function mark(ids: readonly string[], atMs: number): Promise<number> {
+  async function mark(ids: readonly string[], atMs: number, before: string): Promise<number> {
     const update = {
       q: { _id: { $in: ids }, archived: { $ne: true } },
       u: { $set: { archived: true, archived_at: new Date(atMs) } },
       multi: true,
     }
     const command = { update: collectionName, updates: [update], writeConcern: durable }
-    return toCount(await db.command(command, callLimit()), 'nModified')
+    let changed: number | undefined
+    try {
+      changed = toCount(await db.command(command, callLimit()), 'nModified')
+    } finally {
+      // Nobody knows what became of a command that failed.
+      if (changed !== 0) await note(archivedMark, { $inc: { commits: 1 }, $max: { before } })
+    }
+    return changed
+  }
+
+  /** Behind a change: who has read before it then knows that what it holds may be gone. */
+  async function note(_id: string, u: Document): Promise<void> {
+    const updates = [{ q: { _id }, u, upsert: true }]
+    const command = { update: metaName(collectionName), updates, writeConcern: durable }
+    toCount(await db.command(command, callLimit()), 'n')
+  }
+
+  async function newestOf(ids: readonly string[]): Promise<string> {
+    const [newest] = await events
+      .find({ _id: { $in: [...ids] } }, { projection: { event_timestamp: 1 }, ...callLimit() })
+      .sort({ event_timestamp: -1 })
+      .limit(1)
+      .toArray()
+    return String(newest?.event_timestamp ?? '')
   }
 
   async function remove(ids: readonly string[], q: Document): Promise<number> {
@@ -39,10 +65,7 @@ export function createKeeper(
       writeConcern: durable,
     }
     const removed = toCount(await db.command(command, callLimit()), 'n')
-    // Behind the deletion: who has read before it then knows that what it holds may be gone.
-    const mark = { q: { _id: purgedMark }, u: { $inc: { commits: 1 } }, upsert: true }
-    const meta = { update: metaName(collectionName), updates: [mark], writeConcern: durable }
-    toCount(await db.command(meta, callLimit()), 'n')
+    await note(purgedMark, { $inc: { commits: 1 } })
     return removed
   }
 
@@ -52,7 +75,7 @@ export function createKeeper(
       if ('ids' in selection) {
         for (let start = 0; start < selection.ids.length; start += batchSize) {
           const ids = selection.ids.slice(start, start + batchSize)
-          yield await guard(() => mark(ids, atMs))
+          yield await guard(async () => mark(ids, atMs, await newestOf(ids)))
         }
         return
       }
@@ -75,6 +98,7 @@ export function createKeeper(
           mark(
             page.map(({ _id }) => _id),
             atMs,
+            page.at(-1)!.event_timestamp,
           ),
         )
         from = page.at(-1)!.event_timestamp

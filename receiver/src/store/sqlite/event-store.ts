@@ -4,6 +4,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
 import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
+import { startColumns } from '../column/thread.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
@@ -24,7 +25,7 @@ import { closeFiles, findFileTrouble, identifyFiles } from './file-identity.ts'
 import { type FindCommand, type FindProgress, timeIsUp } from './find-command.ts'
 import type { FindWorkerData } from './find-worker.ts'
 import { startIndexer } from './indexer.ts'
-import { type Place, usualCharacters } from './keep.ts'
+import { type KeepResult, type KeepTask, type Place, usualCharacters } from './keep.ts'
 import { lockFile } from './lock.ts'
 import { claimDatabase, releaseDatabase } from './owner.ts'
 import { toStoredEvent } from './row.ts'
@@ -36,6 +37,8 @@ export interface SqliteStoreOptions {
   path: string
   /** Default 'full'. */
   synchronous?: Synchronous
+  /** For columns of the stored events, from which summaries are made; none if not given or 0. */
+  columnBytes?: number
   log: Log
 }
 
@@ -49,7 +52,7 @@ const checkedBytes = 256 * 1024 ** 2
  * rows. Throws EVT_STORE_LOCKED, EVT_SCHEMA_VERSION, and EVT_STORE_UNAVAILABLE for a file that cannot be opened.
  */
 export async function openSqliteStore(options: SqliteStoreOptions): Promise<EventStore> {
-  const { synchronous = 'full', log } = options
+  const { synchronous = 'full', columnBytes = 0, log } = options
   // By its own name: a link has another lock beside it, and SQLite keeps its log beside the file itself.
   const path = open(options.path, () => prepareDatabaseFile(options.path, log))
   const lock = open(path, () => lockFile(path))
@@ -111,6 +114,20 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   const files = identifyFiles(path, options.path)
   const writer = createWriter({ path, synchronous, files, onTrouble: damage.see })
   const indexer = startIndexer(path, { write: (task) => writer.keep(task), log })
+  const columns =
+    columnBytes > 0 ? startColumns({ source: { kind: 'sqlite', path }, maxBytes: columnBytes }) : undefined
+
+  async function archive(task: Extract<KeepTask, { kind: 'archive' }>): Promise<KeepResult> {
+    // Nobody knows what became of a commit that failed.
+    let newest: string | undefined = '\uffff'
+    try {
+      const kept = await writer.keep(task)
+      newest = kept.newest
+      return kept
+    } finally {
+      if (newest !== undefined) columns?.dropArchived(newest)
+    }
+  }
 
   async function guarded<T>(read: () => T): Promise<T> {
     try {
@@ -169,11 +186,20 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     },
     summarize(wanted, summary, { client = 'local', isReserved, signal } = {}) {
       const { selector, ...rest } = wanted
-      const query = { ...rest, order: 'newest', limit: 0, offset: 0 } as const
       const lane = laneOf(wanted, isReserved)
-      const command = { query, selector: selector?.source, summary }
-      const { timeoutMs } = query
-      return toParts(queries.find(command, { client, lane, timeoutMs, hasOneLimit: true, signal }))
+      const scan = (upTo?: string) => {
+        const query = {
+          ...rest,
+          order: 'newest',
+          limit: 0,
+          offset: 0,
+          ...(upTo !== undefined && { upTo }),
+        } as const
+        const command = { query, selector: selector?.source, summary }
+        const { timeoutMs } = query
+        return toParts(queries.find(command, { client, lane, timeoutMs, hasOneLimit: true, signal }))
+      }
+      return columns ? columns.summarize(wanted, summary, scan) : scan()
     },
     commitsSince: (cursor, limit) =>
       guarded(() => {
@@ -208,13 +234,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
             rows: batchSize,
             atMs,
           } as const
-          yield (await writer.keep(task)).changed
+          yield (await archive(task)).changed
         }
         return
       }
       let after: Place | undefined
       do {
-        const kept = await writer.keep({ kind: 'archive', selection, after, rows: batchSize, atMs })
+        const kept = await archive({ kind: 'archive', selection, after, rows: batchSize, atMs })
         after = kept.next
         yield kept.changed
       } while (after)
@@ -246,6 +272,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       await checking
       await queries.close()
       await indexer.close()
+      await columns?.close()
       await writer.close()
       reading.close()
       // The last connection folds the log back into the file, which then stands alone. Not one of another file.

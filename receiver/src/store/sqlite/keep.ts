@@ -24,6 +24,8 @@ export interface KeepResult {
   changed: number
   /** Undefined when nothing is left. */
   next: Place | undefined
+  /** The latest event_timestamp among what was archived; undefined for nothing. */
+  newest?: string | undefined
 }
 
 interface Candidate {
@@ -50,8 +52,10 @@ function archive(database: DatabaseSync, task: Extract<KeepTask, { kind: 'archiv
     'UPDATE events SET archived = 1, archived_at = ?, document = ?, exact = ? WHERE seq = ?',
   )
   let changed = 0
-  for (const { seq, archived, document, exact } of candidates) {
+  let newest: string | undefined
+  for (const { seq, timestamp, archived, document, exact } of candidates) {
     if (archived === 1) continue
+    if (newest === undefined || timestamp > newest) newest = timestamp
     const marked = (value: Value): Value => ({
       ...(value as { [key: string]: Value }),
       archived: true,
@@ -67,7 +71,7 @@ function archive(database: DatabaseSync, task: Extract<KeepTask, { kind: 'archiv
   }
   const last = candidates.at(-1)
   const isWhole = 'ids' in task.selection || candidates.length < task.rows
-  return { changed, next: isWhole ? undefined : last }
+  return { changed, next: isWhole ? undefined : last, newest }
 }
 
 function listed(database: DatabaseSync, ids: readonly string[]): Candidate[] {
