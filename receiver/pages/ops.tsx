@@ -110,7 +110,7 @@ function toStoreFacts({ store }: OpsAnswer, summary: SummaryAnswer | undefined):
   if (bytes === null) return [...facts, ['on disk', 'not known now']]
   facts.push(['on disk, with indexes', showBytes(bytes)])
   if (!total_events) return facts
-  facts.push(['of that an event', showBytes(bytes / total_events)])
+  facts.push(['size per event', showBytes(bytes / total_events)])
   if (summary?.is_complete) {
     const first = summary.histogram.buckets.find(({ total }) => total > 0)
     const since = first ? (Date.now() - Date.parse(first.start_time)) / dayMs : 0
@@ -184,14 +184,14 @@ function Facts({ rows }: { rows: readonly (readonly [string, string])[] }) {
 const shownMetrics: [name: string, about: string][] = [
   ['events_received_total', 'events received since its start'],
   ['events_stored_total', 'stored'],
-  ['events_duplicate_total', 'stored before'],
+  ['events_duplicate_total', 'were stored already'],
   ['events_rejected_total', 'refused for good'],
-  ['events_unavailable_total', 'told to try again'],
+  ['events_unavailable_total', 'sent back to be tried again'],
   ['events_waiting', 'waiting for a commit'],
   ['alerts_pending', 'messages not delivered yet'],
   ['alerts_undeliverable', 'messages given up'],
   ['fanout_lag_seconds', 'fan-out behind by seconds'],
-  ['streams_open', 'streams open'],
+  ['streams_open', 'open streams (tail)'],
   ['conservation_violations_total', 'events lost, late or doubled'],
 ]
 
