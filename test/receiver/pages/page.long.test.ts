@@ -341,6 +341,26 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     await page.close()
   })
 
+  it('explore: Back leads to the place in the list from which one left', async () => {
+    for (let number = 0; number < 60; number++)
+      await house.send('log_info', { message: `vortex ${number}` }, {})
+    const { page, troubles } = await house.open('explore?q=vortex')
+    await expect.poll(() => page.locator('.events tbody tr').count()).toBe(60)
+    await page.evaluate('scrollTo(0, 900)')
+    const place = () => page.evaluate('Math.round(scrollY)')
+    await page.click('.events a:has-text("vortex 20")')
+    await page.waitForSelector('aside pre')
+    const before = await place()
+    expect(before).toBeGreaterThan(500)
+    await page.click('aside a:text-is("Own page")')
+    await page.waitForURL(/\/e\//)
+    expect(await place()).toBe(0)
+    await page.goBack()
+    await expect.poll(place).toBe(before)
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
   it.each([380, 1000, 1200, 1920])(
     'explore: beside an event at %i pixels, messages have room',
     async (width) => {
