@@ -6,7 +6,7 @@ import { encodeRecord } from './otlp/encode.ts'
 import { createWriter } from './otlp/writer.ts'
 import { createDelivery } from './pipeline.ts'
 import { countOf } from './plural.ts'
-import { type ProcessorOptions, toEventRecord, toIdAttributes } from './processor.ts'
+import { foreignToProcessor, type ProcessorOptions, toEventRecord, toIdAttributes } from './processor.ts'
 import { readSettings } from './setting.ts'
 import type { Stats } from './tally.ts'
 
@@ -26,7 +26,7 @@ export interface EventExporter extends LogRecordExporter {
  * the program was killed, never come here. What comes is in the spool before `export` calls back.
  */
 export function createEventExporter(options: ProcessorOptions = {}): EventExporter {
-  const settings = readSettings(options)
+  const settings = readSettings(options, foreignToProcessor)
   const delivery = createDelivery(settings)
   const { tally, sender } = delivery
   const ids = toIdAttributes(settings.source)

@@ -13,12 +13,19 @@ import { createContextCache } from './otlp/context.ts'
 import { encodeRecord } from './otlp/encode.ts'
 import { createWriter } from './otlp/writer.ts'
 import { createDelivery } from './pipeline.ts'
-import { type ClientOptions, readSettings } from './setting.ts'
+import { type ClientOptions, type ForeignOptions, readSettings } from './setting.ts'
 import type { Stats, Tally } from './tally.ts'
 import { toValue } from './value.ts'
 
 /** As for a client; who speaks is said by the resource of the OpenTelemetry SDK that the processor joins. */
 export type ProcessorOptions = Omit<ClientOptions, 'name' | 'resource' | 'restUrl'>
+
+const saidByResource = 'is said by the resource of the LoggerProvider'
+export const foreignToProcessor: ForeignOptions = {
+  name: saidByResource,
+  resource: saidByResource,
+  restUrl: 'is for queries, which only an EventClient asks',
+}
 
 export interface EventProcessor extends LogRecordProcessor {
   /** A snapshot of the counters; `emitted` counts the records that came by. */
@@ -33,6 +40,8 @@ export interface EventProcessor extends LogRecordProcessor {
  *
  *     new LoggerProvider({ processors: [createEventProcessor({ url: 'http://localhost:8001', source: { node_id } })] })
  *
+ * Throws EVT_CONFIG for `name`, `resource` and `restUrl`, and for what is wrong with the other options.
+ *
  * It sends a copy of each record as it is now, so neither do other processors see MADSci's attributes, nor does it see
  * their later changes. To the copy it adds, where the record has them not:
  *
@@ -44,7 +53,7 @@ export interface EventProcessor extends LogRecordProcessor {
  * | `madsci.event.json` | body and attributes, when OTLP cannot carry them exactly (bigint, NaN) |
  */
 export function createEventProcessor(options: ProcessorOptions = {}): EventProcessor {
-  const settings = readSettings(options)
+  const settings = readSettings(options, foreignToProcessor)
   const delivery = createDelivery(settings)
   const { tally, sender } = delivery
   const processIds = toIdAttributes(settings.source)

@@ -16,8 +16,9 @@ export interface SettingSource {
   ): number | Fallback
   /** One of a few words. */
   word<Word extends string>(option: unknown, name: string, choice: WordChoice<Word>): Word
-  /** An http or https URL. */
+  /** An http or https URL. A variable that holds none is one of `wrongUrls`: what is used instead is known to the caller. */
   url(option: unknown, name: string, variables: string[]): string | undefined
+  readonly wrongUrls: readonly { variable: string; text: string }[]
   text(variable: string): string | undefined
   isTrue(variable: string): boolean
   list(variable: string): string[] | undefined
@@ -42,7 +43,9 @@ export const noTimeoutMs = 2 ** 31 - 1
 export function createSettingSource(environment: Environment, problems: string[]): SettingSource {
   const { nameOf } = environment
   const get = (variable: string) => environment.get(variable)
+  const wrongUrls: { variable: string; text: string }[] = []
   const source: SettingSource = {
+    wrongUrls,
     text: get,
     number(option, name, { variables, fallback, least }) {
       if (option !== undefined) {
@@ -82,7 +85,7 @@ export function createSettingSource(environment: Environment, problems: string[]
         const text = get(variable)?.trim()
         if (text === undefined) continue
         if (isHttp(text)) return text
-        diag.warn(`${nameOf(variable)} is no http or https URL: it is not used`)
+        wrongUrls.push({ variable, text })
       }
       return undefined
     },
@@ -107,6 +110,26 @@ export function createSettingSource(environment: Environment, problems: string[]
 
 function isHttp(text: unknown): text is string {
   return typeof text === 'string' && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
+}
+
+/** What is told of a URL in a variable that is none. */
+export function toWrongUrlText(name: string, text: string, usedUrl: string): string {
+  const meant = `http://${text}`
+  const question = !text.includes('://') && isHttp(meant) ? `; is ${withoutSecrets(meant)} meant?` : ''
+  return `madsci-events: ${name} is no http or https URL: '${withoutSecrets(text)}' is not used, but ${withoutSecrets(usedUrl)}${question}`
+}
+
+/** Of what may be a URL: without user, password, query and fragment. */
+function withoutSecrets(text: string): string {
+  const schemeEnd = text.indexOf('://')
+  const scheme = schemeEnd < 0 ? '' : text.slice(0, schemeEnd + 3)
+  const rest = text.slice(scheme.length)
+  const at = rest.lastIndexOf('@')
+  const ends = [rest.indexOf('?'), rest.indexOf('#'), 200].filter((end) => end >= 0)
+  const end = Math.min(...ends)
+  // Perhaps a part of the password, perhaps of the query.
+  if (at > end) return `${scheme}…`
+  return scheme + rest.slice(at + 1, end)
 }
 
 export function checkSource(source: SourceInput | undefined, problems: string[]): Source {

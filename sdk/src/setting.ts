@@ -6,7 +6,13 @@ import { type Environment, readEnvironment, readIdsFromEnv, withoutEndpoint } fr
 import { EventError } from './event/error.ts'
 import type { Source, SourceInput } from './event/event.ts'
 import { findUnknown } from './option-name.ts'
-import { checkSource, createSettingSource, noTimeoutMs, type SettingSource } from './setting-source.ts'
+import {
+  checkSource,
+  createSettingSource,
+  noTimeoutMs,
+  type SettingSource,
+  toWrongUrlText,
+} from './setting-source.ts'
 import { trimEndSlashes } from './slash.ts'
 
 export type Protocol = 'http/protobuf' | 'http/json'
@@ -130,9 +136,17 @@ export interface Settings {
 const ownAttributes = 16
 const defaultUrl = 'http://localhost:8001'
 
-/** Options over variables over defaults. A wrong variable is warned of; a wrong option throws EVT_CONFIG, all of them at once. */
-export function readSettings(options: ClientOptions): Settings {
+/** Options that have no meaning where they are given, and why; a program in JavaScript may give them all the same. */
+export type ForeignOptions = { [name in keyof ClientOptions]?: string }
+
+/**
+ * Options over variables over defaults. A wrong variable is warned of; a wrong option throws EVT_CONFIG, all of them at once, and
+ * so do `foreign` ones.
+ */
+export function readSettings(options: ClientOptions, foreign: ForeignOptions = {}): Settings {
   const problems = findUnknown(options, optionNames, '')
+  for (const [name, why] of Object.entries(foreign))
+    if (options[name as keyof ClientOptions] !== undefined) problems.push(`${name} ${why}`)
   const environment = readEnvironment()
   setLogLevel(environment.get('OTEL_LOG_LEVEL'))
   const settings = readOne(options, environment, problems)
@@ -156,6 +170,14 @@ function readOne(options: ClientOptions, environment: Environment, problems: str
   const restUrl =
     source.url(options.restUrl, 'restUrl', []) ?? givenUrl ?? source.url(undefined, '', ['MADSCI_REST_URL'])
   const logsUrl = source.url(undefined, '', ['OTEL_EXPORTER_OTLP_LOGS_ENDPOINT'])
+  const usedUrls = {
+    logs: url ? logsUrlOf(url) : (logsUrl ?? logsUrlOf(genericUrl ?? defaultUrl)),
+    rest: baseUrlOf(restUrl ?? url ?? genericUrl ?? defaultUrl),
+  }
+  for (const { variable, text } of source.wrongUrls) {
+    const used = variable === 'MADSCI_REST_URL' ? usedUrls.rest : usedUrls.logs
+    diag.warn(toWrongUrlText(environment.nameOf(variable), text, used))
+  }
   const maxQueueEvents = number('maxQueueEvents', ['OTEL_BLRP_MAX_QUEUE_SIZE'], 65_536, 1)
   const batch = number('maxBatchEvents', ['OTEL_BLRP_MAX_EXPORT_BATCH_SIZE'], 512, 1)
   const timeout = ['OTEL_EXPORTER_OTLP_LOGS_TIMEOUT', 'OTEL_EXPORTER_OTLP_TIMEOUT']
@@ -163,8 +185,8 @@ function readOne(options: ClientOptions, environment: Environment, problems: str
   return {
     disabled: source.isTrue('OTEL_SDK_DISABLED'),
     exporters: readExporters(source),
-    logsUrl: url ? logsUrlOf(url) : (logsUrl ?? logsUrlOf(genericUrl ?? defaultUrl)),
-    restUrl: baseUrlOf(restUrl ?? url ?? genericUrl ?? defaultUrl),
+    logsUrl: usedUrls.logs,
+    restUrl: usedUrls.rest,
     serviceName,
     source: { ...readIdsFromEnv(), ...checkSource(options.source, problems) },
     resource: withoutUndefined(options.resource),

@@ -196,7 +196,7 @@ describe('OTEL_CONFIG_FILE', () => {
         'logger_provider.processors[1].batch.exporter.otlp_grpc, ' +
         'logger_provider.processors[1].batch.exporter.otlp_file/development, ' +
         'logger_provider.processors[2].event_to_span_event_bridge/development',
-      `${at}.exporter.otlp_http.endpoint is no http or https URL: it is not used`,
+      `madsci-events: ${at}.exporter.otlp_http.endpoint is no http or https URL: 'lab:1' is not used, but http://localhost:8001/v1/logs; is http://lab:1 meant?`,
       `${at}.max_queue_size=-1 is less than 1: it is not used`,
       `Unknown value 'soon' for ${at}.schedule_delay, expected a number: it is not used`,
       `${at}.exporter.otlp_http.tls.ca_file names a file that cannot be read: it is not used`,

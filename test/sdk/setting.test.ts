@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createEventExporter, createEventProcessor } from '@madsci-events/sdk'
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readSettings, type Settings } from '../../sdk/src/setting.ts'
@@ -153,6 +154,26 @@ describe('settings', () => {
   })
 })
 
+describe('options that say nothing here', () => {
+  it.each([
+    ['processor', createEventProcessor],
+    ['exporter', createEventExporter],
+  ])('of a %s are refused: who speaks is said by the resource', (_, create) => {
+    const options = { name: 'arm', resource: { a: 1 }, restUrl: 'http://lab:8001', maxBatchEvents: 0 }
+    expect(() => create(options as never)).toThrow(
+      expect.objectContaining({
+        code: 'EVT_CONFIG',
+        detail: [
+          'name is said by the resource of the LoggerProvider',
+          'resource is said by the resource of the LoggerProvider',
+          'restUrl is for queries, which only an EventClient asks',
+          'maxBatchEvents must be a number of at least 1',
+        ],
+      }),
+    )
+  })
+})
+
 describe('OTEL_ variables, in a program of its own', () => {
   let endpoint: OtlpEndpoint
   let folder: string
@@ -242,6 +263,23 @@ describe('OTEL_ variables, in a program of its own', () => {
     const { request, stats } = await speakUnder({ OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT: '6' })
     expect(request!.events[0]!.event_data).toEqual({ message: 'a text', volume_ul: 50 })
     expect(stats()).toMatchObject({ exported: 1, altered: 1 })
+  })
+
+  it('a URL that is none is warned of: without what lets somebody in, with the URL that is used, and what may be meant', async () => {
+    const wrong: [text: string, shown: string, meant: string | undefined][] = [
+      ['receiver:8001', 'receiver:8001', 'http://receiver:8001'],
+      ['me:secret@receiver:8001?token=secret', 'receiver:8001', 'http://receiver:8001'],
+      ['grpc://me:secret@receiver:8001', 'grpc://receiver:8001', undefined],
+      ['http://receiver:port?key=secret@receiver', 'http://…', undefined],
+    ]
+    for (const [text, shown, meant] of wrong) {
+      const { stderr, request } = await speakUnder({ MADSCI_URL: text })
+      const question = meant === undefined ? '' : `; is ${meant} meant?`
+      expect(stderr).toBe(
+        `madsci-events: MADSCI_URL is no http or https URL: '${shown}' is not used, but ${endpoint.url}/v1/logs${question}\n`,
+      )
+      expect(request!.events).toHaveLength(1)
+    }
   })
 
   it('a wrong variable is warned of', async () => {
