@@ -10,6 +10,7 @@ import {
   openSync,
   readdirSync,
   type Stats,
+  statSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
@@ -27,9 +28,28 @@ export function foreignOwner({ uid }: Pick<Stats, 'uid'>): number | undefined {
   return ownUser === undefined || uid === ownUser || uid === 0 ? undefined : uid
 }
 
-/** Creates the folder, and those above it that are missing, with mode 0700. One that exists stays as it is. */
+/**
+ * Creates the folder, and those above it that are missing, with mode 0700. One that exists stays as it is. One after the other,
+ * because Node's `recursive` tries for ever where a folder is there and what is made in it is answered with ENOENT, as in /proc.
+ */
 export function makePrivateFolder(path: string): void {
-  mkdirSync(path, { recursive: true, mode: privateFolderMode })
+  let error = tryToMake(path)
+  if (error?.code === 'ENOENT' && dirname(path) !== path) {
+    makePrivateFolder(dirname(path))
+    error = tryToMake(path)
+  }
+  if (error !== undefined) throw error
+}
+
+/** Gives the error, unless there is the folder afterwards. */
+function tryToMake(path: string): NodeJS.ErrnoException | undefined {
+  try {
+    mkdirSync(path, { mode: privateFolderMode })
+    return undefined
+  } catch (error) {
+    const isThere = statSync(path, { throwIfNoEntry: false })?.isDirectory()
+    return isThere ? undefined : (error as NodeJS.ErrnoException)
+  }
 }
 
 /**

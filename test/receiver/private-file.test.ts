@@ -17,6 +17,7 @@ import { makeEvent } from '../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../support/mongod.ts'
 import { spawnReceiver } from '../support/process.ts'
 import { startTestReceiver } from '../support/receiver.ts'
+import { startScript } from '../support/script.ts'
 
 const isRoot = process.getuid?.() === 0
 const asRoot = isRoot ? '' : ' (skipped: only root can give a file to another user)'
@@ -342,4 +343,20 @@ describe('what another user put into a folder of everybody', () => {
       expect(findMadsciFolder(join(folder, 'work'))).toBe(join(folder, '.madsci'))
     },
   )
+})
+
+describe.skipIf(process.platform !== 'linux')('makePrivateFolder', () => {
+  it('gives up where the system answers ENOENT below a folder that is there', async () => {
+    const program = startScript(`
+      import { makePrivateFolder } from '${new URL('../../receiver/src/private-file.ts', import.meta.url)}'
+      makePrivateFolder('${folder}/a/b/c')
+      try { makePrivateFolder('/proc/nope/deep') } catch (error) { console.log(error.code) }`)
+    // It would make folders for ever.
+    const timer = setTimeout(() => program.kill('SIGKILL'), 20_000)
+    const { stdout, stderr } = await program.ended
+    clearTimeout(timer)
+    expect(stdout, stderr).toBe('ENOENT\n')
+    expect(openPaths(folder)).toEqual([])
+    expect(lstatSync(join(folder, 'a/b/c')).isDirectory()).toBe(true)
+  })
 })

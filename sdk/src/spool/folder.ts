@@ -41,14 +41,37 @@ export function endpointOf(url: string): string {
   return origin + pathname
 }
 
+/**
+ * Makes a folder, and those above it that are missing, with mode 0700: events are nobody else's business. One after the other,
+ * because Node's `recursive` tries for ever where a folder is there and what is made in it is answered with ENOENT, as in /proc.
+ */
+export function makeFolder(path: string): void {
+  let error = tryToMake(path)
+  if (error?.code === 'ENOENT' && dirname(path) !== path) {
+    makeFolder(dirname(path))
+    error = tryToMake(path)
+  }
+  if (error !== undefined) throw error
+}
+
+/** Gives the error, unless there is the folder afterwards. */
+function tryToMake(path: string): NodeJS.ErrnoException | undefined {
+  try {
+    mkdirSync(path, { mode: 0o700 })
+    return undefined
+  } catch (error) {
+    const isThere = statSync(path, { throwIfNoEntry: false })?.isDirectory()
+    return isThere ? undefined : (error as NodeJS.ErrnoException)
+  }
+}
+
 /** Makes the folder of a stream, and gives its path. */
 export function openStream(spoolDir: string, name: string, url: string, { isSynced }: Synced): string {
   const endpoint = endpointOf(url)
   const key = createHash('sha256').update(`${name}\n${endpoint}`).digest('hex').slice(0, 8)
   const slug = name.replace(/[^A-Za-z0-9._-]+/g, '_').slice(0, 60) || '_'
   const stream = resolve(spoolDir, `${slug}-${key}`)
-  // Events are nobody else's business.
-  mkdirSync(stream, { recursive: true, mode: 0o700 })
+  makeFolder(stream)
   if (isSynced) syncAbove(stream)
   const about = join(stream, 'stream.json')
   if (!existsSync(about)) writeFileSync(about, `${JSON.stringify({ name, endpoint })}\n`, { mode: 0o600 })
@@ -178,7 +201,7 @@ export function listSegments(home: string): string[] {
 export function setAside(path: string): string {
   const home = dirname(path)
   const folder = join(dirname(home), corruptName)
-  mkdirSync(folder, { recursive: true, mode: 0o700 })
+  makeFolder(folder)
   const [id] = basename(home).split('@')
   const target = join(folder, `${id}-${basename(path)}`)
   renameSync(path, target)

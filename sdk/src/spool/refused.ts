@@ -1,8 +1,9 @@
-import { mkdirSync, readdirSync, statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { createEventId } from '../event/id.ts'
 import type { EncodedContext } from '../otlp/encode.ts'
 import type { Run } from '../otlp/request.ts'
+import { makeFolder } from './folder.ts'
 import { frameBytes } from './frame.ts'
 import { createSegment, type Segment } from './segment.ts'
 import { createFileStore } from './store.ts'
@@ -39,7 +40,7 @@ export function createRefusedFolder(
   function next(): Segment {
     segment?.store.seal()
     contexts.clear()
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(path)
     segment = createSegment(createFileStore(join(path, `${createEventId()}.seg`), { isSynced }), segmentBytes)
     return segment
   }

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { leaveStream, listHomes, openStream } from '../../../sdk/src/spool/folder.ts'
 import { openLeftover } from '../../../sdk/src/spool/leftover.ts'
 import { type OtlpEndpoint, startOtlpEndpoint } from '../../support/otlp-endpoint.ts'
-import { runScript } from '../../support/script.ts'
+import { runScript, startScript } from '../../support/script.ts'
 
 let folder: string
 let endpoint: OtlpEndpoint
@@ -43,6 +43,28 @@ async function leave(name: string, url: string, idleMs: number): Promise<string[
   for (const { home } of listHomes(join(folder, stream))) utimesSync(home, seen, seen)
   return stdout.trim().split(' ')
 }
+
+describe.skipIf(process.platform !== 'linux')('a folder that cannot be made', () => {
+  it('where the system answers ENOENT below a folder that is there: delivery goes on without a spool, and says so', async () => {
+    const program = startScript(
+      `
+      import { EventClient } from '@madsci-events/sdk'
+      const events = new EventClient({ url: '${endpoint.url}', name: 'arm' })
+      events.info('moved')
+      await events.close()
+      console.log(JSON.stringify(events.stats))`,
+      { env: { MADSCI_SPOOL_DIR: '/proc/nope/deep' } },
+    )
+    // It would make folders for ever.
+    const timer = setTimeout(() => program.kill('SIGKILL'), 20_000)
+    const { code, stdout, stderr } = await program.ended
+    clearTimeout(timer)
+    expect(code, stderr).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ emitted: 1, exported: 1, dropped: 0 })
+    expect(stderr).toContain('in memory: ENOENT')
+    expect(arrived()).toHaveLength(1)
+  })
+})
 
 describe('the spools of programs that never come back', () => {
   it('are sent by whoever speaks to their endpoint, after an hour', async () => {
