@@ -27,6 +27,9 @@ export function joinDestinations([first, ...others]: [Destination, ...Destinatio
     get isBusy() {
       return all.some(({ sender }) => sender.isBusy)
     },
+    get hasGivenUp() {
+      return all.every(({ sender }) => !sender.isBusy || sender.hasGivenUp)
+    },
     send(encoded) {
       const isTaken = first.sender.send(encoded)
       for (const { sender, tally } of others) {

@@ -31,9 +31,12 @@ export function onExit(sender: Sender, tally: Tally): () => void {
   }
 }
 
-// `beforeExit` comes again after each round of work: what failed once is given up, or the process would never end.
+// `beforeExit` comes again after each round of work: what failed once is given up, or the process would never end. Nor does
+// a program wait anew that has just waited as long in its own flush.
 async function flushAll(): Promise<void> {
-  const waiting = [...endings].filter((ending) => ending.sender.isBusy && !flushed.has(ending))
+  const waiting = [...endings].filter(
+    (ending) => ending.sender.isBusy && !ending.sender.hasGivenUp && !flushed.has(ending),
+  )
   await Promise.all(
     waiting.map(async (ending) => {
       await ending.sender.flush().catch(() => flushed.add(ending))

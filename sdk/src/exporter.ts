@@ -130,3 +130,9 @@ export function wrapExporter(exporter: LogRecordExporter, options: WrapExporterO
 function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
+
+/** A status, or the code of a system error; else the kind of outcome. */
+export function errorTypeOf(outcome: { kind: string; error: Error }): string {
+  const { code } = outcome.error as { code?: unknown }
+  return /^HTTP (\d+)/.exec(outcome.error.message)?.[1] ?? (typeof code === 'string' ? code : outcome.kind)
+}

@@ -1,6 +1,6 @@
 import { EventError } from './event/error.ts'
 import { toBackoffMs } from './event/retry.ts'
-import type { Exporter, Outcome } from './exporter.ts'
+import { type Exporter, errorTypeOf, type Outcome } from './exporter.ts'
 import { createFlushWaiters, type FlushTarget } from './flush-waiter.ts'
 import { isolate } from './isolate.ts'
 import type { Encoded } from './otlp/encode.ts'
@@ -50,6 +50,8 @@ export interface FlushOptions {
 export interface Sender {
   /** Whether anything waits. */
   readonly isBusy: boolean
+  /** A flush of the whole time limit has just timed out, and since then nothing was emitted and nothing got through. */
+  readonly hasGivenUp: boolean
   send(encoded: Encoded): boolean
   /** Rejects with EVT_UNREACHABLE (the rest is still queued) or EVT_REFUSED (some was lost since the last flush). */
   flush(options?: FlushOptions): Promise<void>
@@ -286,7 +288,11 @@ export function createSender(options: SenderOptions): Sender {
     return new EventError('EVT_REFUSED', `${were} not delivered; events.stats says why`)
   }
 
+  /** How things were when a flush last timed out. */
+  let givenUp = { taken: -1, settled: -1, doneCount: -1, atMs: 0 }
   const waiters = createFlushWaiters((timeoutMs) => {
+    if (timeoutMs >= options.flushTimeoutMs)
+      givenUp = { taken, settled, doneCount: queue.doneCount, atMs: performance.now() }
     const why = lastError && failures > 0 ? lastError.message : `no answer for ${timeoutMs} ms`
     const text = `${countOf(stats.waiting, 'event is', 'events are')} not delivered yet: ${why}`
     return new EventError('EVT_UNREACHABLE', text, { cause: lastError })
@@ -374,6 +380,11 @@ export function createSender(options: SenderOptions): Sender {
     get isBusy() {
       return queue.count > 0 || hasFound()
     },
+    get hasGivenUp() {
+      const isSame =
+        givenUp.taken === taken && givenUp.settled === settled && givenUp.doneCount === queue.doneCount
+      return isSame && performance.now() - givenUp.atMs < options.flushTimeoutMs
+    },
     send,
     drained: () => queue.drained(),
     leave,
@@ -384,10 +395,4 @@ export function createSender(options: SenderOptions): Sender {
       return closing
     },
   }
-}
-
-/** A status, or the code of a system error; else the kind of outcome. */
-function errorTypeOf(outcome: { kind: string; error: Error }): string {
-  const { code } = outcome.error as { code?: unknown }
-  return /^HTTP (\d+)/.exec(outcome.error.message)?.[1] ?? (typeof code === 'string' ? code : outcome.kind)
 }

@@ -55,6 +55,20 @@ describe('the end of a program', () => {
     })
   }
 
+  it('does not wait a second time, when a flush of its own has just waited in vain', async () => {
+    const away = await startTestReceiver()
+    await away.close()
+    const program = (last: string) => `
+      const events = new EventClient({ url: '${away.url}', name: 'arm', flushTimeoutMs: 3000 })
+      events.info('moved')
+      await events.flush().catch((error) => console.log(error.code))
+      ${last}
+      const waited = performance.now()
+      process.on('exit', () => console.log(performance.now() - waited < 2000 ? 'at once' : 'waited'))`
+    expect((await run(program(''))).text).toContain('EVT_UNREACHABLE\nat once')
+    expect((await run(program("events.info('one more')"))).text).toContain('EVT_UNREACHABLE\nwaited')
+  })
+
   it('a test that fails before it closes the test receiver ends', async () => {
     const started = performance.now()
     const { code, text } = await run(`
