@@ -341,6 +341,29 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     await page.close()
   })
 
+  it('explore: a histogram that fails takes nothing else with it, and comes back', async () => {
+    for (const type of ['log_info', 'log_info', 'log_error'])
+      await house.send(type, { message: 'evaporator' }, {})
+    const { page } = await house.open('explore?q=evaporator')
+    await ready(page, 'explore')
+    await page.waitForSelector('.histogram canvas')
+    await page.route('**/events/summary?*', (route) =>
+      route.fulfill({ status: 503, body: '{"detail":"too busy"}' }),
+    )
+    const search = async (line: string) => {
+      await page.fill('input[type=search]', line)
+      await page.keyboard.press('Enter')
+    }
+    await search('evaporator -type:log_error')
+    await page.waitForSelector('.histogram:has-text("too busy")')
+    await expect.poll(() => page.locator('.events tbody tr').count()).toBe(2)
+    await page.unroute('**/events/summary?*')
+    await search('evaporator')
+    await expect.poll(() => page.locator('.histogram').textContent()).not.toContain('too busy')
+    await expect.poll(() => page.locator('.events tbody tr').count()).toBe(3)
+    await page.close()
+  })
+
   it('explore: Back leads to the place in the list from which one left', async () => {
     for (let number = 0; number < 60; number++)
       await house.send('log_info', { message: `vortex ${number}` }, {})
