@@ -1,4 +1,5 @@
-import { isObject, parseJson, parseLevel, type Value } from '@madsci-events/sdk/event'
+import { isObject, parseJson, type Value } from '@madsci-events/sdk/event'
+import { toLevel } from '../level.ts'
 import { toToken } from '../search/line.ts'
 import { type Named, parseSearch, type Search } from '../search/search.ts'
 import { timeWords, toTime as toTimestamp } from '../search/time.ts'
@@ -80,7 +81,7 @@ function toParameters(options: Options, now: Date): { [name: string]: string } {
     return text
   })
   const level = textOption(options, 'level', (text) => {
-    const parsed = parseLevel(text)
+    const parsed = toLevel(text)
     if (parsed === undefined) throw wrong(`--level must be ${levelWords}: '${text}'`)
     return String(parsed)
   })

@@ -43,12 +43,16 @@ export function toSettingsHelp(): string {
 /** The help of one command. */
 export function toCommandHelp(name: string, command: Command): string {
   const words = (command.arguments ?? []).map((one) => (one.endsWith('?') ? `[${one.slice(0, -1)}]` : one))
+  const options = Object.entries(command.options ?? {})
+  const optionWords = options.length > 0 ? ['[--OPTION …]'] : []
   const lines = [
-    ...wrap(`Usage: ${['madsci-events', name, ...words, '[--OPTION …] [--SETTING=VALUE …]'].join(' ')}`, 7),
+    ...wrap(
+      `Usage: ${['madsci-events', name, ...words, ...optionWords, '[--SETTING=VALUE …]'].join(' ')}`,
+      7,
+    ),
     '',
     ...wrap(`${command.about[0]!.toUpperCase()}${command.about.slice(1)}.`, 0),
   ]
-  const options = Object.entries(command.options ?? {})
   if (options.length > 0) lines.push('', 'Options:', ...options.flatMap(describeOption))
   lines.push(
     '',

@@ -1,6 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { pino } from 'pino'
-import type { Config } from '../config/config.ts'
+import { type Config, describeUnknown } from '../config/config.ts'
 import { askAddress } from '../doctor/port.ts'
 import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
@@ -43,7 +43,7 @@ export function createLog(
 
 export async function openReceiver(config: Config, log: Log, terminal: Terminal): Promise<Receiver> {
   const { workingDirectory, environment } = terminal
-  for (const name of config.unknown) log.warn({ name }, 'this is no setting; it is ignored')
+  for (const name of config.unknown) log.warn({ name }, `${describeUnknown(name)}; it is ignored`)
   for (const text of config.warnings) log.warn({}, text)
   if (config.otelEnabled && config.otelExporter === 'otlp' && !isExporting(config))
     log.warn(

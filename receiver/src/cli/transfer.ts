@@ -2,10 +2,11 @@ import { once } from 'node:events'
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { finished } from 'node:stream/promises'
-import { createZoneConverter, EventError, parseLevel, type Value } from '@madsci-events/sdk/event'
+import { createZoneConverter, EventError, type Value } from '@madsci-events/sdk/event'
 import { verifyBackup } from '../backup/backup.ts'
 import { type Config, readConfig } from '../config/config.ts'
 import { openSource, openStore } from '../database.ts'
+import { toLevel } from '../level.ts'
 import { countOf } from '../plural.ts'
 import { findIds, resolveSearch } from '../search/name.ts'
 import type { EventSource, EventStore, FindQuery } from '../store/event-store.ts'
@@ -28,7 +29,7 @@ import { wrong } from './wrong.ts'
 const text = (value: string | true | undefined) => (value === undefined ? undefined : String(value))
 
 function toQuery({ options }: CommandCall, selector: Value | undefined): FindQuery {
-  const level = options.level === undefined ? 0 : parseLevel(options.level)
+  const level = options.level === undefined ? 0 : toLevel(options.level)
   if (level === undefined) throw wrong(`--level must be ${levelWords}: '${options.level}'`)
   return {
     ...everything,

@@ -1,23 +1,27 @@
-import { eventLevels, parseLevel } from '@madsci-events/sdk/event'
+import { eventLevels } from '@madsci-events/sdk/event'
+import { toLevel } from '../level.ts'
 import { showUrl } from '../url.ts'
 import { count, flag, group, optionalText, setting, structured, text } from './setting.ts'
-import { parseObject, parsePublicUrl, parseTexts } from './value.ts'
+import { parseAddresses, parseObject, parsePublicUrl, parseTexts } from './value.ts'
+
+const emailExample = '{"smtp_server": "smtp.lab.local", "email_addresses": ["me@lab.local"]}'
 
 /** Which events raise alerts, and who is told. */
 export const alertSettings = {
   alert_level: setting({
     fallback: '40',
     unit: 'level',
-    about: 'events of at least this log_level raise an alert; a name or a number',
+    about:
+      'events of at least this log_level raise an alert; a name (`debug`, `info`, `warning` or `warn`, `error`, `critical` or `fatal`) or a number',
     parse(given) {
-      const level = parseLevel(given.trim())
+      const level = toLevel(given)
       if (level === undefined)
         throw new Error(`must be debug, info, warning, error, critical or its number: '${given}'`)
       return level
     },
     schema: { type: 'integer', enum: eventLevels },
   }),
-  email_alerts: group('mails about alerts; not set: none', {
+  email_alerts: group('mails about alerts; not set: none', emailExample, {
     smtp_server: setting({
       fallback: 'smtp.example.com',
       unit: 'host',
@@ -43,9 +47,10 @@ export const alertSettings = {
       schema: { type: 'string' },
     }),
     email_addresses: structured('[]', {
+      takesText: true,
       unit: 'JSON',
-      about: 'list of addresses that are told',
-      parse: parseTexts,
+      about: 'list of addresses that are told, or one',
+      parse: parseAddresses,
       show: (list) => list,
       schema: { type: 'array', items: { type: 'string' } },
     }),

@@ -27,5 +27,5 @@ export const backupSettings = {
 
 function parseSchedule(text: string): string {
   if (/^(@(hourly|daily|weekly|monthly)|(\S+\s+){4}\S+)$/.test(text.trim())) return text.trim()
-  throw new Error(`must be five fields of cron, or @daily and the like: '${text}'`)
+  throw new Error(`must be five fields of cron, like "30 2 * * *", or @daily and the like: '${text}'`)
 }

@@ -1,8 +1,9 @@
 import { EventError } from '@madsci-events/sdk/event'
+import { closestTo } from '../closest.ts'
 import { alertSettings } from './alert.ts'
 import { backupSettings } from './backup.ts'
 import { fanoutSettings } from './fanout.ts'
-import { fromFiles, toSettingsFolder } from './file.ts'
+import { fromFiles, isFolder, toSettingsFolder } from './file.ts'
 import { limitSettings } from './limit.ts'
 import { managerSettings } from './manager.ts'
 import { retentionSettings } from './retention.ts'
@@ -63,6 +64,16 @@ export interface ConfigCheck {
   find: (config: Config) => readonly string[]
 }
 
+/** A sentence about one of `unknown`: `EVENT_BACKUP_ENABELD is no setting: did you mean backup_enabled?` */
+export function describeUnknown(found: string): string {
+  const name = found
+    .split(' in ')[0]!
+    .toLowerCase()
+    .replace(/^event_/, '')
+  const near = closestTo(name, Object.keys(settings))
+  return `${found} is no setting${near === undefined ? '' : `: did you mean ${near}?`}`
+}
+
 const isRetired = (name: string) => name.toUpperCase() === 'EVENT_MANAGER_DEFINITION'
 
 /** What MADSci 0.5 and 0.6 read and this receiver does not: who sets it must not start under another name and id. */
@@ -86,6 +97,8 @@ export function readConfig(options: ReadConfigOptions): Config {
   const unknown = unknownVariables(environment, settings).filter((name) => !isRetired(name))
   const warnings: string[] = []
   const isNamed = Boolean(environment.MADSCI_SETTINGS_DIR)
+  if (settingsFolder !== undefined && isNamed && !isFolder(settingsFolder))
+    problems.push(`MADSCI_SETTINGS_DIR must name a folder that exists: '${settingsFolder}'`)
   const files =
     settingsFolder === undefined
       ? []
@@ -138,7 +151,7 @@ function mergeGiven(name: string, one: Setting<unknown>, sources: Source[]): Giv
     if (!found) continue
     origins.unshift(found.origin)
     if (found.text === '') object = {}
-    else object = { ...object, ...readObject(found) }
+    else object = { ...object, ...readObject(found, one.example) }
   }
   if (origins.length === 0) return undefined
   const text = Object.keys(object).length === 0 ? '' : JSON.stringify(object)

@@ -136,6 +136,7 @@ function findFile(name: string, folder: string): string | undefined {
 }
 
 const exists = (path: string) => statSync(path, { throwIfNoEntry: false }) !== undefined
+export const isFolder = (path: string) => statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
 const isFile = (path: string) => statSync(path, { throwIfNoEntry: false })?.isFile() === true
 
 const isOfEverybody = (path: string) => basename(path).startsWith('settings.')

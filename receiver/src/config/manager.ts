@@ -1,9 +1,10 @@
+import { toLevel } from '../level.ts'
 import { showUrl } from '../url.ts'
 import { count, flag, optionalCount, optionalText, orNull, setting, word } from './setting.ts'
 import {
   parseExplorerUrl,
-  parseInteger,
   parseNumber,
+  parsePort,
   parseServerUrl,
   parseUlid,
   parseUrl,
@@ -27,8 +28,14 @@ const managerTypes = [
 
 export const logLevels = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof logLevels)[number]
-/** As Python calls them. */
-const logLevelAliases: { [name: string]: LogLevel } = { warning: 'warn', critical: 'fatal' }
+/** MADSci's levels. */
+const byLevel: { [level: number]: LogLevel } = {
+  10: 'debug',
+  20: 'info',
+  30: 'warn',
+  40: 'error',
+  50: 'fatal',
+}
 
 export const managerSettings = {
   server_url: setting({
@@ -44,14 +51,14 @@ export const managerSettings = {
     unit: 'port or `none`',
     about:
       'second listener, on the same host, for OTLP/HTTP alone; when it is not set and 4318 is taken, a warning',
-    parse: (given) => (given === 'none' || given === '' ? undefined : parseInteger(given, 0, 65535)),
+    parse: parsePort,
     schema: orNull('integer'),
   }),
   grpc_port: setting({
     fallback: '4317',
     unit: 'port or `none`',
     about: 'listener, on the same host, for OTLP/gRPC; when it is not set and 4317 is taken, a warning',
-    parse: (given) => (given === 'none' || given === '' ? undefined : parseInteger(given, 0, 65535)),
+    parse: parsePort,
   }),
   manager_id: setting({
     fallback: '',
@@ -104,10 +111,14 @@ export const managerSettings = {
   }),
   log_level: setting({
     fallback: 'info',
-    unit: logLevels.map((level) => `\`${level}\``).join(', '),
+    unit: `${logLevels.map((level) => `\`${level}\``).join(', ')}, or one of \`alert_level\``,
     about: "the receiver's own log on standard error: JSON lines, on a terminal sentences",
     clashes: true,
-    parse: (given) => parseWord(logLevelAliases[given.toLowerCase()] ?? given.toLowerCase(), logLevels),
+    parse(given) {
+      const word = given.trim().toLowerCase()
+      const level = toLevel(word)
+      return parseWord((level && byLevel[level]) || word, logLevels)
+    },
     schema: { type: 'string', enum: logLevels },
   }),
   request_timeout_ms: count(60_000, 0, {

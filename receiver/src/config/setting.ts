@@ -17,6 +17,8 @@ export interface Setting<T> {
   aliases?: readonly string[]
   /** Other programs of a laboratory read this name from the `settings.*` of all, so there only event_<name> is ours. */
   clashes?: true
+  /** A value, for what is said of one that is none. */
+  example?: string
   /** Never shown; the environment may name a file instead, by <variable>_FILE. */
   secret?: true
   /** The value as JSON, as /settings and `config` show it; without it, the value itself. */
@@ -102,20 +104,50 @@ export const word = <Word extends string>(fallback: Word, words: readonly Word[]
  */
 export const structured = <T>(
   fallback: string,
-  { parse, ...one }: About & { parse: (value: unknown) => T; show: (value: T) => unknown },
-) => setting({ ...one, fallback, parse: (given) => parse(toJsonValue(given)) })
+  {
+    parse,
+    takesText = false,
+    ...one
+  }: About & {
+    parse: (value: unknown) => T
+    show: (value: T) => unknown
+    /** What is no JSON is itself a value. */
+    takesText?: boolean
+  },
+) =>
+  setting({
+    ...one,
+    fallback,
+    parse(given) {
+      let value: unknown
+      try {
+        value = toJsonValue(given)
+      } catch (error) {
+        // Whoever reads the value says what shape it must have.
+        const read = parse(given)
+        if (takesText) return read
+        throw error
+      }
+      return parse(value)
+    },
+  })
 
 /** An object of settings, which is undefined as long as nobody sets a part of it. */
-export function group<Members extends { [name: string]: Setting<unknown> }>(about: string, members: Members) {
+export function group<Members extends { [name: string]: Setting<unknown> }>(
+  about: string,
+  example: string,
+  members: Members,
+) {
   type Value = { [Name in keyof Members & string as Camel<Name>]: ValueOf<Members[Name]> }
   return setting<Value | undefined>({
     fallback: '',
     unit: 'JSON',
     about,
+    example,
     members,
     parse(given) {
       if (given === '') return undefined
-      const object = toJsonObject(given)
+      const object = toJsonObject(given, example)
       const problems = Object.keys(object)
         .filter((name) => !Object.hasOwn(members, name))
         .map((name) => `${name.slice(0, 100)} is unknown`)

@@ -24,9 +24,9 @@ export function originOf(error: unknown): string | undefined {
 }
 
 /** Throws, with its origin, for what is no JSON object. */
-export function readObject({ text, origin }: Given): { [name: string]: unknown } {
+export function readObject({ text, origin }: Given, example?: string): { [name: string]: unknown } {
   try {
-    return toJsonObject(text)
+    return toJsonObject(text, example)
   } catch (error) {
     throw new GivenError((error as Error).message, origin)
   }
@@ -74,7 +74,7 @@ export function fromEnvironment(
     if (parts.length === 0) return whole
     const object = Object.fromEntries(parts.map(({ part, text }) => [part, text]))
     return {
-      text: JSON.stringify({ ...(whole && readObject(whole)), ...object }),
+      text: JSON.stringify({ ...(whole && readObject(whole, one.example)), ...object }),
       origin: [...(whole ? [whole] : []), ...parts].map(({ origin }) => origin).join(', '),
     }
   }

@@ -17,10 +17,13 @@ export function toJsonValue(text: string): unknown {
   }
 }
 
-export function toJsonObject(text: string): { [name: string]: unknown } {
-  const value = toJsonValue(text)
+export function toJsonObject(text: string, example = '{"name": "value"}'): { [name: string]: unknown } {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {}
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw new Error('must be an object')
+    throw new Error(`must be an object, like ${example}`)
   return value as { [name: string]: unknown }
 }
 
@@ -60,6 +63,16 @@ export function parseInteger(text: string, least: number, most: number): number 
   if (!(number >= least && number <= most))
     throw new Error(`must be an integer from ${least} to ${most}: '${text}'`)
   return number
+}
+
+/** '' and `none` are undefined. */
+export function parsePort(text: string): number | undefined {
+  if (text === '' || text === 'none') return undefined
+  try {
+    return parseInteger(text, 0, 65535)
+  } catch {
+    throw new Error(`must be an integer from 0 to 65535, or none: '${text}'`)
+  }
 }
 
 export function parseFlag(text: string): boolean {
@@ -105,6 +118,19 @@ export function parseNumber(text: string, least: number): number {
 export function parseTexts(value: unknown): string[] {
   if (Array.isArray(value) && value.every((one) => typeof one === 'string')) return value
   throw new Error('must be a list of texts, like ["one", "two"]')
+}
+
+/** Addresses of mail; a text is one of them. */
+export function parseAddresses(value: unknown): string[] {
+  const list = typeof value === 'string' ? [value] : value
+  if (!Array.isArray(list) || !list.every((one) => typeof one === 'string'))
+    throw new Error('must be a list, like ["lab@example.org"]')
+  const isText = typeof value === 'string'
+  if (isText && [...'[]{}", '].some((one) => value.includes(one)))
+    throw new Error('must be a list, like ["lab@example.org"]')
+  const strange = list.find((one) => !one.slice(1, -1).includes('@'))
+  if (strange !== undefined) throw new Error(`must hold addresses like lab@example.org: '${strange}'`)
+  return list
 }
 
 export function parseObject(value: unknown): { [name: string]: unknown } {

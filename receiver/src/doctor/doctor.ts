@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import { verifyBackup } from '../backup/backup.ts'
-import { type Config, type ReadConfigOptions, readConfig } from '../config/config.ts'
+import { type Config, describeUnknown, type ReadConfigOptions, readConfig } from '../config/config.ts'
 import { type Finding, good, problem, warning } from '../finding.ts'
 import { resolveDataPath } from '../folder.ts'
 import { countOf } from '../plural.ts'
@@ -40,7 +40,7 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
     `${countOf(config.given.size, 'is', 'are')} set: madsci-events config --given shows them`,
   )
   for (const name of config.unknown) {
-    yield warning('settings', `${name} is no setting`, 'correct its name, or remove it')
+    yield warning('settings', describeUnknown(name), 'correct its name, or remove it')
   }
   for (const text of config.warnings) {
     yield warning('settings', text, 'make sure that nobody else can change the settings')

@@ -1,5 +1,5 @@
 import { dirname, resolve } from 'node:path'
-import type { Config } from '../config/config.ts'
+import { type Config, describeUnknown } from '../config/config.ts'
 import { type Finding, good, warning } from '../finding.ts'
 import { countOf } from '../plural.ts'
 import { inspectClock } from './clock.ts'
@@ -20,7 +20,7 @@ export async function examineRunning(
 ): Promise<Finding[]> {
   const findings = [good('settings', countOf(config.given.size, 'is set', 'are set'))]
   for (const name of config.unknown)
-    findings.push(warning('settings', `${name} is no setting`, 'correct its name, or remove it'))
+    findings.push(warning('settings', describeUnknown(name), 'correct its name, or remove it'))
   for (const text of config.warnings)
     findings.push(warning('settings', text, 'make sure that nobody else can change the settings'))
   const { documentDbUrl: url } = config

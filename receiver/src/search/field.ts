@@ -1,5 +1,7 @@
-import { levelNames, parseBoolean, parseEventType, parseLevel, type Value } from '@madsci-events/sdk/event'
-import { anyPath, isSubjectKind, type SubjectKind } from '../subject.ts'
+import { allEventTypes, levelNames, parseBoolean, parseEventType, type Value } from '@madsci-events/sdk/event'
+import { closestTo } from '../closest.ts'
+import { toLevel as levelOf } from '../level.ts'
+import { anyPath, isSubjectKind, type SubjectKind, subjects } from '../subject.ts'
 import { eventNameCondition, serviceCondition, textCondition, typeCondition } from './condition.ts'
 import { NotUnderstood, type Operator, type PlacedValue, type Term } from './line.ts'
 import { timeWords, toTime } from './time.ts'
@@ -51,6 +53,14 @@ const own = (name: string) => (Object.hasOwn(otherNames, name) ? otherNames[name
 export const isField = (name: string) =>
   subjectKindOf(name) !== undefined || Object.hasOwn(fields, own(name)) || isPath(name)
 
+const fieldNames = [...Object.keys(fields), ...Object.keys(subjects)]
+
+/** The rest of a sentence about a name that is no field: what was meant, or what there is. */
+export function suggestField(name: string): string {
+  const near = closestTo(name, [...fieldNames, ...Object.keys(otherNames)])
+  return near === undefined ? `; there are ${fieldNames.join(', ')}.` : `: did you mean ${near}?`
+}
+
 /** Throws NotUnderstood. */
 export function fieldCondition(term: FieldTerm, now: Date): Value {
   if (isPath(term.name)) return pathCondition(term)
@@ -84,13 +94,17 @@ const anyOf = (conditions: Value[]): Value => (conditions.length === 1 ? conditi
 
 function toType({ text, start, end }: PlacedValue): string {
   const type = parseEventType(text)
+  const near = type === undefined ? closestTo(text.toLowerCase(), allEventTypes) : undefined
   if (type === undefined)
-    throw new NotUnderstood(`'${text}' is no event type; an example is workflow_start`, { start, end })
+    throw new NotUnderstood(
+      `'${text}' is no event type${near === undefined ? '; an example is workflow_start' : `: did you mean ${near}?`}`,
+      { start, end },
+    )
   return type
 }
 
 function toLevel({ text, start, end }: PlacedValue): number {
-  const level = parseLevel(text)
+  const level = levelOf(text)
   if (level !== undefined) return level
   const names = levelNames.slice(1).join(', ')
   throw new NotUnderstood(`level is one of ${names}, or a number: '${text}'`, { start, end })

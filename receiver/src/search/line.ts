@@ -64,20 +64,27 @@ const isBlank = (character: string | undefined) => character !== undefined && /\
 const isNameCharacter = (character: string | undefined) =>
   character !== undefined && /[A-Za-z0-9_.]/.test(character)
 
-/** Throws NotUnderstood. `isField` knows the names of fields, in lower case. */
-export function toTerms(line: string, isField: (name: string) => boolean): Term[] {
+/** What a field may be called, in lower case. */
+export interface Fields {
+  has(name: string): boolean
+  /** Goes on from `… is no field`: what was meant, or what there is. */
+  suggest(name: string): string
+}
+
+/** Throws NotUnderstood. */
+export function toTerms(line: string, fields: Fields): Term[] {
   const terms: Term[] = []
   let at = 0
   for (;;) {
     while (isBlank(line[at])) at++
     if (at >= line.length) return terms
-    const term = readTerm(line, at, isField)
+    const term = readTerm(line, at, fields)
     terms.push(term)
     at = term.end
   }
 }
 
-function readTerm(line: string, start: number, isField: (name: string) => boolean): Term {
+function readTerm(line: string, start: number, fields: Fields): Term {
   const next = line[start + 1]
   const isExcluded = line[start] === '-' && next !== undefined && next !== '-' && !isBlank(next)
   const at = isExcluded ? start + 1 : start
@@ -89,14 +96,14 @@ function readTerm(line: string, start: number, isField: (name: string) => boolea
     const { text, end } = readPhrase(line, at)
     return { kind: 'text', text, start, end, isExcluded }
   }
-  const field = readField(line, at, isField)
+  const field = readField(line, at, fields)
   if (field) return { kind: 'field', ...field, start, isExcluded }
   let end = at
   while (end < line.length && !isBlank(line[end])) end++
   return { kind: 'text', text: line.slice(at, end), start, end, isExcluded }
 }
 
-function readField(line: string, start: number, isField: (name: string) => boolean) {
+function readField(line: string, start: number, fields: Fields) {
   let at = start
   while (isNameCharacter(line[at])) at++
   const path = line.slice(start, at)
@@ -104,11 +111,11 @@ function readField(line: string, start: number, isField: (name: string) => boole
   const operator = operatorAt(line, at)
   if (operator === undefined || !/^[a-z_]/.test(name)) return undefined
   const valueStart = at + operator.length
-  if (!isField(name)) {
+  if (!fields.has(name)) {
     const first = line[valueStart]
     const isText = operator !== ':' || name.includes('.') || first === undefined || isBlank(first)
     if (isText || '/\\:='.includes(first!)) return undefined
-    throw new NotUnderstood(`'${path}' is no field; as words it stands in quotes`, {
+    throw new NotUnderstood(`'${path}' is no field${fields.suggest(name)} As words it stands in quotes.`, {
       start,
       end: at,
     })

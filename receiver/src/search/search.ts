@@ -1,7 +1,7 @@
 import { EventError, type Value } from '@madsci-events/sdk/event'
 import { type ParseSelectorOptions, parseSelector } from '../store/selector.ts'
 import { type SubjectKind, subjectCondition } from '../subject.ts'
-import { demandEqual, fieldCondition, isField, placedText, subjectKindOf } from './field.ts'
+import { demandEqual, fieldCondition, isField, placedText, subjectKindOf, suggestField } from './field.ts'
 import { NotUnderstood, type SearchProblem, type Term, toTerms } from './line.ts'
 import { parseLiteral } from './literal.ts'
 
@@ -33,7 +33,7 @@ const limits = { characters: 10_000, terms: 50, values: 100 }
 export function parseSearch(line: string, options: SearchOptions): Search | { problem: SearchProblem } {
   try {
     checkCharacters(line)
-    const terms = toTerms(line, isField)
+    const terms = toTerms(line, { has: isField, suggest: suggestField })
     if (terms.length > limits.terms)
       throw new NotUnderstood(`a search has at most ${limits.terms} terms`, terms[limits.terms]!)
     const parts = terms.map((term) => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { closestTo } from '../../../receiver/src/cli/closest.ts'
 import { commands } from '../../../receiver/src/cli/table.ts'
+import { closestTo } from '../../../receiver/src/closest.ts'
 import { runLine } from '../../support/command-run.ts'
 
 const run = (...args: string[]) =>

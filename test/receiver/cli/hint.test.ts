@@ -116,6 +116,11 @@ it('alerts without a way to tell anybody say what to set', async () => {
   )
 })
 
+it('helps speak of options where there are some', async () => {
+  expect((await run('serve', '--help')).stdout).not.toContain('--OPTION')
+  expect((await run('query', '--help')).stdout).toContain('[--OPTION …]')
+})
+
 it('the words of reports are those that the receiver knows', () => {
   expect(choices).toMatchObject({ by: groupings, bucket: buckets, kind: kinds })
 })

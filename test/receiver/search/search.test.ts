@@ -118,7 +118,9 @@ describe('a line of the search language', () => {
   })
 
   it.each([
-    ['tip nod:arm', 5, 3, "'nod' is no field"],
+    ['tip nod:arm', 5, 3, "'nod' is no field: did you mean node?"],
+    ['tip zzz:arm', 5, 3, "'zzz' is no field; there are type, level, "],
+    ['type:node_eror', 6, 9, "'node_eror' is no event type: did you mean node_error?"],
     ['tip "no', 5, 3, 'the quote is not closed'],
     ['node:', 6, 0, 'node needs a value'],
     ['tip node:a,,b', 12, 0, 'node needs a value'],

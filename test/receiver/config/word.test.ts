@@ -1,0 +1,87 @@
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type ReadConfigOptions, readConfig } from '../../../receiver/src/config/config.ts'
+import { runLine } from '../../support/command-run.ts'
+
+let folder: string
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'madsci-word-'))
+  await mkdir(join(folder, '.git'))
+})
+afterAll(() => rm(folder, { recursive: true }))
+
+const read = (environment: ReadConfigOptions['environment'], flags = {}) => readConfig({ environment, flags })
+const fault = (environment: ReadConfigOptions['environment']) => {
+  try {
+    read(environment)
+  } catch (error) {
+    return (error as Error).message
+  }
+  return 'nothing'
+}
+
+describe('what an operator writes', () => {
+  it('one address is a list of one, and what is none is told with an example', async () => {
+    const file = join(folder, 'event.settings.yaml')
+    await writeFile(file, 'email_alerts: {smtp_server: smtp.lab.local, email_addresses: me@lab.local}\n')
+    const inFile = readConfig({ environment: {}, workingDirectory: folder })
+    await rm(file)
+    expect(inFile.emailAlerts?.emailAddresses).toEqual(['me@lab.local'])
+    const one = 'EVENT_EMAIL_ALERTS__EMAIL_ADDRESSES'
+    expect(read({ [one]: 'lab@example.org' }).emailAlerts?.emailAddresses).toEqual(['lab@example.org'])
+    expect(fault({ [one]: 'lab' })).toContain("must hold addresses like lab@example.org: 'lab'")
+    expect(fault({ [one]: '["lab", "a@b"]' })).toContain("must hold addresses like lab@example.org: 'lab'")
+    for (const text of ['["a@b"', 'a@b, c@d', '{"a": 1}'])
+      expect(fault({ [one]: text }), text).toContain('must be a list, like ["lab@example.org"]')
+    expect(fault({ EVENT_EMAIL_ALERTS: 'lab@example.org' })).toMatch(
+      /must be an object, like \{"smtp_server": .* "email_addresses": \["me@lab\.local"\]\}/,
+    )
+    expect(fault({ EVENT_ALERT_PRIVATE_HOSTS: 'chat.lab' })).toContain('must be a list of texts, like ["one"')
+    expect(fault({ EVENT_ALERT_RULES: 'nonsense' })).toContain('must be JSON')
+  })
+
+  it('the recipe for email in the guide is one', async () => {
+    const guide = await readFile(join(import.meta.dirname, '../../../receiver/docs/guide-alerts.md'), 'utf8')
+    const recipe = /^ +(email_alerts: .*)$/m.exec(guide)![1]!
+    const file = join(folder, 'event.settings.yaml')
+    await writeFile(file, `${recipe}\n`)
+    const { emailAlerts } = readConfig({ environment: {}, workingDirectory: folder })
+    await rm(file)
+    expect(emailAlerts).toMatchObject({ smtpPort: 25, useTls: false, emailAddresses: ['me@lab.local'] })
+  })
+
+  it('every level takes the words of both, and numbers', () => {
+    const levels = (text: string) => {
+      const { logLevel, alertLevel } = read({ EVENT_LOG_LEVEL: text, EVENT_ALERT_LEVEL: text })
+      return [logLevel, alertLevel]
+    }
+    for (const text of ['warn', 'WARNING', '30']) expect(levels(text), text).toEqual(['warn', 30])
+    for (const text of ['critical', 'fatal', '50']) expect(levels(text), text).toEqual(['fatal', 50])
+    expect(read({ EVENT_LOG_LEVEL: 'silent' }).logLevel).toBe('silent')
+    expect(fault({ EVENT_LOG_LEVEL: '35' })).toContain('must be one of')
+  })
+
+  it('is told what it may be', async () => {
+    expect(fault({ EVENT_OTLP_PORT: 'off' })).toContain("an integer from 0 to 65535, or none: 'off'")
+    expect(fault({ EVENT_BACKUP_SCHEDULE: 'daily' })).toContain('five fields of cron, like "30 2 * * *"')
+    const none = await runLine(['config', '--given', '--otlp_port=none'], { workingDirectory: folder })
+    expect(none.stdout).toMatch(/^otlp_port +none {4}\(--otlp_port\)\n$/)
+  })
+
+  it('what is ignored is told, with the setting that was meant', async () => {
+    const environment = { EVENT_BACKUP_ENABELD: 'true', EVENT_XYZZY: '1' }
+    const { stdout } = await runLine(['config', '--given'], { workingDirectory: folder, environment })
+    expect(stdout).toContain(
+      'ignored: EVENT_BACKUP_ENABELD is no setting: did you mean backup_enabled?; EVENT_XYZZY is no setting\n',
+    )
+  })
+
+  it('a settings folder that is not there is an error', async () => {
+    const environment = { MADSCI_SETTINGS_DIR: join(folder, 'nope') }
+    const { code, stderr } = await runLine(['config'], { workingDirectory: folder, environment })
+    expect(code).toBe(1)
+    expect(stderr).toContain(`MADSCI_SETTINGS_DIR must name a folder that exists: '${folder}/nope'`)
+  })
+})
