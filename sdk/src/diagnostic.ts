@@ -1,8 +1,10 @@
+import { writeSync } from 'node:fs'
+import { format } from 'node:util'
 import { DiagConsoleLogger, type DiagLogger, DiagLogLevel } from '@opentelemetry/api'
 import { diagLogLevelFromString } from '@opentelemetry/core'
 import { programApi } from './program-api.ts'
 
-const own = new DiagConsoleLogger()
+let own: DiagLogger = new DiagConsoleLogger()
 let level = DiagLogLevel.WARN
 
 const loggerAt = (needed: DiagLogLevel): DiagLogger | undefined =>
@@ -23,4 +25,19 @@ export const diag: DiagLogger = {
 /** By the word of OTEL_LOG_LEVEL. */
 export function setLogLevel(word: string | undefined): void {
   level = diagLogLevelFromString(word?.trim()) ?? DiagLogLevel.WARN
+}
+
+/**
+ * For a worker: what it writes with `console` goes to its process by a message, and is lost when the program ends before that
+ * is read. From now on it is on the process's own stderr when the call returns.
+ */
+export function tellOnStderr(): void {
+  const tell = (...parts: unknown[]) => {
+    try {
+      writeSync(2, `${format(...parts)}\n`)
+    } catch {
+      // A pipe that is full (EAGAIN) or that nobody reads (EPIPE): a line is not worth more.
+    }
+  }
+  own = { error: tell, warn: tell, info: tell, debug: tell, verbose: tell }
 }

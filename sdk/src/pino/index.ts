@@ -1,6 +1,7 @@
 import type { Writable } from 'node:stream'
 import { isMainThread, parentPort, workerData } from 'node:worker_threads'
 import { EventClient, emitLine } from '../client.ts'
+import { tellOnStderr } from '../diagnostic.ts'
 import type { ClientOptions } from '../setting.ts'
 import { type PinoConfig, readPinoLine } from './line.ts'
 import { readLogger } from './logger.ts'
@@ -75,6 +76,7 @@ function receiveConfig(): Promise<PinoConfig> {
  * pino asks for a default export here.
  */
 export default async function createTransport(given: PinoOptions): Promise<Writable> {
+  if (!isMainThread) tellOnStderr()
   const received = await receiveConfig()
   const options = withoutPinos(given)
   const config = { ...received, ...readKeys(options) }

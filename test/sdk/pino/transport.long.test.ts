@@ -94,6 +94,18 @@ describe("pino's transport, in a process of its own", () => {
     })
   }
 
+  it('a short program says that the receiver is away, though a worker has no stderr that outlives it', async () => {
+    await receiver.close()
+    const options = JSON.stringify({ url: receiver.url, name: 'short', maxSpoolBytes: 1_048_576 })
+    for (const end of ['return', 'exit']) {
+      const child = start(['pino', '1', end, options])
+      const [code] = await once(child, 'close')
+      expect(code, child.text()).toBe(end === 'exit' ? 3 : 0)
+      expect(child.text()).toMatch(/^madsci-events cannot deliver to .*1 event waits.*ECONNREFUSED/m)
+    }
+    receiver = await startTestReceiver({ port: receiver.port })
+  })
+
   it('a worker that is killed takes no line with it that it had', async () => {
     const port = receiver.port
     await receiver.close()
