@@ -133,7 +133,15 @@ export function createSender(options: SenderOptions): Sender {
       } catch (error) {
         if (cutting.signal.aborted) throw error
         throttle('note', () =>
-          log.warn({ reason: (error as Error).message }, 'alert delivery status not saved; retrying'),
+          log.warn(
+            {
+              channel: delivery.channel,
+              alert: delivery.alertId,
+              delivery: delivery.id,
+              reason: (error as Error).message,
+            },
+            'what became of an alert message could not be saved; it is not sent again meanwhile; retrying',
+          ),
         )
         await sleep(toBackoffMs(failure, settling), undefined, { signal: cutting.signal, ref: false })
       }

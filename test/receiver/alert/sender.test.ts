@@ -8,11 +8,12 @@ import { notice } from '../../support/notice.ts'
 
 /** One delivery, a channel that answers what it is told, and a clock. */
 function createRig(outcome: SendOutcome | Error, leaseMs?: number) {
+  const warned: [fields: object, text: string][] = []
   const settled: DeliveryOutcome[] = []
   const reported: string[] = []
   let attempts = 0
   let isTaken = false
-  const rig = { nowMs: 1000, settled, reported, isLost: false, sent: 0, failures: 0, composeMs: 0 }
+  const rig = { nowMs: 1000, settled, reported, warned, isLost: false, sent: 0, failures: 0, composeMs: 0 }
   const store = {
     async claim() {
       isTaken = !isTaken
@@ -65,7 +66,7 @@ function createRig(outcome: SendOutcome | Error, leaseMs?: number) {
     report: async (event) => void reported.push(event.event_id),
     holder: 'h',
     managerId: 'm',
-    log: silentLog,
+    log: { ...silentLog, warn: (fields, text) => void warned.push([fields, text]) },
     metric: createMetric(),
     now: () => rig.nowMs,
   })
@@ -118,6 +119,12 @@ describe('delivery', () => {
     await send()
     await expect.poll(() => rig.settled).toEqual([{ state: 'delivered' }])
     expect(rig.sent).toBe(1)
+    expect(rig.warned).toEqual([
+      [
+        { channel: 'c', alert: 'a', delivery: 'd', reason: 'the store steps down' },
+        'what became of an alert message could not be saved; it is not sent again meanwhile; retrying',
+      ],
+    ])
     await close()
   })
 
