@@ -209,9 +209,9 @@ export function parseConfigFile(text: string): ConfigFile {
 
 const none = undefined
 
-const isPlain = (value: unknown) => ['string', 'number', 'boolean'].includes(typeof value)
+const isScalar = (value: unknown) => ['string', 'number', 'boolean'].includes(typeof value)
 const isAttribute = (value: unknown): value is Attributes[string] =>
-  isPlain(value) || (Array.isArray(value) && value.every(isPlain))
+  isScalar(value) || (Array.isArray(value) && value.every(isScalar))
 
 const isMap = (value: unknown): value is Node =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -228,17 +228,17 @@ export function parseYaml(text: string): unknown {
 /** A scalar that may refer to variables: whether it is a key or a value is known when its collection takes it. */
 class Reference {
   readonly source: string
-  readonly isPlain: boolean
+  readonly isScalar: boolean
 
-  constructor(source: string, isPlain: boolean) {
+  constructor(source: string, isScalar: boolean) {
     this.source = source
-    this.isPlain = isPlain
+    this.isScalar = isScalar
   }
 }
 
 const plainKey = (key: unknown) => (key instanceof Reference ? key.source : key)
 const toContent = (value: unknown) =>
-  value instanceof Reference ? substitute(value.source, value.isPlain) : value
+  value instanceof Reference ? substitute(value.source, value.isScalar) : value
 
 const schema = CORE_SCHEMA.withTags(
   defineScalarTag<unknown>(strTag.tagName, {
@@ -262,7 +262,7 @@ const schema = CORE_SCHEMA.withTags(
 )
 
 /** `${NAME}`, `${env:NAME}`, `${NAME:-default}`; `$$` is `$`. What stood there without quotes gets its type then. */
-function substitute(text: string, isPlain: boolean): unknown {
+function substitute(text: string, isScalar: boolean): unknown {
   const replaced = text.replace(/\$\$|\$\{([^}]*)\}/g, (match, reference?: string) => {
     if (reference === undefined) return '$'
     const parts = /^(?:env:)?([A-Za-z_]\w*)(?::-(.*))?$/s.exec(reference)
@@ -270,7 +270,7 @@ function substitute(text: string, isPlain: boolean): unknown {
     const [, name, fallback = ''] = parts
     return process.env[name!] || fallback
   })
-  if (!isPlain) return replaced
+  if (!isScalar) return replaced
   // It is one value, whatever the variable holds.
   for (const { resolve, tagName } of [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]) {
     const value = resolve(replaced, false, tagName)
