@@ -8,8 +8,8 @@ import type { Chunk } from './chunk.ts'
 import type { Columns } from './columns.ts'
 import { compareInstants, type Instant, toInstant } from './instant.ts'
 
-/** 1 for each row of a chunk that is meant. */
-type Mask = Uint8Array
+/** 1 for each row of a chunk that is meant; most questions mean all or none of most chunks. */
+type Mask = Uint8Array | 'all' | 'none'
 type Choose = (chunk: Chunk) => Mask
 
 /** Which rows of a chunk a query means; 'all' of it, 'none', or these. */
@@ -77,14 +77,33 @@ function select(
     if (!oldest && !newest) return 'none'
     if (!oldest || !newest) inner.push(bound)
   }
-  if (inner.length === 0 && chosen.length === 0) return 'all'
-  const masks = [...inner.map((bound) => maskWithin(chunk, bound)), ...chosen.map((one) => one(chunk))]
+  const mask = everyOf(chunk, [...inner.map((bound) => (one: Chunk) => maskWithin(one, bound)), ...chosen])
+  if (typeof mask === 'string') return mask
   const rows = new Uint16Array(chunk.count)
   let count = 0
-  const [first, ...others] = masks as [Mask, ...Mask[]]
-  for (const mask of others) for (let row = 0; row < chunk.count; row++) first[row]! &= mask[row]!
-  for (let row = 0; row < chunk.count; row++) if (first[row] === 1) rows[count++] = row
+  for (let row = 0; row < chunk.count; row++) if (mask[row] === 1) rows[count++] = row
   return count === 0 ? 'none' : rows.subarray(0, count)
+}
+
+// Each mask is made for one use: it may be written over.
+function both(one: Mask, other: Mask): Mask {
+  if (one === 'none' || other === 'all') return one
+  if (other === 'none' || one === 'all') return other
+  for (let row = 0; row < one.length; row++) one[row]! &= other[row]!
+  return one
+}
+
+function either(one: Mask, other: Mask): Mask {
+  if (one === 'all' || other === 'none') return one
+  if (other === 'all' || one === 'none') return other
+  for (let row = 0; row < one.length; row++) one[row]! |= other[row]!
+  return one
+}
+
+function neither(mask: Mask): Mask {
+  if (typeof mask === 'string') return mask === 'all' ? 'none' : 'all'
+  for (let row = 0; row < mask.length; row++) mask[row]! ^= 1
+  return mask
 }
 
 function maskWithin({ ms, micros, count }: Chunk, { instant, isWithin }: Bound): Mask {
@@ -100,26 +119,27 @@ function toChoose(columns: Columns, condition: Condition): Choose {
     return isTime(condition.path) ? toTimes(condition.tests) : choose(columns, condition)
   const { kind } = condition
   const members = condition.members.map((member) => member.map((one) => toChoose(columns, one)))
+  if (kind === 'and') {
+    const all = members.flat()
+    return (chunk) => everyOf(chunk, all)
+  }
   return (chunk) => {
-    const all = new Uint8Array(chunk.count).fill(kind === 'or' || kind === 'nor' ? 0 : 1)
+    let mask: Mask = 'none'
     for (const member of members) {
-      const one = everyOf(chunk, member)
-      for (let row = 0; row < chunk.count; row++)
-        if (kind === 'and') all[row]! &= one[row]!
-        else all[row]! |= one[row]!
+      mask = either(mask, everyOf(chunk, member))
+      if (mask === 'all') break
     }
-    if (kind === 'nor') for (let row = 0; row < chunk.count; row++) all[row]! ^= 1
-    return all
+    return kind === 'nor' ? neither(mask) : mask
   }
 }
 
 function everyOf(chunk: Chunk, chosen: readonly Choose[]): Mask {
-  const all = new Uint8Array(chunk.count).fill(1)
+  let mask: Mask = 'all'
   for (const one of chosen) {
-    const mask = one(chunk)
-    for (let row = 0; row < chunk.count; row++) all[row]! &= mask[row]!
+    mask = both(mask, one(chunk))
+    if (mask === 'none') break
   }
-  return all
+  return mask
 }
 
 const isTime = (path: readonly string[]) => path.length === 1 && path[0] === 'event_timestamp'
@@ -175,6 +195,8 @@ function choose(
   return (chunk) => {
     const column = chunk.columns[place.column]!
     const passing = Uint8Array.from(chunk.places[place.column]!, isPassing)
+    if (!passing.includes(1)) return 'none'
+    if (!passing.includes(0)) return 'all'
     const mask = new Uint8Array(chunk.count)
     for (let row = 0; row < chunk.count; row++) mask[row] = passing[column[row]!]!
     return mask
@@ -189,9 +211,9 @@ function isTold(test: FieldTest): boolean {
     case '$gte':
     case '$lt':
     case '$lte':
-      return isPlain(test.value)
+      return isComparable(test.value)
     case '$in':
-      return test.values.every(isPlain)
+      return test.values.every(isComparable)
     case '$exists':
       return true
     case '$not':
@@ -201,7 +223,7 @@ function isTold(test: FieldTest): boolean {
   }
 }
 
-const isPlain = (value: Value) =>
+const isComparable = (value: Value) =>
   typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean'
 
 function toSmallDocument(path: readonly string[], value: unknown): { [key: string]: Value } {
