@@ -63,7 +63,10 @@ function parseSelectorText(text: string): Value {
     selector = parseJson(text)
   } catch {
     const isMeant = text.trimStart().startsWith('{')
-    const words = isMeant ? '' : `; for words in a message use --text=${text.split(/\s/, 1)[0]!}`
+    const other = /[:=]/.test(text)
+      ? `; as a search line it stands in --q='${text}'`
+      : `; for words in a message use --text=${text.split(/\s/, 1)[0]!}`
+    const words = isMeant ? '' : other
     throw wrong(
       `'${text}' is no selector: it must be JSON in quotes, like '{"event_type": "node_error"}'${words}`,
     )

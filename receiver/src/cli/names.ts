@@ -50,6 +50,19 @@ async function listNames(base: URL, kind: SubjectKind): Promise<string[]> {
   }
 }
 
+/** The same of ids, of which none may be a name. */
+export async function findUnknownIds(base: URL, named: readonly Named[]): Promise<string[]> {
+  const sentences: string[] = []
+  for (const { kind, name } of named.slice(0, askedNames)) {
+    const { id, otherIds } = subjects[kind]
+    const paths = [id, ...otherIds].map((path) => ({ [path]: name }))
+    if ((await findSoon(base, { $or: paths }, 1))?.length !== 0) continue
+    const [unknown] = await findUnknown(base, [{ kind, name }])
+    sentences.push(unknown ?? `'${name}' is a name and no id: --${kind} takes names`)
+  }
+  return sentences
+}
+
 /** The id of what is called so; an id is its own. Throws EVT_REFUSED with the choices when there is none, or several. */
 export async function findId(base: URL, { kind, name }: Named): Promise<string> {
   if (isUlid(name)) return name

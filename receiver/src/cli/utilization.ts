@@ -3,7 +3,7 @@ import { parseZone } from '../config/value.ts'
 import type { CommandCall } from './call.ts'
 import { createGantt, legend, pad } from './chart.ts'
 import { toTime } from './event-filter.ts'
-import { findId, findUnknown } from './names.ts'
+import { findId, findUnknownIds } from './names.ts'
 import { ask, baseUrl, setParameters } from './remote.ts'
 import type { Terminal } from './terminal.ts'
 import {
@@ -60,8 +60,7 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
       const id = call.options[`${kind}_id`]
       return id === undefined ? [] : { kind, name: String(id) }
     })
-    for (const line of await findUnknown(base, given))
-      terminal.stderr.line(`${line}; names go with --node, --workcell and --experiment`)
+    for (const line of await findUnknownIds(base, given)) terminal.stderr.line(line)
     if (format !== undefined) url.searchParams.set('format', String(format))
   } else {
     setParameters(url, options, ['analysis_type', 'include_users', 'output_path'])

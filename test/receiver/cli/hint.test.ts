@@ -47,7 +47,11 @@ it('a name that nothing has is told, with the names that there are', async () =>
     stderr: expect.stringMatching(/no node is called 'robotarm'; there are: /),
   })
   const byId = await run('utilization', 'summary', '--node_id=robotarm')
-  expect(byId.stderr).toMatch(/no node is called 'robotarm'; there are: .*--node/)
+  expect(byId.stderr).toMatch(/no node is called 'robotarm'; there are: /)
+  expect((await run('utilization', 'summary', '--node_id=robot-arm')).stderr).toContain(
+    "'robot-arm' is a name and no id: --node takes names",
+  )
+  expect((await run('utilization', 'summary', `--node_id=${node_id}`)).stderr).toBe('')
 })
 
 it('tail says so too, and begins with what is stored since a time', async () => {
@@ -91,6 +95,7 @@ it('says with exit code 2, and without codes, what is wrong with a command line'
   expect(await complaint('query', '--level=eror')).toMatch(/^--level must be debug/)
   expect(await complaint('query', '--since=31.12.2026')).toMatch(/^--since is no time/)
   expect(await complaint('query', 'error')).toMatch(/--text=error$/)
+  expect(await complaint('query', 'type:log_info')).toMatch(/--q='type:log_info'$/)
   expect(await complaint('query', '{event_type: node_error}')).toMatch(/'\{"event_type": "node_error"\}'$/)
   expect(await complaint('query', '--user=ada')).toMatch(/^--user is no option of .*: use --q=user:ada$/)
   expect(await complaint('query', '--experiment=a b')).toMatch(/: use '--q=experiment:"a b"'$/)
@@ -111,8 +116,8 @@ it('says with exit code 2, and without codes, what is wrong with a command line'
 })
 
 it('alerts without a way to tell anybody say what to set', async () => {
-  expect((await run('alerts')).stderr).toContain(
-    'Nobody is told of errors yet: set email_alerts or alert_channels.',
+  expect((await run('alerts')).stderr).toBe(
+    'EVT_REFUSED: Nobody is told of errors yet: set email_alerts or alert_channels.\n',
   )
 })
 
