@@ -228,17 +228,17 @@ export function parseYaml(text: string): unknown {
 /** A scalar that may refer to variables: whether it is a key or a value is known when its collection takes it. */
 class Reference {
   readonly source: string
-  readonly isScalar: boolean
+  readonly isPlain: boolean
 
-  constructor(source: string, isScalar: boolean) {
+  constructor(source: string, isPlain: boolean) {
     this.source = source
-    this.isScalar = isScalar
+    this.isPlain = isPlain
   }
 }
 
 const plainKey = (key: unknown) => (key instanceof Reference ? key.source : key)
 const toContent = (value: unknown) =>
-  value instanceof Reference ? substitute(value.source, value.isScalar) : value
+  value instanceof Reference ? substitute(value.source, value.isPlain) : value
 
 const schema = CORE_SCHEMA.withTags(
   defineScalarTag<unknown>(strTag.tagName, {
@@ -262,7 +262,7 @@ const schema = CORE_SCHEMA.withTags(
 )
 
 /** `${NAME}`, `${env:NAME}`, `${NAME:-default}`; `$$` is `$`. What stood there without quotes gets its type then. */
-function substitute(text: string, isScalar: boolean): unknown {
+function substitute(text: string, isPlain: boolean): unknown {
   const replaced = text.replace(/\$\$|\$\{([^}]*)\}/g, (match, reference?: string) => {
     if (reference === undefined) return '$'
     const parts = /^(?:env:)?([A-Za-z_]\w*)(?::-(.*))?$/s.exec(reference)
@@ -270,7 +270,7 @@ function substitute(text: string, isScalar: boolean): unknown {
     const [, name, fallback = ''] = parts
     return process.env[name!] || fallback
   })
-  if (!isScalar) return replaced
+  if (!isPlain) return replaced
   // It is one value, whatever the variable holds.
   for (const { resolve, tagName } of [nullCoreTag, boolCoreTag, intCoreTag, floatCoreTag]) {
     const value = resolve(replaced, false, tagName)

@@ -49,7 +49,7 @@ const alert = z
   })
   .meta({ id: 'Alert' })
 
-const params = z.object({ alert_id: z.string() })
+const params = z.object({ alert_id: z.string().describe('the id of the alert') })
 const answers = { 200: alert, 404: detail, 422: detail, 503: detail }
 const by = z.string().nullish().describe('who')
 
@@ -58,10 +58,10 @@ export const schemas = {
     operationId: 'get_alerts',
     summary: 'Alerts, newest first; x-next-cursor leads to the next page',
     querystring: z.object({
-      number: z.int().min(1).max(1000).default(100),
-      state: z.enum(alertStates).optional(),
-      rule: z.string().optional(),
-      key: z.string().optional(),
+      number: z.int().min(1).max(1000).default(100).describe('at most so many'),
+      state: z.enum(alertStates).optional().describe('in this state alone'),
+      rule: z.string().optional().describe('of this rule alone'),
+      key: z.string().optional().describe('of this group within the rule, as JSON'),
       cursor: z.string().optional().describe('what x-next-cursor said'),
     }),
     response: { 200: z.array(alert), 404: detail, 422: detail, 503: detail },

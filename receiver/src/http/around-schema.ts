@@ -7,7 +7,7 @@ export const maxAround = 1000
 export const aroundSchema = {
   operationId: 'get_events_around',
   summary: 'An event among those just before and after it, oldest first',
-  params: z.object({ event_id: z.string() }),
+  params: z.object({ event_id: z.string().describe('the id of the event') }),
   querystring: z.object({
     by: z
       .string()

@@ -3,6 +3,7 @@ import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import { jsonSchemaTransform, jsonSchemaTransformObject } from 'fastify-type-provider-zod'
+import { completeDocument } from './api-document.ts'
 
 export interface OpenApiOptions {
   title: string
@@ -12,6 +13,9 @@ export interface OpenApiOptions {
 
 const about =
   'The central log of a self-driving laboratory: events in by REST and OTLP, questions and alerts out.'
+
+const readOnly =
+  'A browser may only read: what changes something is for other programs, and answers 403 to pages, this one included.'
 
 /** Groups of routes, in the order in which they are shown; a route is of the one with the longest beginning of its path. */
 const groups = [
@@ -52,20 +56,22 @@ export async function registerOpenApi(app: FastifyInstance, options: OpenApiOpti
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title, description, version },
+      info: { title, description: `${description}\n\n${readOnly}`, version },
       tags: groups.map((group) => ({ name: group.name, description: group.about })),
     },
     transform: (given) => {
       const transformed = jsonSchemaTransform(given)
       return { ...transformed, schema: { ...transformed.schema, tags: [groupOf(given.url)] } }
     },
-    transformObject: (document) => tidy(jsonSchemaTransformObject(document)),
+    transformObject: (document) => completeDocument(tidy(jsonSchemaTransformObject(document))),
   })
   // Its scripts are 1.7 MB.
   await app.register(async (scope) => {
     await scope.register(compress, { encodings: ['gzip'] })
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
+      // Its button for anything else would be answered with 403.
+      uiConfig: { supportedSubmitMethods: ['get'] },
       theme: {
         title,
         favicon: [{ filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any', content: icon }],

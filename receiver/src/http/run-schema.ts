@@ -18,7 +18,10 @@ export const runSchemas = {
     operationId: 'get_run',
     summary:
       'One experiment or workflow: outcome, timeline, failures with the events before, waits, numbers, people, alerts, events; a page for browsers',
-    params: z.object({ kind: z.enum(['experiment', 'workflow']), id: z.string() }),
+    params: z.object({
+      kind: z.enum(['experiment', 'workflow']).describe('what the id is of'),
+      id: z.string().describe('experiment_id or workflow_id'),
+    }),
     response: { 200: answer, 404: detail, 422: detail, 503: detail },
   },
 }

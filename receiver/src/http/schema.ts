@@ -8,6 +8,7 @@ import { z } from 'zod'
 
 /** Not z.json(): its recursive definitions end in references that no OpenAPI reader resolves. */
 const anyJson = z.unknown().describe('any JSON')
+const days = z.int().min(0).max(1_000_000)
 const ulid = z.string().regex(/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/)
 const time = z.union([z.string(), z.number()])
 const source = z.object(Object.fromEntries(sourceKeys.map((key) => [key, ulid.nullish()])))
@@ -121,7 +122,6 @@ export const schemas = {
     operationId: 'export_logs',
     summary:
       'OTLP/HTTP logs: ExportLogsServiceRequest, as application/x-protobuf or application/json; answered after the commit',
-    consumes: ['application/x-protobuf', 'application/json'],
     response: {
       200: z
         .object({
@@ -133,13 +133,11 @@ export const schemas = {
   postTraces: {
     operationId: 'export_traces',
     summary: 'OTLP/HTTP traces, passed on to otlp_forward_url; taken and dropped without it',
-    consumes: ['application/x-protobuf', 'application/json'],
     response: { 200: z.unknown().describe('as the other side answers') },
   },
   postMetrics: {
     operationId: 'export_metrics',
     summary: 'OTLP/HTTP metrics, passed on to otlp_forward_url; taken and dropped without it',
-    consumes: ['application/x-protobuf', 'application/json'],
     response: { 200: z.unknown().describe('as the other side answers') },
   },
   postEvent: {
@@ -152,13 +150,13 @@ export const schemas = {
   getEvent: {
     operationId: 'get_event',
     summary: 'One event by its id',
-    params: z.object({ event_id: z.string() }),
+    params: z.object({ event_id: z.string().describe('the id of the event') }),
     response: { 200: eventOutput, 404: detail, 503: trouble[503] },
   },
   getEventLogs: {
     operationId: 'get_event_logs',
     summary: 'To the page that shows the event among its neighbours (setting explorer_url)',
-    params: z.object({ event_id: z.string() }),
+    params: z.object({ event_id: z.string().describe('the id of the event') }),
     response: { 302: z.null().describe('Location is the page'), 404: detail },
   },
   getEvents: {
@@ -170,7 +168,7 @@ export const schemas = {
       level: z.union([z.int(), levelName]).default(0).describe('least log_level'),
       start_time: time.optional().describe('not before; a time without zone counts as UTC'),
       end_time: time.optional().describe('not after'),
-      include_archived: z.boolean().default(false),
+      include_archived: z.boolean().default(false).describe('archived events too'),
       selector: z.string().optional().describe('a MongoDB selector, as JSON'),
       ...choices,
       cursor: z
@@ -225,7 +223,7 @@ export const schemas = {
   purgeArchived: {
     operationId: 'purge_archived_events',
     summary: 'Delete for good what was archived longer ago than that',
-    querystring: z.object({ older_than_days: z.int().min(0).max(1_000_000).default(365) }),
+    querystring: z.object({ older_than_days: days.default(365).describe('since it was archived') }),
     response: {
       200: z.object({ deleted_count: z.int(), purged_count: z.int(), message: z.string() }),
       422: detailList,
@@ -255,7 +253,7 @@ export const schemas = {
       level: z.union([z.int(), levelName]).default(0).describe('least log_level'),
       start_time: time.optional().describe('not before; a time without zone counts as UTC'),
       end_time: time.optional().describe('not after'),
-      include_archived: z.boolean().default(false),
+      include_archived: z.boolean().default(false).describe('archived events too'),
       selector: z.string().optional().describe('a MongoDB selector, as JSON'),
       ...choices,
       last_event_id: z.string().optional().describe('the header Last-Event-ID, for whom cannot set it'),
@@ -378,14 +376,17 @@ export const schemas = {
     },
   },
   getLive: {
+    operationId: 'get_live',
     summary: 'Whether the process runs',
     response: { 200: z.object({ live: z.literal(true) }) },
   },
   getReady: {
+    operationId: 'get_ready',
     summary: 'Whether the receiver takes events now',
     response: { 200: z.object({ ready: z.literal(true) }), ...trouble },
   },
   getMetrics: {
+    operationId: 'get_metrics',
     summary: 'What the receiver counts, for Prometheus',
     produces: ['text/plain'],
     response: { 200: z.string().describe('Prometheus text, or OpenMetrics for whom accepts it') },

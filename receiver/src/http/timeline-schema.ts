@@ -9,11 +9,11 @@ const reportQuery = {
     .describe('ISO 8601; without a zone of its own, in that of `zone`. Alone: a day from there'),
   end_time: time.optional().describe('alone: a day up to there. Neither: from the first event to the last'),
   zone: z.string().default('UTC').describe('IANA zone of bounds without one, of buckets, and of the answer'),
-  format: z.enum(['json', 'csv', 'ndjson']).default('json'),
-  node_id: z.string().optional(),
-  workcell_id: z.string().optional(),
+  format: z.enum(['json', 'csv', 'ndjson']).default('json').describe('of the answer'),
+  node_id: z.string().optional().describe('of this node alone'),
+  workcell_id: z.string().optional().describe('of this workcell alone'),
   user: z.string().optional().describe('author of workflows, or user_id'),
-  experiment_id: z.string().optional(),
+  experiment_id: z.string().optional().describe('of this experiment alone'),
   workflow_id: z.string().optional().describe('the workflow, its steps and its actions'),
 }
 const reportResponse = {
@@ -56,7 +56,10 @@ export const timelineSchemas = {
     summary: 'Utilization, availability, failures, queue and run times of nodes, workcells, users, …',
     querystring: z.object({
       ...reportQuery,
-      by: z.enum(['node', 'workcell', 'lab', 'user', 'experiment', 'workflow_type']).default('node'),
+      by: z
+        .enum(['node', 'workcell', 'lab', 'user', 'experiment', 'workflow_type'])
+        .default('node')
+        .describe('one row for each of these'),
       bucket: z.enum(['hour', 'day', 'week', 'month']).optional().describe('figures for each of them too'),
       fields: z
         .string()

@@ -29,7 +29,7 @@ export const utilizationSchemas = {
       ...window,
       analysis_type: z.string().default('daily').describe('hourly, daily, weekly or monthly'),
       user_timezone: z.string().default('America/Chicago').describe('IANA zone'),
-      include_users: z.boolean().default(true),
+      include_users: z.boolean().default(true).describe('the authors of workflows too'),
       ...csv,
     }),
     response,

@@ -75,3 +75,47 @@ it('the page for people needs nothing from elsewhere', async () => {
   for (const [, target] of page.matchAll(/(?:src|href)="([^"]+)"/g))
     expect(target).not.toMatch(/^(https?:)?\/\//)
 })
+
+interface Described {
+  operationId?: string
+  parameters?: { name: string; description?: string }[]
+  requestBody?: { content: { [type: string]: unknown } }
+  responses: { [status: string]: { description: string; content?: object } }
+}
+
+const operationsOf = (): [route: string, operation: Described][] => {
+  const { paths } = JSON.parse(text) as { paths: { [path: string]: { [method: string]: Described } } }
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, one]): [string, Described] => [`${method} ${path}`, one]),
+  )
+}
+
+it('every operation has a name, every parameter and every answer words', () => {
+  const missing = operationsOf().flatMap(([route, { operationId, parameters = [], responses }]) => [
+    ...(operationId ? [] : [`${route} operationId`]),
+    ...parameters.filter((one) => !one.description).map((one) => `${route} ${one.name}`),
+    ...Object.entries(responses)
+      .filter(([, one]) => !one.description || one.description === 'Default Response')
+      .map(([status]) => `${route} ${status}`),
+  ])
+  expect(missing).toEqual([])
+})
+
+it('OTLP routes take both encodings, and name their errors in both', () => {
+  const otlp = operationsOf().filter(([route]) => route.startsWith('post /v1/'))
+  expect(otlp).toHaveLength(3)
+  for (const [, { requestBody, responses }] of otlp) {
+    const types = ['application/x-protobuf', 'application/json']
+    expect(Object.keys(requestBody!.content)).toEqual(types)
+    expect(Object.keys(responses)).toEqual(['200', '400', '403', '413', '415', '429', '503'])
+    for (const { content } of Object.values(responses)) expect(Object.keys(content!)).toEqual(types)
+  }
+})
+
+it('what changes something names its 403, and the page for people offers no button for it', async () => {
+  for (const [route, { responses }] of operationsOf())
+    if (!route.startsWith('get ')) expect(Object.keys(responses), route).toContain('403')
+  expect(text).toContain('A browser may only read')
+  const start = await (await fetch(`${receiver.url}docs/static/swagger-initializer.js`)).text()
+  expect(start).toMatch(/"supportedSubmitMethods":\s*\["get"\]/)
+})
