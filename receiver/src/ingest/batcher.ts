@@ -219,7 +219,10 @@ export function createBatcher(options: BatcherOptions): Batcher {
     }
     try {
       for (let at = 0; at < events.length; at += maxEvents) {
-        writing.push(addOne(events.slice(at, at + maxEvents), isRest))
+        const part = addOne(events.slice(at, at + maxEvents), isRest)
+        // It may fail ahead of an earlier one, which is awaited first.
+        part.catch(() => {})
+        writing.push(part)
         if (writing.length >= concurrency) await settleNext()
       }
       while (writing.length > 0) await settleNext()

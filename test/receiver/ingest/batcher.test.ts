@@ -125,6 +125,27 @@ describe('batcher', () => {
     expect(await call).toHaveLength(500)
   })
 
+  it('A part that fails ahead of an earlier one fails its own call, and the process goes on', async () => {
+    const held = createHeldWrite()
+    const batcher = createBatcher({ write: held.write, concurrency: 2, maxEvents: 500 })
+    const unhandled: unknown[] = []
+    const note = (error: unknown) => unhandled.push(error)
+    process.on('unhandledRejection', note)
+    try {
+      const call = batcher.add(Array.from({ length: 1000 }, (_, index) => event(`e${index}`)))
+      const outcome = call.catch((error: Error) => error.message)
+      await turn()
+      held.writes[1]!.settle(new Error('the store is gone'))
+      await turn()
+      held.writes[0]!.settle(new Array(500).fill('stored'))
+      expect(await outcome).toBe('the store is gone')
+      await turn()
+      expect(unhandled).toEqual([])
+    } finally {
+      process.off('unhandledRejection', note)
+    }
+  })
+
   it('A write that throws fails every call in it, also those that share it', async () => {
     const held = createHeldWrite()
     const batcher = createBatcher({ write: held.write, concurrency: 1, maxEvents: 10 })
