@@ -53,6 +53,7 @@ export async function readBody(stream: Readable, options: ReadBodyOptions): Prom
 interface Gathered {
   readonly size: number
   add(chunk: Buffer): void
+  copyTo(memory: Uint8Array): void
   /** All of them, one behind the other. */
   take(): Promise<Buffer>
 }
@@ -60,26 +61,60 @@ interface Gathered {
 // To copy more than that at once would hold the thread.
 const maxCopiedAtOnce = 4 * 1024 * 1024
 
+// A piece costs some hundred bytes beside its own: small ones are copied together.
+const smallPiece = 4096
+const gatheredBytes = 64 * 1024
+const nothing = Buffer.alloc(0)
+
 function createGathered(): Gathered {
   const chunks: Buffer[] = []
   let size = 0
+  /** Of the last of `chunks`, where it is ours: so many bytes of it are filled. */
+  let filled = 0
+  let open: Buffer | undefined
+
+  function addSmall(chunk: Buffer): void {
+    if (!open || open.length - filled < chunk.length) {
+      closeOpen()
+      open = Buffer.allocUnsafeSlow(gatheredBytes)
+      chunks.push(open)
+    }
+    filled += chunk.copy(open, filled)
+  }
+
+  function closeOpen(): void {
+    if (open) chunks[chunks.length - 1] = open.subarray(0, filled)
+    open = undefined
+    filled = 0
+  }
+
   return {
     get size() {
       return size
     },
     add(chunk) {
       size += chunk.length
+      // The first one may be all.
+      if (chunk.length < smallPiece && chunks.length > 0) return addSmall(chunk)
+      closeOpen()
       chunks.push(chunk)
     },
+    copyTo(memory) {
+      closeOpen()
+      let at = 0
+      for (const chunk of chunks) at += chunk.copy(memory, at)
+    },
     async take() {
+      closeOpen()
       if (chunks.length === 1) return chunks[0]!
       if (size <= maxCopiedAtOnce) return Buffer.concat(chunks, size)
       const whole = Buffer.allocUnsafeSlow(size)
       let at = 0
       let held = 0
       // A piece goes once it is copied: the body lies in memory twice for a moment at most.
-      for (let chunk = chunks.shift(); chunk; chunk = chunks.shift()) {
+      for (const [index, chunk] of chunks.entries()) {
         at += chunk.copy(whole, at)
+        chunks[index] = nothing
         held += chunk.length
         if (held < maxCopiedAtOnce) continue
         held = 0
@@ -96,19 +131,13 @@ async function readPooled(
   pool: MemoryPool,
   onGrow: ReadBodyOptions['onGrow'],
 ): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  let size = 0
+  const gathered = createGathered()
   await readPlain(stream, (chunk) => {
     onGrow(chunk.length)
-    size += chunk.length
-    chunks.push(chunk)
+    gathered.add(chunk)
   })
-  const body = pool.take(size)
-  let at = 0
-  for (const chunk of chunks) {
-    body.set(chunk, at)
-    at += chunk.length
-  }
+  const body = pool.take(gathered.size)
+  gathered.copyTo(body)
   return body
 }
 

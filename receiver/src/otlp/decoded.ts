@@ -244,13 +244,25 @@ export function takeDoublesOf(
 export function takeDoublesOfRecord(record: LogRecord): void {
   const { keys, values, body } = record
   const attributes: { [key: string]: Value } = {}
-  for (const [index, key] of keys.entries()) setKey(attributes, key, values[index]!)
+  const last = new Map<string, number>()
+  for (const [index, key] of keys.entries()) {
+    setKey(attributes, key, values[index]!)
+    last.set(key, index)
+  }
   const parts: { [key: string]: Value } = body === undefined ? {} : { body }
   const places = [...(takeDoubles(parts, '') ?? []), ...(takeDoubles(attributes, '/attributes') ?? [])]
   record.body = parts.body
-  // Of equal keys the last one counts; the others are none of the event's.
-  record.values = keys.map((key) => attributes[key]!)
+  // Of equal keys the last one is the event's attribute; the others stay what they are.
+  record.values = keys.map((key, index) =>
+    last.get(key) === index ? attributes[key]! : withoutWholeDoubles(values[index]!),
+  )
   if (places.length > 0) record.doubles = places
+}
+
+function withoutWholeDoubles(value: Value): Value {
+  const one: { [key: string]: Value } = { value }
+  takeDoubles(one, '')
+  return one.value!
 }
 
 const charactersIn = (places: string[] | undefined) => (places ? charactersOf(places) : 0)

@@ -67,6 +67,8 @@ export class RecordFields {
   /** Their values. */
   toLogRecord(r: Reader): LogRecord {
     const { attributes } = this
+    // A record before it may have failed on the way.
+    r.hasWholeDoubles = false
     const keys: string[] = []
     const values: Value[] = []
     for (let i = 0, at = 0; i < this.attributeCount; i++, at += placesPerAttribute) {

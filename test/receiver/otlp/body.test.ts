@@ -37,6 +37,22 @@ describe('memory of bodies', () => {
     expect(textOf(a)).toBe('aaa')
   })
 
+  it('holds pieces of any size in their order, and small ones together', async () => {
+    const sizes = [1, 5000, 1, 1, 4095, 4096, 70_000, 3, 65_536, ...new Array(3000).fill(1), 100_000, 7]
+    const pieces = sizes.map((size, index) => Buffer.alloc(size, index % 251))
+    const whole = Buffer.concat(pieces)
+    for (const announced of [whole.length, Number.NaN]) {
+      const body = await read(pieces, announced)
+      expect(body.equals(whole)).toBe(true)
+    }
+    const large = Array.from({ length: 700 }, (_, index) =>
+      Buffer.alloc(index % 3 === 0 ? 64 : 16_384, index % 251),
+    )
+    const options = { encoding: undefined, announcedBytes: Number.NaN, maxBodyBytes: 16 << 20, onGrow() {} }
+    const body = await readBody(Readable.from(large), options)
+    expect(body.equals(Buffer.concat(large))).toBe(true)
+  })
+
   it('of a body that is cut off comes back', async () => {
     const stream = new Readable({ read() {} })
     const options = { encoding: undefined, announcedBytes: 100, maxBodyBytes: 1000, onGrow() {}, pool }
