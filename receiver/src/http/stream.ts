@@ -110,11 +110,10 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
     }
 
     /** Those found before they are too many characters. */
-    async function read(ids: readonly string[]): Promise<Found> {
+    async function read(ids: readonly string[], shared: AbortSignal): Promise<Found> {
       const events = new Map<string, StoredEvent>()
       let characters = 0
-      // It goes on for the others when this reader leaves.
-      for await (const chunk of find(ids, { ...options, signal: closing.signal }))
+      for await (const chunk of find(ids, { ...options, signal: shared }))
         for (const event of chunk) {
           events.set(event.id, event)
           characters += event.json.length
@@ -151,7 +150,7 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
       let pageEvents = maxPageEvents
       while (!signal.aborted) {
         const question = `${pageEvents} ${cursor}`
-        const page = await sharePage(question, () => store.commitsSince(cursor, pageEvents))
+        const page = await sharePage(question, () => store.commitsSince(cursor, pageEvents), { signal })
         if (page.ids.length === 0) {
           cursor = page.cursor
           await poll(signal)
@@ -168,7 +167,13 @@ export function registerStream(app: FastifyInstance, options: StreamDoorOptions)
           pageEvents = fitting(characters)
           continue
         }
-        const found = await shareFound(`${question} ${page.cursor} ${interest}`, () => read(page.ids))
+        const found = await shareFound(
+          `${question} ${page.cursor} ${interest}`,
+          (shared) => read(page.ids, shared),
+          {
+            signal,
+          },
+        )
         const { characters } = found
         pageEvents = fitting(characters / Math.max(1, found.events.size))
         if (characters > pageCharacters) continue

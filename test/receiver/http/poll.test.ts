@@ -44,6 +44,46 @@ describe('a poll', () => {
     }
   })
 
+  it('ends a question when nobody waits for it, and one who leaves takes nothing from the others', async () => {
+    const share = shareCalls<string>()
+    const readers = [new AbortController(), new AbortController()]
+    let ended = 0
+    let answer = (_text: string) => {}
+    const ask = ({ signal }: AbortController) =>
+      share(
+        'head',
+        (shared) => {
+          shared.addEventListener('abort', () => ended++)
+          return new Promise((resolve) => {
+            answer = resolve
+          })
+        },
+        { signal },
+      )
+    const [first, second] = readers.map(ask)
+    readers[0]!.abort(new Error('gone'))
+    await expect(first).rejects.toThrow('gone')
+    expect(ended).toBe(0)
+    answer('news')
+    expect(await second).toBe('news')
+    const alone = ask(readers[1]!)
+    readers[1]!.abort(new Error('gone'))
+    await expect(alone).rejects.toThrow('gone')
+    expect(ended).toBe(1)
+    const later = ask(new AbortController())
+    answer('later news')
+    expect(await later).toBe('later news')
+  })
+
+  it('whose question fails is the trouble of who asked it: others who can leave ask for themselves', async () => {
+    const share = shareCalls<string>()
+    const { signal } = new AbortController()
+    const busy = share('head', () => Promise.reject(new Error('busy')), { signal })
+    const other = share('head', async () => 'news', { signal })
+    await expect(busy).rejects.toThrow('busy')
+    expect(await other).toBe('news')
+  })
+
   it('a question that failed is asked again, and fails for all who shared it', async () => {
     const share = shareCalls<number>()
     let calls = 0
