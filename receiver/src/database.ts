@@ -52,6 +52,8 @@ export interface OpenStoreOptions {
   workingDirectory: string
   /** The caller's retention deletes archived events: MongoDB must not do so beside it. */
   ownsDeletion?: boolean
+  /** Nobody will ask for summaries. */
+  isWithoutSummaries?: boolean
   /** See StartOptions. */
   leaseMs?: number | undefined
 }
@@ -59,10 +61,10 @@ export interface OpenStoreOptions {
 /** Throws EVT_STORE_LOCKED for an SQLite file that a receiver owns. */
 export async function openStore(
   config: Config,
-  { log, workingDirectory, ownsDeletion = false, leaseMs }: OpenStoreOptions,
+  { log, workingDirectory, ownsDeletion = false, isWithoutSummaries = false, leaseMs }: OpenStoreOptions,
 ): Promise<{ store: EventStore; storeText: string }> {
   const url = config.documentDbUrl
-  const columnBytes = config.summaryMemoryMb * 2 ** 20
+  const columnBytes = isWithoutSummaries ? 0 : config.summaryMemoryMb * 2 ** 20
   if (url === 'null:') return { store: createNullStore(), storeText: 'nowhere: nothing is kept' }
   if (url.startsWith('sqlite:')) {
     const path = resolve(workingDirectory, url.slice('sqlite:'.length))

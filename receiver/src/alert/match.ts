@@ -90,8 +90,11 @@ function createLook(rules: readonly Rule[], { now = Date.now, onTimeout = () => 
   }
   const looks = rules.map((rule) => toLook(rule, { now, documentOf, onTimeout }))
   return (event, note) => {
-    for (const look of looks) look(event, note)
-    document = undefined
+    try {
+      for (const look of looks) look(event, note)
+    } finally {
+      document = undefined
+    }
   }
 }
 

@@ -196,7 +196,11 @@ async function withStore<T>(
     { ...config, logLevel: config.given.has('log_level') ? config.logLevel : 'warn' },
     terminal,
   )
-  const { store } = await openStore(config, { log, workingDirectory: terminal.workingDirectory })
+  const { store } = await openStore(config, {
+    log,
+    workingDirectory: terminal.workingDirectory,
+    isWithoutSummaries: true,
+  })
   try {
     return await use(store)
   } finally {

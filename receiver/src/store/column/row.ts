@@ -20,12 +20,18 @@ export function toColumnRow(document: Value, exact: Value = document): Row {
   let isOdd = false
   for (const [index, { values }] of seen.entries()) {
     isOdd ||= values.some(isOddValue)
-    evidence[index]!.values = values.map((value) => (isObject(value as Value) ? {} : value))
+    evidence[index]!.values = values.map(keptOf)
   }
   const text = timeTextOf(document)
   const instant = text === undefined ? undefined : toInstant(text)
   const { ms, micros } = instant ?? { ms: toMs(text) ?? Number.NaN, micros: 0 }
   return { ms, micros, evidence, hasOddTime: instant === undefined, isOdd }
+}
+
+/** Selectors are not asked of odd values here: nothing of them is kept. */
+function keptOf(value: unknown): unknown {
+  if (isOddValue(value)) return null
+  return isObject(value as Value) ? {} : value
 }
 
 /** Arrays are looked into by selectors, long texts are not kept, and large integers may not be exact here. */

@@ -52,7 +52,8 @@ export function toSelection(
   }
   const hasTimes = bounds.length > 0 || (selector !== undefined && asksTime(selector.conditions))
   if (hasTimes && columns.sumOf('oddTimes') > 0) return undefined
-  if (selector && selector.conditions.length > 0 && columns.sumOf('oddRows') > 0) return undefined
+  const asksValues = minLevel > 0 || (selector !== undefined && selector.conditions.length > 0)
+  if (asksValues && columns.sumOf('oddRows') > 0) return undefined
   return (chunk) => select(chunk, bounds, chosen)
 }
 

@@ -43,15 +43,21 @@ const startDelayMs = 1000
 /** On a busy machine the scan may be quicker. */
 const answerTimeoutMs = 1000
 const mostAsked = 16
+const mostDeaths = 2
 
 export function startColumns(data: ColumnWorkerData): ColumnThread {
   const thread = createCaller<ColumnRequest, ColumnReply>({
     file: workerUrl('./column/worker'),
     workerData: data,
     maxHeapMb: 256,
-    toError: (cause) => new EventError('EVT_STORE_UNAVAILABLE', undefined, { cause }),
+    toError(cause) {
+      // What it died of is still stored: a third one would die of it, too.
+      if (++deaths >= mostDeaths) isStarted = false
+      return new EventError('EVT_STORE_UNAVAILABLE', undefined, { cause })
+    },
   })
   let isStarted = false
+  let deaths = 0
   let asked = 0
   const timer = setTimeout(() => {
     isStarted = true
@@ -71,7 +77,7 @@ export function startColumns(data: ColumnWorkerData): ColumnThread {
       })
     let late: NodeJS.Timeout | undefined
     const timeout = new Promise<undefined>((resolve) => {
-      late = setTimeout(resolve, answerTimeoutMs, undefined)
+      late = setTimeout(resolve, Math.min(answerTimeoutMs, query.timeoutMs || answerTimeoutMs), undefined)
     })
     return Promise.race([reply, timeout]).finally(() => clearTimeout(late))
   }

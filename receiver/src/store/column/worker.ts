@@ -41,9 +41,11 @@ answerCalls<ColumnRequest, ColumnReply>(async (request) => {
 async function build(): Promise<void> {
   for (;;) {
     try {
-      const startedMs = performance.now()
-      const { isDone, isBusy } = await inTurn(() => builder!.step())
-      const workMs = performance.now() - startedMs
+      const { isDone, isBusy, workMs } = await inTurn(async () => {
+        const startedMs = performance.now()
+        const step = await builder!.step()
+        return { ...step, workMs: performance.now() - startedMs }
+      })
       await sleep(Math.max(isDone ? pauseMs : 0, workMs * (isBusy ? restForWork.busy : restForWork.idle)))
     } catch {
       // The database is away, which health tells.

@@ -1,5 +1,5 @@
 import { EventError, type Value } from '@madsci-events/sdk/event'
-import { BSON, type Db, type FindCursor, MongoClient } from 'mongodb'
+import { BSON, type Db, MongoClient } from 'mongodb'
 import { toColumnRow } from '../column/row.ts'
 import { type ColumnSource, maxDocument, NotHeld, type SourceEvent } from '../column/source.ts'
 import type { ScanSource } from '../event-scan.ts'
@@ -7,6 +7,7 @@ import { isWithin } from '../range.ts'
 import { commitsName, metaName } from './collection-name.ts'
 import { primaryOf, toClientOptions } from './connection.ts'
 import { decodeCursor } from './cursor.ts'
+import { createDurability, type Durability } from './durability.ts'
 import { createFollower, type Follower } from './follow.ts'
 import type { EntryDocument } from './journal.ts'
 import { archivedMark } from './keep.ts'
@@ -21,9 +22,10 @@ interface Open {
   client: MongoClient
   db: Db
   follower: Follower
+  durability: Durability
 }
 
-/** Along the journal, and beside it backwards along the index of time, by one cursor of MongoDB. */
+/** Along the journal, and beside it backwards along the index of time, page by page: each sees what is stored then. */
 export function openMongoColumnSource(
   source: Extract<ScanSource, { kind: 'mongodb' }>,
   eventsAtOnce = 1000,
@@ -31,7 +33,8 @@ export function openMongoColumnSource(
   const { url, databaseName, collectionName } = source
   let opened: Promise<Open> | undefined
   let place = ''
-  let older: FindCursor | undefined
+  /** Up to where the pages came, and which events of that time they had. */
+  let older: { time: string; ids: Set<string> } | undefined
   let marks: { commits: number } | undefined
   /** MongoDB's own count less the events that came along the commits, at least so far. */
   let base: number | undefined
@@ -46,19 +49,18 @@ export function openMongoColumnSource(
       const client = new MongoClient(url, toClientOptions(url, { maxPoolSize: 3, socketTimeoutMS: 0 }))
       await client.connect()
       const db = primaryOf(client, databaseName)
-      return { client, db, follower: createFollower({ db, collectionName }) }
+      return {
+        client,
+        db,
+        follower: createFollower({ db, collectionName }),
+        durability: createDurability(db, collectionName),
+      }
     })()
     // A failed connect leaves a closed client behind: the next read makes another.
     opened.catch(() => {
       opened = undefined
     })
     return opened
-  }
-
-  async function closeOlder(): Promise<void> {
-    const closing = older
-    older = undefined
-    await closing?.close().catch(() => {})
   }
 
   async function readMark(db: Db): Promise<{ commits: number; before: string }> {
@@ -112,10 +114,21 @@ export function openMongoColumnSource(
     return found
   }
 
+  /** False once the database was replaced by one that never gave this place: who has followed it does not ask each time. */
+  async function isOwnPlace(db: Db): Promise<boolean> {
+    try {
+      await createFollower({ db, collectionName }).commitsSince(place, 1)
+      return true
+    } catch (error) {
+      if (error instanceof EventError && error.code === 'EVT_INVALID') return false
+      throw error
+    }
+  }
+
   return {
     async begin() {
       const { db, follower } = await open()
-      await closeOlder()
+      older = undefined
       marks = await readMark(db)
       place = await follower.commitCursor()
       ;[base, taken, strangeSinceMs] = [undefined, 0, undefined]
@@ -144,20 +157,26 @@ export function openMongoColumnSource(
     },
     async readOlder(take, from) {
       const { db } = await open()
-      if (from !== undefined) await closeOlder()
-      older ??= db
+      if (from !== undefined) older = { time: from, ids: new Set() }
+      const { time, ids } = older ?? { time: undefined, ids: new Set<string>() }
+      const limit = eventsAtOnce + ids.size
+      const documents = (await db
         .collection(collectionName)
-        .find(from === undefined ? {} : { event_timestamp: { $lte: from } }, {
-          projection,
-          raw: true,
-          batchSize: eventsAtOnce,
-        })
+        .find(time === undefined ? {} : { event_timestamp: { $lte: time } }, { projection, raw: true })
         .sort({ event_timestamp: -1 })
-      if (!(await older.hasNext())) {
-        await closeOlder()
-        return 'all'
+        // Without the index it would be all of the collection, as it is now, sorted in memory: better none yet.
+        .hint({ event_timestamp: 1 })
+        .limit(limit)
+        .batchSize(limit)
+        .toArray()) as unknown as Uint8Array[]
+      const events = documents.map(toSourceEvent).filter(({ id }) => !ids.has(id))
+      const last = events.at(-1)
+      if (!last) return 'all'
+      const known = last.time === time ? ids : []
+      older = {
+        time: last.time,
+        ids: new Set([...known, ...events.filter((event) => event.time === last.time).map(({ id }) => id)]),
       }
-      const events = (older.readBufferedDocuments() as unknown as Uint8Array[]).map(toSourceEvent)
       const ahead = await findAhead(db, events)
       for (const event of events) take(ahead.has(event.id) ? { ...event, row: undefined } : event)
       return 'more'
@@ -171,10 +190,14 @@ export function openMongoColumnSource(
       return before === '' ? '\uffff' : before
     },
     async readPending() {
-      const { db } = await open()
+      const { db, durability } = await open()
       const found = await db
         .collection<EntryDocument>(commitsName(collectionName))
-        .find({ open: true, n: { $exists: false } }, { projection: { _id: 1 } })
+        // As the journal is read: one whose number is not seen there yet is pending here.
+        .find(
+          { open: true, n: { $exists: false } },
+          { projection: { _id: 1 }, ...(await durability.concern()) },
+        )
         .toArray()
       const nowMs = performance.now()
       const seen = new Map(found.map(({ _id }) => [_id, pendingSinceMs.get(_id) ?? nowMs]))
@@ -183,9 +206,11 @@ export function openMongoColumnSource(
     },
     async isStrange() {
       const nowMs = performance.now()
-      if (!isQuiet || nowMs - countedMs < countEveryMs) return false
+      if (nowMs - countedMs < countEveryMs) return false
       countedMs = nowMs
       const { db } = await open()
+      if (!(await isOwnPlace(db))) return true
+      if (!isQuiet) return false
       const now = (await db.collection(collectionName).estimatedDocumentCount()) - taken
       if (base === undefined || now < base) base = now
       if (now === base) strangeSinceMs = undefined
@@ -195,7 +220,6 @@ export function openMongoColumnSource(
     async close() {
       const closing = opened
       opened = undefined
-      older = undefined
       await closing?.then(({ client }) => client.close()).catch(() => {})
     },
   }
