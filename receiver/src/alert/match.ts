@@ -18,7 +18,11 @@ import { keysOf, type PathKeys } from '../store/path.ts'
 import type { Rule } from './rule.ts'
 
 /** What the rules see in the events of one write. */
-export type MatchEvents = (events: readonly NewEvent[]) => Match[]
+export interface MatchEvents {
+  (events: readonly NewEvent[]): Match[]
+  /** A rule looks into every event: a document would be read back for it each time. */
+  readonly looksAtAll: boolean
+}
 
 type Note = (sighting: Sighting) => void
 /** Looks at one event. */
@@ -38,7 +42,7 @@ export const seenIntervalMs = 1000
 export function createMatch(rules: readonly Rule[], options: MatchOptions = {}): MatchEvents | undefined {
   if (rules.length === 0) return undefined
   const look = createLook(rules, options)
-  return (events) => {
+  const match = (events: readonly NewEvent[]): Match[] => {
     let found: Match[] | undefined
     let latest: Map<string, Match> | undefined
     let position = 0
@@ -66,7 +70,12 @@ export function createMatch(rules: readonly Rule[], options: MatchOptions = {}):
     }
     return found ?? none
   }
+  return Object.assign(match, { looksAtAll: rules.some(looksInto) })
 }
+
+/** Of the others, a level or a type tells that an event is none of theirs. */
+const looksInto = ({ kind, selector, recovery }: Rule) =>
+  kind === 'silent' || selector !== undefined || recovery !== undefined
 
 /** What the rules see in one event, for another thread that has it at hand. */
 export function createWatch(

@@ -33,7 +33,8 @@ export interface IngestOptions {
   /** How spans name the store. */
   database?: Attributes
   /** What alert rules see in the events of a write: pure, on this thread, and the store keeps it with them. */
-  match?: ((events: readonly NewEvent[]) => Match[]) | undefined
+  /** `looksAtAll`: it reads every event, so that a document made ahead would be read back. */
+  match?: (((events: readonly NewEvent[]) => Match[]) & { looksAtAll?: boolean }) | undefined
   /** After a write in which they saw something. */
   onMatch?: (() => void) | undefined
   /** Asked before each write; called with its outcomes, without any when it failed. */
@@ -66,8 +67,8 @@ export interface Ingest {
   receive(count: number): () => void
   /** Events that were received, and whose outcome is not counted yet. */
   readonly unsettledEvents: number
-  /** For doors that can make the store's documents at once. */
-  readonly documents: DocumentWriter
+  /** For doors that can make the store's documents at once; undefined where events are asked for in any case. */
+  readonly documents: DocumentWriter | undefined
   readonly inFlightBytes: number
   readonly isClosing: boolean
   /** Says that it will close soon; calls are still taken. */
@@ -219,7 +220,7 @@ export function createIngest(options: IngestOptions): Ingest {
     get unsettledEvents() {
       return unsettledEvents
     },
-    documents: store.documents,
+    documents: match?.looksAtAll ? undefined : store.documents,
     get inFlightBytes() {
       return gate.inFlightBytes
     },

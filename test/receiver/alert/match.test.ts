@@ -37,6 +37,13 @@ describe('what rules see in events', () => {
     expect(match([event({ log_level: 20 })])).toEqual([])
   })
 
+  it('say whether they look into every event, for which no document is then made ahead', () => {
+    const looks = (rules: object[]) => createMatch(rulesOf(rules))!.looksAtAll
+    expect(looks([])).toBe(false)
+    expect(looks([{ name: 'door', selector: { event_type: 'node_error' } }])).toBe(true)
+    expect(looks([{ name: 'quiet', kind: 'silent', minutes: 5 }])).toBe(true)
+  })
+
   it("an exporter's complaint raises no alert by its level, but by a rule that asks for it", () => {
     const complaint = (name: string, fields: object = {}) =>
       event({
