@@ -25,20 +25,24 @@ export function createKeeper(
 ): Keeper {
   const events = db.collection<{ _id: string; event_timestamp: string }>(collectionName)
 
-  async function mark(ids: readonly string[], atMs: number, before: string): Promise<number> {
+  async function mark(ids: readonly string[], atMs: number, before?: string): Promise<number> {
     const update = {
       q: { _id: { $in: ids }, archived: { $ne: true } },
       u: { $set: { archived: true, archived_at: new Date(atMs) } },
       multi: true,
     }
     const command = { update: collectionName, updates: [update], writeConcern: durable }
+    let changed: number | undefined
     try {
-      return toCount(await db.command(command, callLimit()), 'nModified')
+      changed = toCount(await db.command(command, callLimit()), 'nModified')
     } finally {
-      // Nobody knows what became of a command that failed, nor whether one before it, which did the same, could say so.
-      await note(archivedMark, { $inc: { commits: 1 }, $max: { before } })
+      // Nobody knows what became of a command that failed.
+      if (changed !== 0) await noteArchived(before ?? (await newestOf(ids)))
     }
+    return changed
   }
+
+  const noteArchived = (before: string) => note(archivedMark, { $inc: { commits: 1 }, $max: { before } })
 
   /** Behind a change: who has read before it then knows that what it holds may be gone. */
   async function note(_id: string, u: Document): Promise<void> {
@@ -71,10 +75,15 @@ export function createKeeper(
     async *archive(selection, batchSize) {
       const atMs = Date.now()
       if ('ids' in selection) {
-        for (let start = 0; start < selection.ids.length; start += batchSize) {
-          const ids = selection.ids.slice(start, start + batchSize)
-          yield await guard(async () => mark(ids, atMs, await newestOf(ids)))
+        const ids = [...new Set(selection.ids)]
+        let sum = 0
+        for (let start = 0; start < ids.length; start += batchSize) {
+          const changed = await guard(() => mark(ids.slice(start, start + batchSize), atMs))
+          sum += changed
+          yield changed
         }
+        // Somebody may have asked for the same before, and could not note it.
+        if (sum === 0) await guard(async () => noteArchived(await newestOf(ids)))
         return
       }
       const { before, match = {}, except = [] } = selection
