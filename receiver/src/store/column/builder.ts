@@ -93,9 +93,7 @@ export function createColumnBuilder(source: ColumnSource, maxBytes: number): Col
       position = time
       tied.clear()
     }
-    if (isTied) return
-    tied.add(id)
-    if (row && !isCanary(eventTypeOf(row), id)) columns.add(row, 'past')
+    if (row && !isTied && !isCanary(eventTypeOf(row), id)) columns.add(row, 'past')
   }
 
   function dropUpTo(instant: Instant, time: string): void {

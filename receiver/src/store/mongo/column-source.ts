@@ -1,5 +1,5 @@
 import { EventError, type Value } from '@madsci-events/sdk/event'
-import { BSON, type Db, MongoClient } from 'mongodb'
+import { BSON, type Db, type FindCursor, MongoClient } from 'mongodb'
 import { toColumnRow } from '../column/row.ts'
 import { type ColumnSource, maxDocument, NotHeld, type SourceEvent } from '../column/source.ts'
 import type { ScanSource } from '../event-scan.ts'
@@ -25,7 +25,7 @@ interface Open {
   durability: Durability
 }
 
-/** Along the journal, and beside it backwards along the index of time, page by page: each sees what is stored then. */
+/** Along the journal, and beside it backwards along the index of time, by one cursor of MongoDB. */
 export function openMongoColumnSource(
   source: Extract<ScanSource, { kind: 'mongodb' }>,
   eventsAtOnce = 1000,
@@ -33,8 +33,7 @@ export function openMongoColumnSource(
   const { url, databaseName, collectionName } = source
   let opened: Promise<Open> | undefined
   let place = ''
-  /** Up to where the pages came, and which events of that time they had. */
-  let older: { time: string; ids: Set<string> } | undefined
+  let older: FindCursor | undefined
   let marks: { commits: number } | undefined
   /** MongoDB's own count less the events that came along the commits, at least so far. */
   let base: number | undefined
@@ -61,6 +60,12 @@ export function openMongoColumnSource(
       opened = undefined
     })
     return opened
+  }
+
+  async function closeOlder(): Promise<void> {
+    const closing = older
+    older = undefined
+    await closing?.close().catch(() => {})
   }
 
   async function readMark(db: Db): Promise<{ commits: number; before: string }> {
@@ -128,7 +133,7 @@ export function openMongoColumnSource(
   return {
     async begin() {
       const { db, follower } = await open()
-      older = undefined
+      await closeOlder()
       marks = await readMark(db)
       place = await follower.commitCursor()
       ;[base, taken, strangeSinceMs] = [undefined, 0, undefined]
@@ -157,26 +162,23 @@ export function openMongoColumnSource(
     },
     async readOlder(take, from) {
       const { db } = await open()
-      if (from !== undefined) older = { time: from, ids: new Set() }
-      const { time, ids } = older ?? { time: undefined, ids: new Set<string>() }
-      const limit = eventsAtOnce + ids.size
-      const documents = (await db
+      if (from !== undefined) await closeOlder()
+      older ??= db
         .collection(collectionName)
-        .find(time === undefined ? {} : { event_timestamp: { $lte: time } }, { projection, raw: true })
+        .find(from === undefined ? {} : { event_timestamp: { $lte: from } }, {
+          projection,
+          raw: true,
+          batchSize: eventsAtOnce,
+        })
         .sort({ event_timestamp: -1 })
-        // Without the index it would be all of the collection, as it is now, sorted in memory: better none yet.
+        // Along the index it sees what is stored as it comes there. Without the index it would be what is stored now, sorted in
+        // memory: better none yet.
         .hint({ event_timestamp: 1 })
-        .limit(limit)
-        .batchSize(limit)
-        .toArray()) as unknown as Uint8Array[]
-      const events = documents.map(toSourceEvent).filter(({ id }) => !ids.has(id))
-      const last = events.at(-1)
-      if (!last) return 'all'
-      const known = last.time === time ? ids : []
-      older = {
-        time: last.time,
-        ids: new Set([...known, ...events.filter((event) => event.time === last.time).map(({ id }) => id)]),
+      if (!(await older.hasNext())) {
+        await closeOlder()
+        return 'all'
       }
+      const events = (older.readBufferedDocuments() as unknown as Uint8Array[]).map(toSourceEvent)
       const ahead = await findAhead(db, events)
       for (const event of events) take(ahead.has(event.id) ? { ...event, row: undefined } : event)
       return 'more'
@@ -220,6 +222,7 @@ export function openMongoColumnSource(
     async close() {
       const closing = opened
       opened = undefined
+      older = undefined
       await closing?.then(({ client }) => client.close()).catch(() => {})
     },
   }
