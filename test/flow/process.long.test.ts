@@ -305,12 +305,12 @@ describe('madsci-events demo', () => {
   it('moves its figures, and ends cleanly with every event stored', async () => {
     const receiver = await start({ command: 'demo' })
     const deadline = Date.now() + 20_000
-    while (!/stored [1-9]\d\d? /.test(receiver.stdout) && Date.now() < deadline) {
+    while (!/ [1-9]\d\d? stored/.test(receiver.stdout) && Date.now() < deadline) {
       await setTimeout(100)
     }
     receiver.kill('SIGINT')
     expect(await receiver.exited).toBe(0)
-    const last = [...receiver.stdout.matchAll(/emitted (\d+) {2}stored (\d+)/g)].at(-1)!
+    const last = [...receiver.stdout.matchAll(/(\d+) sent {2}(\d+) stored/g)].at(-1)!
     expect(Number(last[1])).toBeGreaterThan(10)
     // What to try, while it runs and afterwards.
     expect(receiver.stdout.match(/^ {2}madsci-events /gm)).toHaveLength(10)
