@@ -74,7 +74,9 @@ for (const backend of ['sqlite', 'mongodb'] as const) {
         expect(metrics).toMatch(
           new RegExp(`madsci_canary_duration_seconds_count\\{stage="${stage}"\\} [1-9]`),
         )
-      expect(metrics).not.toContain('madsci_canary_lost_total{')
+      const lostCounts = [...metrics.matchAll(/^madsci_canary_lost_total\{stage="(.+)"\} (\d+)$/gm)]
+      expect(lostCounts.map(([, stage]) => stage).sort()).toEqual(stages.toSorted())
+      for (const [, stage, count] of lostCounts) expect(count, stage).toBe('0')
     })
 
     it('are in no list, stream, report, page or alert, unless a selector names them', async () => {
