@@ -373,7 +373,14 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     const place = () => page.evaluate('Math.round(scrollY)')
     await page.click('.events a:has-text("vortex 20")')
     await page.waitForSelector('aside pre')
-    const before = await place()
+    // What stands beside an event comes one after the other, and moves the list.
+    let before = await place()
+    for (let same = 0; same < 10; ) {
+      await page.waitForTimeout(100)
+      const now = await place()
+      same = now === before ? same + 1 : 0
+      before = now
+    }
     expect(before).toBeGreaterThan(500)
     await page.click('aside a:text-is("Own page")')
     await page.waitForURL(/\/e\//)
