@@ -30,7 +30,7 @@ const paired = [
   'conformance',
   'fault/{alert-kill,descriptor,kill,replica-set,sdk-kill,sdk-process}',
   'peer/{browser,dotenv,emission,fuzz,old-client,otlp,pass-on,python-client,rest,sdk,settings,takeover,timeline,trace,utilization}',
-  'receiver/{fanout/fanout,pages/{ops,page,run,use,views,watch},telemetry}',
+  'receiver/{fanout/fanout,telemetry}',
   'receiver/http/{around,export,large-answer,selector,summary}',
   'receiver/store/**/{connection,posting.property,protocol,selector-equivalence.property,summary.property}',
   'sdk/{log-kill,pino/transport,spool/owner}',
