@@ -33,6 +33,9 @@ export function Facets({ summary, state }: { summary: ShownSummary; state: Wante
       {facetNames.map((name) => {
         const { values, other } = answer.facets[name]
         if (values.length === 0) return null
+        const names = values.map((value) => value.name)
+        // Workflows of one recipe bear one name.
+        const isShared = (called: string | null) => names.indexOf(called) !== names.lastIndexOf(called)
         return (
           <section key={name} aria-label={labelOf(name)}>
             <h2>{labelOf(name)}</h2>
@@ -51,6 +54,7 @@ export function Facets({ summary, state }: { summary: ShownSummary; state: Wante
                     }}
                   >
                     <bdi>{called ?? shortId(id ?? '')}</bdi>
+                    {called !== null && id !== null && isShared(called) && ` ${shortId(id)}`}
                   </a>{' '}
                   <span class="since">{showCount(count)}</span>
                 </li>

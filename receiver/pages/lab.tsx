@@ -148,7 +148,8 @@ function EventLink({ event }: { event: LabEvent }) {
   )
 }
 
-const stateLetters = { busy: 'B', idle: 'I', error: 'E', down: 'D', unknown: '?' } as const
+// Beside the word, so that a far or colourless screen tells them apart.
+const stateMarks = { busy: '▶', idle: '–', error: '!', down: '×', unknown: '?' } as const
 
 function Node({ node, now }: { node: LabNode; now: string }) {
   const { state, cause, since, is_longer: isLonger } = node
@@ -159,7 +160,7 @@ function Node({ node, now }: { node: LabNode; now: string }) {
       </strong>
       <span class="state">
         <span class="mark" aria-hidden="true">
-          {stateLetters[state]}
+          {stateMarks[state]}
         </span>{' '}
         {state}
         {cause && cause !== state && <bdi> ({cause})</bdi>}

@@ -95,7 +95,7 @@ function Run({ run, scaleMs }: { run: RunAnswer; scaleMs: number }) {
       </Part>
       <Part title="Alerts">
         {alerts === null ? (
-          <p class="note">Alerts are not set up here.</p>
+          <p class="note">Nobody is told of errors yet: set email_alerts or alert_channels.</p>
         ) : (
           alerts.length === 0 && <p class="note">None.</p>
         )}

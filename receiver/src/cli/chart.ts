@@ -41,10 +41,13 @@ export interface Gantt {
   /** Adds an interval of a thing; times in microseconds. */
   add(key: string, label: string, state: string, start: number, end: number): void
   lines(labelWidth: number): string[]
+  /** How many things were added, those that are not held, too. */
+  readonly added: number
 }
 
-/** Each thing a line, each column a slice of the window with the sign of the state that filled most of it; errors always show. */
-export function createGantt(window: { start: number; end: number }, width: number): Gantt {
+/** Each thing a line, each column a slice of the window with the sign of the state that filled most of it; errors always show. Holds the last `most`. */
+export function createGantt(window: { start: number; end: number }, width: number, most = Infinity): Gantt {
+  let added = 0
   const rows = new Map<string, { label: string; cells: { [state: string]: number }[] }>()
   const slice = (window.end - window.start) / width
   return {
@@ -53,6 +56,8 @@ export function createGantt(window: { start: number; end: number }, width: numbe
       if (!row) {
         row = { label, cells: Array.from({ length: width }, () => ({})) }
         rows.set(key, row)
+        added++
+        if (rows.size > most) rows.delete(rows.keys().next().value!)
       }
       const first = Math.max(0, Math.floor((start - window.start) / slice))
       for (let at = first; at < width; at++) {
@@ -65,6 +70,9 @@ export function createGantt(window: { start: number; end: number }, width: numbe
     },
     lines: (labelWidth) =>
       [...rows.values()].map(({ label, cells }) => `${pad(label, labelWidth)} ${cells.map(toSign).join('')}`),
+    get added() {
+      return added
+    },
   }
 }
 

@@ -33,17 +33,17 @@ export async function ask(url: URL, init: RequestInit = {}): Promise<Response> {
   )
 }
 
-/** What the receiver found wrong, without the JSON around it. */
+/** What the receiver found wrong, without the JSON around it; what is no sentence of a receiver's comes with its path and status. */
 function toSentence(url: URL, status: number, text: string): string {
   const where = `${url.pathname}: ${status}`
   if (text.trimStart().startsWith('<')) return `${url.origin} is no event manager: ${where} with a web page`
   try {
     const { detail } = JSON.parse(text) as { detail: unknown }
-    if (typeof detail === 'string') return `${where} ${detail.slice(0, 1000)}`
+    if (typeof detail === 'string') return detail.slice(0, 1000)
     const problems = (detail as { loc: unknown[]; msg: string }[]).map(
       ({ loc, msg }) => `${loc.slice(1).join('.')}: ${msg}`,
     )
-    return `${where} ${problems.join('; ').slice(0, 1000)}`
+    return problems.join('; ').slice(0, 1000)
   } catch {
     return `${where} ${text.slice(0, 1000)}`
   }

@@ -129,13 +129,28 @@ function barLine(label: string, percent: Value | undefined, layout: Layout): str
 }
 
 export function sessionLines(answer: Tree, layout: Layout): string[] {
-  return listOf(answer.session_details).flatMap((session) => [
-    fit(`${session.session_name}  ${session.start_time} to ${session.end_time}`, layout.columns),
-    barLine('experiments', session.system_utilization_percent, layout),
-    ...Object.values(treeOf(session.node_utilizations)).map((node) =>
-      barLine(String(treeOf(node).display_name), treeOf(node).utilization_percent, layout),
-    ),
-  ])
+  return listOf(answer.session_details).flatMap((session) => {
+    const [start, end] = [session.start_time, session.end_time].map(toMoment)
+    const nodes = Object.values(treeOf(session.node_utilizations)).map(treeOf)
+    const names = nodes.map(({ display_name }) => withoutId(String(display_name)))
+    return [
+      fit(`${session.session_name}  ${start} to ${end} UTC`, layout.columns),
+      barLine('experiments', session.system_utilization_percent, layout),
+      ...nodes.map((node, index) => {
+        const isAlone = names.filter((name) => name === names[index]).length === 1
+        const label = isAlone ? names[index]! : String(node.display_name)
+        return barLine(label, node.utilization_percent, layout)
+      }),
+    ]
+  })
+}
+
+const toMoment = (time: Value | undefined) => String(time).slice(0, 19).replace('T', ' ')
+
+/** MADSci's report puts the end of its id behind the name of each node. */
+function withoutId(name: string): string {
+  const at = name.lastIndexOf(' (')
+  return at > 0 && name.endsWith(')') ? name.slice(0, at) : name
 }
 
 export function periodLines(answer: Tree, layout: Layout): string[] {

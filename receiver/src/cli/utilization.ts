@@ -91,7 +91,7 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
   }
   const layout = createLayout(terminal.stdout)
   const lines = await (report === 'timeline'
-    ? drawTimeline(url, layout)
+    ? drawTimeline(url, layout, terminal)
     : drawPicture(report, url, { layout, leastMs: toLeastMs(options) }))
   for (const line of lines) terminal.stdout.line(line)
   if (!isExact) terminal.stdout.line("counted as in MADSci's own report; 'utilization summary' is exact")
@@ -134,6 +134,9 @@ function checkWords(report: string, options: Options): void {
     const unknown = list.find((one) => !words.includes(one.trim()))
     if (unknown !== undefined) throw wrong(`--${name} must be one of ${words.join(', ')}: '${unknown}'`)
   }
+  const { limit } = options
+  if (limit !== undefined && (limit === true || !Number.isInteger(Number(limit)) || Number(limit) < 1))
+    throw wrong(`--limit must be a whole number from 1: '${limit}'`)
   if (options.zone !== undefined)
     try {
       parseZone(String(options.zone))
@@ -172,31 +175,52 @@ function toTree(text: string, url: URL): Tree {
   return answer
 }
 
-/** Of nodes and workcells, unless other kinds are asked for: one line each. */
-async function drawTimeline(url: URL, { labelWidth, columns }: Layout): Promise<string[]> {
+// The rest of a terminal's page, after the question and the legend.
+const timelineLines = 40
+/** What is there all the time; all other kinds come and go, each at its moment. */
+const standingKinds: readonly string[] = ['lab', 'workcell', 'node']
+
+/** Of nodes and workcells, unless other kinds are asked for: one line each, those that began last when there are many. */
+async function drawTimeline(url: URL, layout: Layout, { stderr }: Terminal): Promise<string[]> {
+  const { columns } = layout
+  const limit = url.searchParams.get('limit')
   if (!url.searchParams.has('kind')) url.searchParams.set('kind', 'workcell,node')
+  const kinds = url.searchParams
+    .get('kind')!
+    .split(',')
+    .map((kind) => kind.trim())
+  const labelWidth = layout.labelWidth + (kinds.every((kind) => standingKinds.includes(kind)) ? 0 : 10)
   const probe = new URL(url)
   probe.searchParams.set('limit', '1')
   const { start_time, end_time, zone } = treeOf((await askJson(probe)).report_metadata)
   url.searchParams.set('format', 'ndjson')
+  url.searchParams.delete('limit')
   // The window as it was, whatever comes meanwhile.
   url.searchParams.set('start_time', String(start_time))
   url.searchParams.set('end_time', String(end_time))
   const window = { start: microsOf(start_time), end: microsOf(end_time) }
   const width = Math.min(80, Math.max(40, columns - labelWidth - 1))
-  const gantt = createGantt(window, width)
+  const gantts = new Map(
+    kinds.map((kind) => {
+      const most = limit !== null ? Number(limit) : standingKinds.includes(kind) ? Infinity : timelineLines
+      return [kind, createGantt(window, width, most)]
+    }),
+  )
   let text = ''
   const take = (line: string) => {
     if (line === '') return
     const row = JSON.parse(line) as { [key: string]: string }
     const { kind, id, name, state } = row
-    gantt.add(
-      `${kind}:${id}`,
-      `${kind} ${name ?? id}`,
-      state!,
-      microsOf(row.start_time),
-      microsOf(row.end_time),
-    )
+    const time = standingKinds.includes(kind!) ? '' : `${row.start_time!.slice(11, 19)} `
+    gantts
+      .get(kind!)
+      ?.add(
+        `${kind}:${id}`,
+        `${time}${kind} ${name ?? id}`,
+        state!,
+        microsOf(row.start_time),
+        microsOf(row.end_time),
+      )
   }
   for await (const chunk of (await ask(url)).body!.pipeThrough(new TextDecoderStream())) {
     const lines = (text + chunk).split('\n')
@@ -205,7 +229,15 @@ async function drawTimeline(url: URL, { labelWidth, columns }: Layout): Promise<
   }
   take(text)
   const head = `${String(start_time).slice(0, 19)}${' '.repeat(width - 38)}${String(end_time).slice(0, 19)}`
-  return [`${pad(String(zone), labelWidth)} ${head}`, ...gantt.lines(labelWidth), legend]
+  const rows = [...gantts].flatMap(([kind, gantt]) => {
+    const lines = gantt.lines(labelWidth)
+    if (gantt.added > lines.length)
+      stderr.line(
+        `the last ${lines.length} of ${gantt.added} of kind ${kind}: --limit=${gantt.added} shows all, --since=10m those of a shorter time`,
+      )
+    return lines
+  })
+  return [`${pad(String(zone), labelWidth)} ${head}`, ...rows, legend]
 }
 
 const microsOf = (text: Value | undefined) => Date.parse(String(text)) * 1000

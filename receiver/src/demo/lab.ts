@@ -70,10 +70,13 @@ export function startLab({ url, spoolDir, speed, failureRate = 0.04 }: LabOption
   }
   const stopping = new AbortController()
 
-  workcell.log({ event_type: 'lab_start', event_data: { name: 'Demo lab' } })
-  workcell.log({ event_type: 'workcell_start', event_data: { name: 'Demo workcell' } })
+  workcell.log({ event_type: 'lab_start', event_data: { name: 'Demo lab', message: 'Demo lab started' } })
+  workcell.log({
+    event_type: 'workcell_start',
+    event_data: { name: 'Demo workcell', message: 'Demo workcell started' },
+  })
   for (const [node_name, { client }] of nodes)
-    client.log({ event_type: 'node_start', event_data: { node_name } })
+    client.log({ event_type: 'node_start', event_data: { node_name, message: `${node_name} started` } })
 
   async function runExperiment({ name, workflow, author }: (typeof experiments)[number]): Promise<void> {
     await workcell.experiment(name, async () => {
@@ -143,9 +146,9 @@ export function startLab({ url, spoolDir, speed, failureRate = 0.04 }: LabOption
       stopping.abort()
       await Promise.all(lanes)
       for (const [node_name, { client }] of nodes)
-        client.log({ event_type: 'node_stop', event_data: { node_name } })
-      workcell.log({ event_type: 'workcell_stop' })
-      workcell.log({ event_type: 'lab_stop' })
+        client.log({ event_type: 'node_stop', event_data: { node_name, message: `${node_name} stopped` } })
+      workcell.log({ event_type: 'workcell_stop', event_data: { message: 'Demo workcell stopped' } })
+      workcell.log({ event_type: 'lab_stop', event_data: { message: 'Demo lab stopped' } })
       await Promise.all(clients.map((client) => client.close()))
     },
   }

@@ -102,12 +102,41 @@ describe('reports of utilization by the SDK and the command line', () => {
     })
   })
 
+  it('of many that come and go, the last are drawn, and the rest is told', async () => {
+    const steps = Array.from({ length: 45 }, () => createEventId())
+    await Promise.all(
+      steps.map((step_id, index) =>
+        client.log({
+          event_type: 'workflow_step_start',
+          event_timestamp: microsToTimestamp(Date.UTC(2026, 4, 1, 8, index) * 1000),
+          event_data: { name: `step-${index}` } as never,
+          source: { step_id } as never,
+        }),
+      ),
+    )
+    await client.flush()
+    const drawn = (...more: string[]) =>
+      run('timeline', '--kind=step', '--start_time=2026-05-01', '--end_time=2026-05-02', ...more)
+    const { stdout, stderr } = await drawn()
+    const labels = (text: string) => [...text.matchAll(/step step-(\d+) /g)].map(([, index]) => Number(index))
+    expect(labels(stdout)).toEqual(Array.from({ length: 40 }, (_, index) => index + 5))
+    expect(stderr).toContain('the last 40 of 45 of kind step: --limit=45 shows all')
+    const all = await drawn('--limit=45')
+    expect(labels(all.stdout).length).toBe(45)
+    expect(all.stderr).toBe('')
+  })
+
   it('the command line draws every report, and gives it as it comes', async () => {
     const timeline = await run('timeline', ...window)
     expect(timeline.code).toBe(0)
     const line = timeline.stdout.split('\n').find((one) => one.startsWith('node sealer'))!
     // Four hours on 80 columns: 20 idle, 20 busy, 20 idle, 20 in error.
     expect(line.slice(25)).toBe(`${'─'.repeat(20)}${'█'.repeat(20)}${'─'.repeat(20)}${'✗'.repeat(20)}`)
+    // What comes and goes is told with its moment, the last when there are many.
+    const passing = await run('timeline', '--kind=workflow,experiment', ...window)
+    expect(passing.stdout).toMatch(/\n08:10:00 workflow assay +█{39} +\n/)
+    expect(passing.stdout).toMatch(/\n08:10:00 experiment Alpha +█{41} +\n/)
+    expect((await run('timeline', '--limit=0', ...window)).code).toBe(2)
     const summary = await run('summary', '--bucket=hour', ...window)
     expect(summary.stdout).toMatch(/sealer +█{10}─{20}✗{10} +25\.0 % +75\.0 % +1 +3h 00m/)
     expect(summary.stdout).toMatch(/2026-06-01T09:00 +█{40} 100\.0 %/)
