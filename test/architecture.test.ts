@@ -54,7 +54,7 @@ const rooms: { [room: string]: string[] } = {
   ],
   demo: [],
   version: [],
-  alert: ['plural', 'thread', 'document', 'store', 'metric', 'log', 'inert', 'url'],
+  alert: ['closest', 'plural', 'thread', 'document', 'store', 'metric', 'log', 'inert', 'url'],
   receiver: [
     'version',
     'client',

@@ -463,7 +463,7 @@ describe('webhooks', () => {
       flags: {
         alert_channels: '{"a": {"kind": "webhook", "secret": "hush"}, "b": {"kind": "pigeon"}}',
         alert_rules:
-          '[{"name": "x", "kind": "silent"}, {"name": "x", "selector": {"event_type": "node_eror"}, "channels": ["z"]}, {"name": "y", "selector": {"a": {"$regex": "(a++)"}}}]',
+          '[{"name": "x", "kind": "silent"}, {"name": "x", "selector": {"event_type": "node_eror"}, "channels": ["z"]}, {"name": "w", "selector": {"$or": [{"event_typ": "node_error"}, {"source.node_id": "x"}]}}, {"name": "v", "selector": {"even_data.code": 3}, "recovery": {"sorce.node_id": "x"}}, {"name": "y", "selector": {"a": {"$regex": "(a++)"}}}]',
         alert_quiet_hours: '[{"from": "25:00", "to": "06:00", "zone": "Mars/Base"}]',
       },
     })
@@ -477,7 +477,10 @@ describe('webhooks', () => {
       'alert_channels.b.kind',
       'alert_rules[0].minutes is needed',
       "two rules named 'x'",
-      "'node_eror' is no event type",
+      "'node_eror' is no event type: did you mean node_error?",
+      "alert_rules[2].selector is not accepted: no event has 'event_typ': did you mean event_type?",
+      "alert_rules[3].selector is not accepted: no event has 'even_data': did you mean event_data?",
+      "alert_rules[3].recovery is not accepted: no event has 'sorce': did you mean source?",
       "alert_rules[1].channels names no channel of alert_channels: 'z'",
       'possessive quantifier',
       'alert_quiet_hours[0].zone',

@@ -1,4 +1,5 @@
-import { EventError, isObject, parseEventType, type Value } from '@madsci-events/sdk/event'
+import { EventError, eventTypes, isObject, parseEventType, type Value } from '@madsci-events/sdk/event'
+import { closestTo } from '../closest.ts'
 import { maxPathNames } from '../store/path.ts'
 import { parseSelector, type Selector } from '../store/selector.ts'
 import { createReader, type Reader } from './reader.ts'
@@ -193,7 +194,7 @@ function readSelector(reader: Reader, name: string): Selector | undefined {
   const value = reader.value(name)
   if (value === undefined) return undefined
   try {
-    checkTypes(value)
+    checkWords(value)
     return parseSelector(value, { regexTimeoutMs })
   } catch (error) {
     reader.fail(name, `is not accepted: ${(error as Error).message}`)
@@ -201,8 +202,34 @@ function readSelector(reader: Reader, name: string): Selector | undefined {
   }
 }
 
-/** A word that is no event type would never match: a typing error. */
-function checkTypes(selector: Value): void {
-  const type = isObject(selector) ? selector.event_type : undefined
-  if (typeof type === 'string' && parseEventType(type) !== type) throw new Error(`'${type}' is no event type`)
+const eventMembers = [
+  '_id',
+  'event_id',
+  'event_type',
+  'log_level',
+  'alert',
+  'event_timestamp',
+  'source',
+  'event_data',
+  'trace_id',
+  'span_id',
+  'archived',
+  'archived_at',
+  'otel',
+]
+
+/** A word that is no event type, or a path that begins like a member of an event and is none, would never match: a typing error. */
+function checkWords(selector: Value): void {
+  if (!isObject(selector)) return
+  for (const [key, value] of Object.entries(selector)) {
+    if (['$and', '$or', '$nor'].includes(key) && Array.isArray(value)) value.forEach(checkWords)
+    const [first = ''] = key.split('.')
+    if (key.startsWith('$') || eventMembers.includes(first)) continue
+    const near = closestTo(first, eventMembers)
+    if (near) throw new Error(`no event has '${first}': did you mean ${near}?`)
+  }
+  const { event_type: type } = selector
+  if (typeof type !== 'string' || parseEventType(type) === type) return
+  const near = closestTo(type, eventTypes)
+  throw new Error(`'${type}' is no event type${near ? `: did you mean ${near}?` : ''}`)
 }

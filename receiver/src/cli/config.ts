@@ -11,10 +11,12 @@ const unsetText = (name: string) =>
 export async function showEffective({ options, flags }: CommandCall, terminal: Terminal): Promise<number> {
   const config = readSettings(terminal, flags)
   const { unknown } = config
+  const ignored = `ignored: ${unknown.map(describeUnknown).join('; ')}`
   const origins = toOrigins(config).filter(({ origin }) => !options.given || origin !== undefined)
   if (options.json) {
     const entries = origins.map(({ name, value, origin }) => [name, { value, from: origin ?? 'default' }])
     terminal.stdout.write(`${JSON.stringify(Object.fromEntries(entries))}\n`)
+    if (unknown.length > 0) terminal.stderr.line(ignored)
     return 0
   }
   if (origins.length === 0) terminal.stdout.line('nothing is set; every setting has its default')
@@ -23,6 +25,6 @@ export async function showEffective({ options, flags }: CommandCall, terminal: T
     const text = value === null ? unsetText(name) : typeof value === 'string' ? value : JSON.stringify(value)
     terminal.stdout.line(`${name.padEnd(width)}  ${text}${origin === undefined ? '' : `    (${origin})`}`)
   }
-  if (unknown.length > 0) terminal.stdout.line(`ignored: ${unknown.map(describeUnknown).join('; ')}`)
+  if (unknown.length > 0) terminal.stdout.line(ignored)
   return 0
 }

@@ -16,6 +16,7 @@ import { type ExportFormat, exportFormats, toExport } from '../transfer/export.t
 import { type Repair, repairs } from '../transfer/heal.ts'
 import { type ImportChunk, type ImportReport, importEvents, type Period } from '../transfer/import.ts'
 import { fromLines, fromStored } from '../transfer/source.ts'
+import { showUrl } from '../url.ts'
 import type { CommandCall } from './call.ts'
 import { levelWords, readLine, toTime } from './event-filter.ts'
 import { openOutput } from './output-file.ts'
@@ -81,7 +82,10 @@ export async function exportEvents(call: CommandCall, terminal: Terminal): Promi
     output?.end()
     if (output) await finished(output)
     progress.end()
-    if (!call.options.json) terminal.stderr.write(`${countOf(count, 'event was', 'events were')} exported\n`)
+    const said = `${countOf(count, 'event was', 'events were')} exported`
+    // An empty answer is often another database's.
+    const asked = count === 0 ? ` from ${showUrl(from)}; --from=… reads another database or a backup` : ''
+    if (!call.options.json) terminal.stderr.write(`${said}${asked}\n`)
     else (output ? terminal.stdout : terminal.stderr).write(`${JSON.stringify({ events: count })}\n`)
     return 0
   } finally {

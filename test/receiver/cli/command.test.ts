@@ -201,6 +201,8 @@ describe('the command line', () => {
     const exported = await run(folder, ['export', '-', '--document_db_url=sqlite:said.db'])
     expect(exported.stdout.trim().split('\n')).toHaveLength(2)
     expect(await readdir(folder)).not.toContain('-')
+    const none = await run(folder, ['export', '-', '--level=error', '--document_db_url=sqlite:said.db'])
+    expect(none.stderr).toMatch(/^0 events were exported from sqlite:.*said\.db; --from=/)
   })
 
   it('config tells a secret that is not set from one that is', async () => {

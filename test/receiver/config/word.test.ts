@@ -76,6 +76,9 @@ describe('what an operator writes', () => {
     expect(stdout).toContain(
       'ignored: EVENT_BACKUP_ENABELD is no setting: did you mean backup_enabled?; EVENT_XYZZY is no setting\n',
     )
+    const json = await runLine(['config', '--json'], { workingDirectory: folder, environment })
+    expect(json.stderr).toContain('did you mean backup_enabled?')
+    expect(JSON.parse(json.stdout)).toHaveProperty('backup_enabled')
   })
 
   it('a settings folder that is not there is an error', async () => {
