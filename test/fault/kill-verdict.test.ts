@@ -60,6 +60,7 @@ it.for<[string, Partial<Evidence>]>([
     { messages: [taken(['b'], 1), taken(['b'], 9, { delivery: 'e' })], downs: [down('killed', 0, 0, 9)] },
   ],
   ['came', { messages: [taken(['b'], 1), taken(['b'], 9)], downs: [down('killed', 1, 0, 9)] }],
+  ['came', { messages: [taken(['b'], 612), taken(['b'], 5000)], downs: [down('killed', 0, 300, 500)] }],
   ['came', { messages: [taken(['b'], 1), taken(['b'], 9)], downs: [down('mongod', -1, 0, 9)] }],
   ['came', { messages: [taken(['b'], 1), taken(['b'], 5000)], downs: [down('killed', 0, 3000, 4000)] }],
 ])('it finds what is wrong: %s', ([what, evidence]) => {
@@ -73,6 +74,11 @@ it.for<[string, Taken[], Down[]]>([
     'the sender was killed before it noted',
     [taken(['b'], 1), taken(['b'], 5000)],
     [down('killed', 0, 500, 900)],
+  ],
+  [
+    'what the sender sent was read when it was gone already',
+    [taken(['b'], 512, { fromMs: 501 }), taken(['b'], 5000)],
+    [down('killed', 0, 300, 500)],
   ],
   [
     'the sender was killed while the database was away',

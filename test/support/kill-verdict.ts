@@ -32,6 +32,8 @@ export interface BehindVerdict {
 
 // So long a sender may take from the reply to its note, beside the time that a database was away.
 const noteMs = 1000
+// What a process sent before it was killed is read within that time of its end.
+const readMs = 100
 
 /**
  * Each stored event is in each tail once, in one order; at the destination at least once, for the first time in that
@@ -107,7 +109,8 @@ function mayRepeat(before: Taken, later: Taken, downs: readonly Down[]): boolean
     if (what === 'mongod' && fromMs < untilMs && toMs > before.fromMs) untilMs = toMs + noteMs
   return downs.some(({ what, place, fromMs, toMs }) => {
     // What the first sender had under way, and had not noted.
-    if (what !== 'mongod' && place === before.sender && fromMs < untilMs && toMs > before.fromMs) return true
+    if (what !== 'mongod' && place === before.sender && fromMs < untilMs && toMs > before.fromMs - readMs)
+      return true
     // Or the second one stood still with it, and another took over meanwhile.
     return what === 'stopped' && place === later.sender && fromMs < later.atMs && toMs > later.fromMs - noteMs
   })
