@@ -62,7 +62,7 @@ export function createRunner(options: RunnerOptions): Runner {
 
   async function begin(): Promise<Machine> {
     const loaded = await store.load()
-    const state = loaded.state === undefined ? emptyState(now()) : (JSON.parse(loaded.state) as AlertsState)
+    const state = loaded.state === undefined ? emptyState(now()) : parseState(loaded.state)
     // It comes from a clock that was ahead of ours, perhaps our own before it was set back.
     if (state.nowMs - now() > setMs) shiftState(state, now() - state.nowMs)
     offsetMs = now() - monotonic()
@@ -76,7 +76,7 @@ export function createRunner(options: RunnerOptions): Runner {
 
   /** While we live we see by how much the clock was set. */
   function followClock({ state }: Machine): void {
-    const byMs = now() - monotonic() - offsetMs
+    const byMs = Math.round(now() - monotonic() - offsetMs)
     if (Math.abs(byMs) < setMs) return
     offsetMs += byMs
     shiftState(state, byMs)
@@ -139,6 +139,12 @@ export function createRunner(options: RunnerOptions): Runner {
       }
     },
   }
+}
+
+/** The store takes whole milliseconds alone, and older versions could remember parts of them. */
+function parseState(json: string): AlertsState {
+  const toWhole = (_: string, value: unknown) => (typeof value === 'number' ? Math.round(value) : value)
+  return JSON.parse(json, toWhole) as AlertsState
 }
 
 /** One message for each address of each channel. */

@@ -45,9 +45,17 @@ async function begin() {
     restart() {
       runner = start()
     },
-    async error() {
+    store,
+    async error(key = 'a') {
       const { name: rule } = ruleSet.rules[0]!
-      const match: Match = { rule, kind: 'match', key: '["a"]', labels: {}, level: 40, positions: [0] }
+      const match: Match = {
+        rule,
+        kind: 'match',
+        key: JSON.stringify([key]),
+        labels: {},
+        level: 40,
+        positions: [0],
+      }
       await store.write([makeEvent(`e${++count}`)], [match])
     },
     async pass(ms: number) {
@@ -72,6 +80,35 @@ describe('the clock of alert rules', () => {
       expect(await rig.pass(minuteMs)).toBe(2)
     },
   )
+
+  it('is set by a part of a millisecond more than whole ones: nothing stands still', async () => {
+    const rig = await begin()
+    rig.time.passedMs = 0.25
+    await rig.error()
+    expect(await rig.pass(1000)).toBe(1)
+    rig.time.passedMs += 0.5
+    rig.time.wallMs += hourMs
+    // The other one is not touched by this step, but remembered with it.
+    await rig.error('b')
+    expect(await rig.pass(1000)).toBe(2)
+    rig.restart()
+    await rig.error()
+    expect(await rig.pass(minuteMs)).toBe(3)
+  })
+
+  it('a database whose rules remember parts of milliseconds goes on', async () => {
+    const rig = await begin()
+    await rig.error()
+    expect(await rig.pass(1000)).toBe(1)
+    const alerts = rig.store.alerts!
+    const { version, state } = await alerts.load()
+    const broken = state!.replaceAll(/Ms":(\d+)/g, 'Ms":$1.25')
+    expect(broken).not.toBe(state)
+    await alerts.commit({ version, state: broken, folded: [], alerts: [], deliveries: [] })
+    rig.restart()
+    await rig.error()
+    expect(await rig.pass(minuteMs)).toBe(2)
+  })
 
   it('was ahead before a restart: what waits is told after a cooldown by the new clock', async () => {
     const rig = await begin()
