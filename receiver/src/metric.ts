@@ -58,6 +58,7 @@ export const gauges = {
   streams_open: 'Readers of /events/stream',
   alerts_pending: 'Messages that are not delivered yet',
   alerts_undeliverable: 'Messages that were given up',
+  alerts_stalled_seconds: 'Seconds for which rules and messages have not gone on; 0 while they do',
   fanout_lag_seconds: 'Since everything was sent for the last time; 0 when nothing waits',
   fanout_forwarding: '1 on the receiver that forwards to this destination',
 } as const

@@ -34,6 +34,8 @@ export interface AlertsOptions {
 export interface AlertHealth extends DeliveryCounts {
   /** Of the channels. */
   channels: string[]
+  /** Since when rules and messages do not go on, and why; null while they do. */
+  stalled: { since: string; reason: string } | null
 }
 
 /** The alert room: what the other rooms may ask of it. */
@@ -114,12 +116,14 @@ export function startAlerts(options: AlertsOptions): Alerts {
   let tidiedMs = performance.now()
   let running: Promise<void> | undefined
   let counts: DeliveryCounts = { pending: 0, retrying: 0, failed: 0 }
+  let stall: { sinceMs: number; since: string; reason: string } | undefined
   const names = ruleSet.rules.map(({ name }) => name)
   for (const counter of ['alert_events', 'alerts_raised', 'alert_timeouts'] as const)
     metric.expect(counter, names)
   metric.expect('alert_attempts', ['delivered', 'retry', 'failed'])
   metric.gauge('alerts_pending', () => counts.pending)
   metric.gauge('alerts_undeliverable', () => counts.failed)
+  metric.gauge('alerts_stalled_seconds', () => (stall ? (performance.now() - stall.sinceMs) / 1000 : 0))
 
   async function step(): Promise<void> {
     lastStepMs = performance.now()
@@ -131,7 +135,10 @@ export function startAlerts(options: AlertsOptions): Alerts {
         tidiedMs = performance.now()
         await alerts.forget(Date.now() - keepMs)
       }
+      stall = undefined
     } catch (error) {
+      stall ??= { sinceMs: performance.now(), since: new Date().toISOString(), reason: '' }
+      stall.reason = (error as Error).message
       throttle('step', (suppressed) =>
         log.warn({ reason: (error as Error).message, suppressed }, 'alerts wait for the store'),
       )
@@ -197,7 +204,8 @@ export function startAlerts(options: AlertsOptions): Alerts {
     },
     async health() {
       counts = await alerts.counts()
-      return { channels: [...channels.keys()], ...counts }
+      const stalled = stall ? { since: stall.since, reason: stall.reason } : null
+      return { channels: [...channels.keys()], ...counts, stalled }
     },
     async close() {
       isClosed = true

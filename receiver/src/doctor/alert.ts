@@ -27,7 +27,13 @@ export async function* inspectAlerts(
   yield await inspectLink(config)
   const counts = answerer?.isOurs ? answerer.health.alerts : undefined
   if (counts) {
-    const { pending = 0, failed = 0 } = counts
+    const { pending = 0, failed = 0, stalled } = counts
+    if (stalled)
+      yield problem(
+        'alerts',
+        `rules and messages do not go on since ${stalled.since}: ${stalled.reason}`,
+        'look at the log of the receiver and at its store; events are kept, and told once it goes on',
+      )
     const told = `messages that the running receiver gave up: ${failed}; that wait: ${pending}`
     if (failed > 0)
       yield problem(

@@ -22,7 +22,9 @@ export interface Answerer {
   settings: { readonly [name: string]: unknown }
   /** Id of its newest event. */
   newestId: string | undefined
-  health: { alerts?: { pending?: number; failed?: number } | null }
+  health: {
+    alerts?: { pending?: number; failed?: number; stalled?: { since: string; reason: string } | null } | null
+  }
   /** Its clock minus ours, to the second. */
   offsetMs: number | undefined
 }

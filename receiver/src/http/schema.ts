@@ -368,7 +368,16 @@ export const schemas = {
           .optional()
           .describe('with fan-out alone'),
         alerts: z
-          .object({ channels: z.array(z.string()), pending: z.int(), retrying: z.int(), failed: z.int() })
+          .object({
+            channels: z.array(z.string()),
+            pending: z.int(),
+            retrying: z.int(),
+            failed: z.int(),
+            stalled: z
+              .object({ since: z.string(), reason: z.string() })
+              .nullable()
+              .describe('since when, and why, rules and messages do not go on'),
+          })
           .nullable()
           .optional()
           .describe('messages about alerts: not delivered yet, of those tried in vain, given up'),

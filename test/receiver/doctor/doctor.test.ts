@@ -16,6 +16,7 @@ import { makeEvent } from '../../contract/event-store.contract.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../../support/mongod.ts'
 import { findFreePort } from '../../support/process.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
+import { waitUntil } from '../../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -126,6 +127,34 @@ describe('doctor', () => {
     expect(lines.join('\n')).toContain('is whole: 0 events')
     await writeFile(join(path, 'backup.checksum'), 'nonsense')
     expect((await look(receiver.folder, flags)).problems).toEqual([expect.stringContaining('is damaged')])
+  })
+
+  it('tells rules that do not go on, as health does', async () => {
+    const folder = await makeFolder()
+    const path = join(folder, 'events.db')
+    await (await openSqliteStore({ path, log: silentLog })).close()
+    const database = new DatabaseSync(path)
+    database.exec(`UPDATE alert_state SET version = 1, document = '{"rules": 3}'`)
+    database.close()
+    const server_url = `http://127.0.0.1:${await findFreePort()}/`
+    const alert_channels = JSON.stringify({ chat: { kind: 'webhook', url: 'http://127.0.0.1:9/' } })
+    const flags = { server_url, alert_channels, document_db_url: `sqlite:${path}` }
+    const receiver = await startTestReceiver({ flags: { ...flags, alert_private_hosts: '["127.0.0.1"]' } })
+    cleanups.push(() => receiver.close())
+    const stalledOf = async () => {
+      const { alerts } = (await (await fetch(`${receiver.url}health`)).json()) as {
+        alerts: { stalled: { since: string; reason: string } | null }
+      }
+      return alerts.stalled
+    }
+    await waitUntil(async () => (await stalledOf()) !== null, 'rules that do not go on')
+    expect(await stalledOf()).toEqual({ since: expect.stringMatching(/^20.*Z$/), reason: expect.any(String) })
+    expect(await (await fetch(`${receiver.url}metrics`)).text()).toMatch(
+      /\nmadsci_alerts_stalled_seconds [0-9.]*[1-9]/,
+    )
+    expect((await look(folder, flags)).problems).toEqual([
+      expect.stringMatching(/^problem alerts rules and messages do not go on since 20.*: ./),
+    ])
   })
 
   it('says whether somebody is told of alerts, by a real test on request, and where the links lead', async () => {
