@@ -1,7 +1,6 @@
 import { createEventId } from '@madsci-events/sdk/event'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { startTestReceiver } from '../../support/receiver.ts'
-import { prepareStore } from '../../support/store-flag.ts'
+import { describe, expect, it } from 'vitest'
+import { useReceiver } from '../../support/use-receiver.ts'
 
 const [workflow, node] = [createEventId(), createEventId()]
 /** Seconds of each event, and of what it is. Two and three of an instant, in several forms of its text. */
@@ -17,20 +16,7 @@ const events = [
 ] as const
 
 describe.each(['sqlite', 'mongodb'] as const)('GET /event/{event_id}/around, on %s', (store) => {
-  let receiver: Awaited<ReturnType<typeof startTestReceiver>>
-  let stop = async () => {}
-  let skip: string | undefined
-  beforeEach((context) => {
-    if (skip !== undefined) context.skip(skip)
-  })
-  beforeAll(async () => {
-    const prepared = await prepareStore(store)
-    if ('skip' in prepared) {
-      skip = prepared.skip
-      return
-    }
-    stop = prepared.stop
-    receiver = await startTestReceiver({ flags: prepared.flags })
+  const receiver = useReceiver(store, async () => {
     for (const [event_id, second, of] of events) {
       const answer = await fetch(`${receiver.url}event`, {
         method: 'POST',
@@ -51,10 +37,6 @@ describe.each(['sqlite', 'mongodb'] as const)('GET /event/{event_id}/around, on 
       })
       expect(answer.status, await answer.text()).toBe(200)
     }
-  })
-  afterAll(async () => {
-    await receiver?.close()
-    await stop()
   })
 
   const get = (id: string, query = '') => fetch(`${receiver.url}event/${id}/around?${query}`)

@@ -1,24 +1,10 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { startTestReceiver } from '../../support/receiver.ts'
-import { prepareStore } from '../../support/store-flag.ts'
+import { describe, expect, it } from 'vitest'
+import { useReceiver } from '../../support/use-receiver.ts'
 
 const json = { 'content-type': 'application/json' }
 
 describe.each(['sqlite', 'mongodb'] as const)('pages of a query, and exports, on %s', (store) => {
-  let receiver: Awaited<ReturnType<typeof startTestReceiver>>
-  let stop = async () => {}
-  let skip: string | undefined
-  beforeEach((context) => {
-    if (skip !== undefined) context.skip(skip)
-  })
-  beforeAll(async () => {
-    const prepared = await prepareStore(store)
-    if ('skip' in prepared) {
-      skip = prepared.skip
-      return
-    }
-    stop = prepared.stop
-    receiver = await startTestReceiver({ flags: prepared.flags })
+  const receiver = useReceiver(store, async () => {
     // Three events an instant, so that pages end within one; their texts have a zone or none.
     for (let i = 0; i < 25; i++) {
       const second = String(Math.floor(i / 3)).padStart(2, '0')
@@ -36,10 +22,6 @@ describe.each(['sqlite', 'mongodb'] as const)('pages of a query, and exports, on
       })
       expect(answer.status, await answer.text()).toBe(200)
     }
-  })
-  afterAll(async () => {
-    await receiver?.close()
-    await stop()
   })
 
   const query = async (parameters: string, selector: object = {}) => {

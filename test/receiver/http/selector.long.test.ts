@@ -1,7 +1,6 @@
 import { createEventId } from '@madsci-events/sdk/event'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { startTestReceiver } from '../../support/receiver.ts'
-import { prepareStore } from '../../support/store-flag.ts'
+import { describe, expect, it } from 'vitest'
+import { useReceiver } from '../../support/use-receiver.ts'
 
 const [arm, reader, workflow] = [createEventId(), createEventId(), createEventId()]
 const events = [
@@ -21,25 +20,8 @@ const events = [
 ]
 
 describe.each(['sqlite', 'mongodb'] as const)('the search line of the routes of events, on %s', (store) => {
-  let receiver: Awaited<ReturnType<typeof startTestReceiver>>
-  let stop = async () => {}
-  let skip: string | undefined
-  beforeEach((context) => {
-    if (skip !== undefined) context.skip(skip)
-  })
-  beforeAll(async () => {
-    const prepared = await prepareStore(store)
-    if ('skip' in prepared) {
-      skip = prepared.skip
-      return
-    }
-    stop = prepared.stop
-    receiver = await startTestReceiver({ flags: prepared.flags })
+  const receiver = useReceiver(store, async () => {
     for (const [index, event] of events.entries()) await post(index, event)
-  })
-  afterAll(async () => {
-    await receiver?.close()
-    await stop()
   })
 
   async function post(index: number, event: object): Promise<void> {

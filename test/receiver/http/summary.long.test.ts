@@ -1,8 +1,7 @@
 import { createEventId } from '@madsci-events/sdk/event'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { SummaryAnswer } from '../../../receiver/src/http/summary-answer.ts'
-import { startTestReceiver } from '../../support/receiver.ts'
-import { prepareStore } from '../../support/store-flag.ts'
+import { useReceiver } from '../../support/use-receiver.ts'
 
 const [arm, reader, run1, run2] = [createEventId(), createEventId(), createEventId(), createEventId()]
 const assay = (workflow_id: string) => ({
@@ -27,29 +26,14 @@ const variants = kinds.flatMap((store) => [0, 256].map((memoryMb) => ({ store, m
 describe.each(variants)(
   'GET /events/summary, on $store with columns of $memoryMb MiB',
   ({ store, memoryMb }) => {
-    let receiver: Awaited<ReturnType<typeof startTestReceiver>>
-    let stop = async () => {}
-    let skip: string | undefined
-    beforeEach((context) => {
-      if (skip !== undefined) context.skip(skip)
-    })
-    beforeAll(async () => {
-      const prepared = await prepareStore(store)
-      if ('skip' in prepared) {
-        skip = prepared.skip
-        return
-      }
-      stop = prepared.stop
-      receiver = await startTestReceiver({
-        flags: { ...prepared.flags, summary_memory_mb: String(memoryMb) },
-      })
-      for (const [index, event] of events.entries())
-        await post({ event_timestamp: `2026-11-23T05:38:0${index}Z`, ...event })
-    })
-    afterAll(async () => {
-      await receiver?.close()
-      await stop()
-    })
+    const receiver = useReceiver(
+      store,
+      async () => {
+        for (const [index, event] of events.entries())
+          await post({ event_timestamp: `2026-11-23T05:38:0${index}Z`, ...event })
+      },
+      { summary_memory_mb: String(memoryMb) },
+    )
 
     async function post(event: object): Promise<void> {
       const answer = await fetch(`${receiver.url}event`, {
