@@ -1,5 +1,5 @@
 import { signal, useSignal } from '@preact/signals'
-import type { VNode } from 'preact'
+import { Component } from 'preact'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { toExportName } from '../src/http/export-name.ts'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
@@ -216,18 +216,7 @@ function toCount(shown: number, answer: SummaryAnswer | undefined): string {
 }
 
 function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {
-  // Of hundreds of rows two change when another event is shown whole: the others are those of before.
   const on = `${zone.value} ${toAddress({ ...state, id: '' })}`
-  const kept = useRef({ on, rows: new WeakMap<Row, VNode>() })
-  if (kept.current.on !== on) kept.current = { on, rows: new WeakMap() }
-  const drawn = kept.current.rows
-  const draw = (row: Row) => {
-    if (row.id === state.id) return <EventRow key={row.id} row={row} state={state} />
-    const before = drawn.get(row)
-    const now = before ?? <EventRow key={row.id} row={row} state={state} />
-    if (!before) drawn.set(row, now)
-    return now
-  }
   return (
     <table class="events">
       <caption class="hidden">Events, newest first</caption>
@@ -239,33 +228,51 @@ function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {
           <th scope="col">Message</th>
         </tr>
       </thead>
-      <tbody>{shown.map(draw)}</tbody>
+      <tbody>
+        {shown.map((row) => (
+          <EventRow key={row.id} row={row} state={state} on={on} isSelected={row.id === state.id} />
+        ))}
+      </tbody>
     </table>
   )
 }
 
-function EventRow({ row: { id, event }, state }: { row: Row; state: Wanted }) {
-  const isSelected = id === state.id
-  return (
-    <tr class={isSelected ? 'selected' : ''}>
-      <td class="since">{showTime(textOf(memberOf(event, 'event_timestamp')))}</td>
-      <td>
-        <Level level={Number(textOf(memberOf(event, 'log_level')))} />
-      </td>
-      <td>
-        <bdi>{whoOf(event)}</bdi>
-      </td>
-      <td>
-        <a
-          href={toAddress({ ...state, id })}
-          onClick={follow}
-          {...(isSelected && { 'aria-current': 'true' as const })}
-        >
-          <bdi>{messageOf(event)}</bdi>
-        </a>
-      </td>
-    </tr>
-  )
+interface EventRowProps {
+  row: Row
+  state: Wanted
+  /** What all rows hang on: the clock, and the search in their addresses. */
+  on: string
+  isSelected: boolean
+}
+
+/** Of hundreds of rows two change when another event is shown whole. */
+class EventRow extends Component<EventRowProps> {
+  override shouldComponentUpdate({ row, on, isSelected }: EventRowProps) {
+    return row !== this.props.row || on !== this.props.on || isSelected !== this.props.isSelected
+  }
+
+  override render({ row: { id, event }, state, isSelected }: EventRowProps) {
+    return (
+      <tr class={isSelected ? 'selected' : ''}>
+        <td class="since">{showTime(textOf(memberOf(event, 'event_timestamp')))}</td>
+        <td>
+          <Level level={Number(textOf(memberOf(event, 'log_level')))} />
+        </td>
+        <td>
+          <bdi>{whoOf(event)}</bdi>
+        </td>
+        <td>
+          <a
+            href={toAddress({ ...state, id })}
+            onClick={follow}
+            {...(isSelected && { 'aria-current': 'true' as const })}
+          >
+            <bdi>{messageOf(event)}</bdi>
+          </a>
+        </td>
+      </tr>
+    )
+  }
 }
 
 function Detail({ row: { id, event }, state }: { row: Row; state: Wanted }) {
