@@ -48,6 +48,12 @@ export const gauges = {
   build_info: 'Always 1; the label says the version',
   store_up: '1 when the store takes events',
   store_events: 'Events in the store, archived ones too',
+  summary_columns:
+    'The columns in memory from which summaries are answered: 1 for their state (`off`, `building`, `ready`, `paused`, `given_up`), 0 for the others',
+  summary_columns_events: 'Events in these columns',
+  summary_columns_bytes: 'Memory of these columns, without their tables of names',
+  summary_columns_complete_since:
+    'Later events are all in these columns, seconds since 1970; 0: all are; absent: none can be told',
   bytes_in_flight: 'Bytes of request bodies under way',
   events_waiting: 'Events that wait for the next commit',
   commits_running: 'Commits under way',
@@ -89,6 +95,7 @@ export const labels: { [name in CounterName | GaugeName | HistogramName]?: strin
   alert_timeouts: 'rule',
   alert_attempts: 'outcome',
   build_info: 'version',
+  summary_columns: 'state',
   fanout_sent: 'destination',
   fanout_refused: 'destination',
   fanout_failures: 'destination',

@@ -18,6 +18,8 @@ export interface CallerOptions extends ThreadOptions {
   file: URL
   /** What calls under way are rejected with when the thread has died. */
   toError: (cause: unknown) => EventError
+  /** What the thread says unasked, by `tellCaller`. */
+  onNotice?: (notice: unknown) => void
 }
 
 export interface Caller<Request, Answer, Piece> {
@@ -45,6 +47,11 @@ type FromThread<Answer, Piece> =
   | { kind: 'end'; call: number }
   | { kind: 'failed'; call: number; code: ErrorCode; message: string; detail: unknown }
 
+interface Notice {
+  kind: 'notice'
+  notice: unknown
+}
+
 interface Call<Answer, Piece> {
   arrived: FromThread<Answer, Piece>[]
   error: EventError | undefined
@@ -67,6 +74,7 @@ const piecesAhead = 2
 export function createCaller<Request, Answer, Piece = never>({
   file,
   toError,
+  onNotice = () => {},
   ...options
 }: CallerOptions): Caller<Request, Answer, Piece> {
   const calls = new Map<number, Call<Answer, Piece>>()
@@ -77,7 +85,8 @@ export function createCaller<Request, Answer, Piece = never>({
   function startWorker(): Worker {
     const started = startThread(file, options)
     started.unref()
-    started.on('message', (message: FromThread<Answer, Piece>) => {
+    started.on('message', (message: FromThread<Answer, Piece> | Notice) => {
+      if (message.kind === 'notice') return onNotice(message.notice)
       const call = calls.get(message.call)
       call?.arrived.push(message)
       call?.wake()
@@ -189,6 +198,11 @@ export function createCaller<Request, Answer, Piece = never>({
       await closing?.terminate()
     },
   }
+}
+
+/** For the thread itself. */
+export function tellCaller(notice: unknown): void {
+  parentPort!.postMessage({ kind: 'notice', notice } satisfies Notice)
 }
 
 /** For the thread itself: answers what a `createCaller` asks. Calls run beside each other where `serve` waits. */

@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { Metric } from '../metric.ts'
 import { metricFormOf, metricTypes, toMetricText } from '../metric-text.ts'
+import { columnPhases } from '../store/column/state.ts'
 import type { EventStore, StoreHealth } from '../store/event-store.ts'
 import { schemas } from './schema.ts'
 
@@ -16,6 +17,18 @@ export function registerMetrics(app: FastifyInstance, { store, metric, version }
   metric.gauge('build_info', () => 1, version)
   metric.gauge('store_up', () => health && Number(health.connected))
   metric.gauge('store_events', () => health?.totalEvents ?? undefined)
+
+  const { columnState } = store
+  if (columnState) {
+    for (const phase of columnPhases)
+      metric.gauge('summary_columns', () => Number(columnState().phase === phase), phase)
+    metric.gauge('summary_columns_events', () => columnState().events)
+    metric.gauge('summary_columns_bytes', () => columnState().bytes)
+    metric.gauge('summary_columns_complete_since', () => {
+      const sinceMs = columnState().completeSinceMs
+      return sinceMs === undefined ? undefined : Math.max(0, sinceMs / 1000)
+    })
+  }
 
   let isClosed = false
   app.addHook('onClose', async () => {

@@ -1,6 +1,7 @@
 import type { DocumentWriter } from '../document/document-writer.ts'
 import type { NewEvent } from '../document/event-document.ts'
 import type { AlertStore, Match } from './alert-store.ts'
+import type { ColumnState } from './column/state.ts'
 import type { ScanSource } from './event-scan.ts'
 import type { Selector } from './selector.ts'
 import type { SummaryOptions, SummaryPart } from './summary.ts'
@@ -194,6 +195,8 @@ export interface EventStore {
    * last part is late; EVT_QUERY_BUSY and EVT_QUERY_TIMEOUT only when nothing was looked at.
    */
   summarize(query: SummaryQuery, summary: SummaryOptions, options?: FindOptions): AsyncIterable<SummaryPart>
+  /** Of the columns in memory from which summaries are answered; a store that never has any lacks it. */
+  columnState?(): ColumnState
   /** From the beginning when cursor is ''. An empty page when nothing is new. */
   commitsSince(cursor: string, limit: number): Promise<CommitPage>
   /** The cursor of now: what is stored later comes after it. */

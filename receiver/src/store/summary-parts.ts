@@ -3,7 +3,8 @@ import type { StoredEvent } from './event-store.ts'
 import { bucketWidthsMs, type SummaryPart } from './summary.ts'
 import { toSummaryPart } from './summary-fold.ts'
 
-const late: SummaryPart = {
+/** What is not looked at any more. */
+export const latePart: SummaryPart = {
   total: 0,
   scannedTo: null,
   isLate: true,
@@ -13,6 +14,10 @@ const late: SummaryPart = {
   facets: {},
   names: {},
 }
+
+/** Whether a query ended at its time limit, or had no turn within it. */
+export const isOutOfTime = (error: unknown): boolean =>
+  error instanceof EventError && (error.code === 'EVT_QUERY_TIMEOUT' || error.code === 'EVT_QUERY_BUSY')
 
 /** Parts as their thread sends them; what ends for want of time after the first is late, not an error. */
 export async function* toParts(chunks: AsyncIterable<StoredEvent[]>): AsyncGenerator<SummaryPart> {
@@ -24,9 +29,7 @@ export async function* toParts(chunks: AsyncIterable<StoredEvent[]>): AsyncGener
         yield toSummaryPart(event)
       }
   } catch (error) {
-    const { code } = error as { code?: string }
-    const isTime = error instanceof EventError && (code === 'EVT_QUERY_TIMEOUT' || code === 'EVT_QUERY_BUSY')
-    if (!hasPart || !isTime) throw error
-    yield late
+    if (!hasPart || !isOutOfTime(error)) throw error
+    yield latePart
   }
 }

@@ -50,6 +50,8 @@ describe('/metrics', () => {
       body: '{"resourceLogs":[{"scopeLogs":[{"logRecords":[{},{"attributes":[{"key":"log.record.uid","value":{"stringValue":"x y\\u0000"}}]}]}]}]}',
     })
     const samples = samplesOf(await (await fetch(`${receiver.url}metrics`)).text())
+    const states = [...samples].filter(([key]) => key.startsWith('madsci_summary_columns{'))
+    expect(states.reduce((sum, [, value]) => sum + value, 0)).toBe(1)
     const of = (name: string) =>
       [...samples].reduce(
         (sum, [key, value]) => (key.split('{')[0] === `madsci_events_${name}_total` ? sum + value : sum),

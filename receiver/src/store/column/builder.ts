@@ -9,6 +9,7 @@ import { compareInstants, type Instant, toInstant, toInstantText } from './insta
 import type { Row } from './row.ts'
 import { toSelection } from './select.ts'
 import { type ColumnSource, NotHeld, type SourceEvent } from './source.ts'
+import type { ColumnState } from './state.ts'
 
 /** The sum of all events of a query, or of those that are later than `upTo`, a text. */
 export interface ColumnAnswer {
@@ -35,7 +36,7 @@ export interface ColumnBuilder {
   answer(query: ColumnQuery, options: SummaryOptions): Promise<ColumnAnswer | undefined>
   /** Events up to this time were archived. */
   dropArchived(time: string): void
-  readonly state: { rows: number; bytes: number; isWhole: boolean }
+  readonly state: ColumnState
 }
 
 const eventTypeOf = ({ evidence }: Row) => String(evidence[facetNames.indexOf('type')]!.values[0])
@@ -58,7 +59,8 @@ export function createColumnBuilder(source: ColumnSource, maxBytes: number): Col
   let isMoved = false
   /** Ids with the time of the position, which came along the commits. */
   let tied = new Set<string>()
-  let isOff = false
+  /** Why nothing is held any more. */
+  let given: string | undefined
   let restUntilMs = 0
   let begunMs = 0
   let newCount = 0
@@ -118,13 +120,16 @@ export function createColumnBuilder(source: ColumnSource, maxBytes: number): Col
   /** 1: there is no room. Tables lie in the heap of the thread, which has a bound of its own. */
   const fullness = () => Math.max(columns.bytes / maxBytes, columns.tableBytes / maxTableBytes)
 
+  // Room for what comes, too: what is dropped for it is not read again.
+  const isFull = () => fullness() > 0.9
+
   /** The oldest rows go for the newest. */
   function keepWithinMemory(): void {
     while (fullness() > 1) {
       const [oldest] = columns.chunks.toSorted((a, b) => compareInstants(a.newest, b.newest))
       if (!oldest || columns.chunks.length < 2 || columns.sumOf('oddTimes') > 0) {
         forget()
-        isOff = true
+        given = 'summary_memory_mb has no room for the newest events'
         return
       }
       dropUpTo(oldest.newest, toInstantText(oldest.newest))
@@ -147,7 +152,7 @@ export function createColumnBuilder(source: ColumnSource, maxBytes: number): Col
     let pending = await source.readPending()
     for (;;) {
       const found = await readNew()
-      if (found === 'lost' || !hasBegun || isOff) return false
+      if (found === 'lost' || !hasBegun || given !== undefined) return false
       if (found === 'all' && pending.length === 0) return true
       if (performance.now() > untilMs) return false
       if (found === 'more') await setImmediate()
@@ -159,17 +164,21 @@ export function createColumnBuilder(source: ColumnSource, maxBytes: number): Col
     }
   }
 
+  function completeSinceMs(): number | undefined {
+    if (isWhole) return Number.NEGATIVE_INFINITY
+    return hasBegun && position !== latest ? toInstant(position)?.ms : undefined
+  }
+
   /** True when there is nothing to do at the moment. */
   async function build(): Promise<boolean> {
     const found = await readNew()
-    if (found !== 'all' || isOff) return found === 'all'
+    if (found !== 'all' || given !== undefined) return found === 'all'
     if (await source.isStrange()) {
       forget()
       restUntilMs = begunMs + leastRebuildMs
       return true
     }
-    // Room for what comes, too: what is dropped for it is not read again.
-    if (isWhole || fullness() > 0.9) return true
+    if (isWhole || isFull()) return true
     const from = isMoved ? position : undefined
     isMoved = false
     if ((await source.readOlder(takeOlder, from)) === 'all') {
@@ -180,14 +189,14 @@ export function createColumnBuilder(source: ColumnSource, maxBytes: number): Col
   }
 
   async function guarded<T>(run: () => Promise<T>, other: T): Promise<T> {
-    if (isOff || performance.now() < restUntilMs) return other
+    if (given !== undefined || performance.now() < restUntilMs) return other
     try {
       return await run()
     } catch (error) {
       // After trouble nothing is known of what was taken.
       forget()
       if (!(error instanceof NotHeld)) throw error
-      isOff = true
+      given = error.message || 'an event cannot be held'
       return other
     }
   }
@@ -222,8 +231,13 @@ export function createColumnBuilder(source: ColumnSource, maxBytes: number): Col
         }
       }, undefined),
     dropArchived,
-    get state() {
-      return { rows: columns.rows, bytes: columns.bytes, isWhole }
+    get state(): ColumnState {
+      const { rows: events, bytes } = columns
+      const held = { events, bytes, completeSinceMs: completeSinceMs() }
+      if (given !== undefined) return { phase: 'given_up', reason: given, ...held }
+      if (performance.now() < restUntilMs)
+        return { phase: 'paused', reason: 'another program stores events in the database', ...held }
+      return { phase: hasBegun && (isWhole || isFull()) ? 'ready' : 'building', ...held }
     },
   }
 }

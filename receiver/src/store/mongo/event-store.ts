@@ -5,6 +5,7 @@ import type { NewEvent } from '../../document/event-document.ts'
 import type { Log } from '../../log.ts'
 import { type AlertAction, type Fact, type Match, toFacts } from '../alert-store.ts'
 import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
+import { columnsOff } from '../column/state.ts'
 import { startColumns } from '../column/thread.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoredEvent, StoreHealth, WriteOutcome } from '../event-store.ts'
@@ -128,7 +129,8 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
   const follower = createFollower({ db, collectionName, journal })
   const indexer = startIndexer({ url, databaseName, collectionName, log })
   const scanSource = { kind: 'mongodb', url, databaseName, collectionName } as const
-  const columns = columnBytes > 0 ? startColumns({ source: scanSource, maxBytes: columnBytes }) : undefined
+  const columns =
+    columnBytes > 0 ? startColumns({ source: scanSource, maxBytes: columnBytes }, log) : undefined
 
   /** Calls while the database is away fail at once; its errors become ours. */
   async function guarded<T>(call: () => Promise<T>): Promise<T> {
@@ -311,10 +313,14 @@ export async function openMongoStore(options: MongoStoreOptions): Promise<EventS
       connection.assertUp()
       if (!columns) return yield* finder.summarize(query, summary, options)
       await numbered()
-      yield* columns.summarize(query, summary, (upTo) =>
-        finder.summarize(query, summary, { ...options, ...(upTo !== undefined && { upTo }) }),
+      yield* columns.summarize(query, summary, ({ upTo, timeoutMs }) =>
+        finder.summarize({ ...query, timeoutMs }, summary, {
+          ...options,
+          ...(upTo !== undefined && { upTo }),
+        }),
       )
     },
+    columnState: () => columns?.state ?? columnsOff,
     commitsSince: (cursor, limit) => followed(() => follower.commitsSince(cursor, limit)),
     commitCursor: () => followed(() => follower.commitCursor()),
     locate: (ids) => followed(() => follower.locate(ids)),

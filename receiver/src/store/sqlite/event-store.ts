@@ -4,7 +4,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { EventError } from '@madsci-events/sdk/event'
 import { createThrottle, type Log } from '../../log.ts'
 import { canaryEnd, canaryMark, createCanaryCount } from '../canary.ts'
-import { startColumns } from '../column/thread.ts'
+import { columnsOff } from '../column/state.ts'
+import { type SummaryRest, startColumns } from '../column/thread.ts'
 import { withDeadline } from '../deadline.ts'
 import type { EventStore, StoreHealth } from '../event-store.ts'
 import { runJob } from '../job.ts'
@@ -115,7 +116,9 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
   const writer = createWriter({ path, synchronous, files, onTrouble: damage.see })
   const indexer = startIndexer(path, { write: (task) => writer.keep(task), log })
   const columns =
-    columnBytes > 0 ? startColumns({ source: { kind: 'sqlite', path }, maxBytes: columnBytes }) : undefined
+    columnBytes > 0
+      ? startColumns({ source: { kind: 'sqlite', path }, maxBytes: columnBytes }, log)
+      : undefined
 
   async function archive(task: Extract<KeepTask, { kind: 'archive' }>): Promise<KeepResult> {
     // Nobody knows what became of a commit that failed.
@@ -187,13 +190,13 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
     summarize(wanted, summary, { client = 'local', isReserved, signal } = {}) {
       const { selector, ...rest } = wanted
       const lane = laneOf(wanted, isReserved)
-      const scan = (upTo?: string) => {
+      const scan = (more: SummaryRest = rest) => {
         const query = {
           ...rest,
           order: 'newest',
           limit: 0,
           offset: 0,
-          ...(upTo !== undefined && { upTo }),
+          ...more,
         } as const
         const command = { query, selector: selector?.source, summary }
         const { timeoutMs } = query
@@ -201,6 +204,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
       }
       return columns ? columns.summarize(wanted, summary, scan) : scan()
     },
+    columnState: () => columns?.state ?? columnsOff,
     commitsSince: (cursor, limit) =>
       guarded(() => {
         const from = commitCursors.read(cursor)

@@ -1,11 +1,12 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { microsToTimestamp } from '@madsci-events/sdk/event'
+import { EventError, microsToTimestamp } from '@madsci-events/sdk/event'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { silentLog } from '../../../../receiver/src/log.ts'
 import { createColumnBuilder } from '../../../../receiver/src/store/column/builder.ts'
 import { openColumnSource } from '../../../../receiver/src/store/column/open-source.ts'
+import { startColumns } from '../../../../receiver/src/store/column/thread.ts'
 import type { EventStore } from '../../../../receiver/src/store/event-store.ts'
 import { openMongoStore } from '../../../../receiver/src/store/mongo/event-store.ts'
 import { openSqliteStore } from '../../../../receiver/src/store/sqlite/event-store.ts'
@@ -75,6 +76,10 @@ describe.each(['sqlite', 'mongodb'] as const)('columns of %s', (kind) => {
     await first.write(range(0, 50).map(eventAt))
     for (const store of stores) await waitUntil(async () => isTold(await sumUp(store)), 'the columns')
     await expectBoth(50)
+    const ready = { phase: 'ready', events: 50, completeSinceMs: Number.NEGATIVE_INFINITY }
+    for (const store of stores)
+      await waitUntil(async () => store.columnState!().events === 50, 'the state of the columns')
+    for (const store of stores) expect(store.columnState!()).toMatchObject(ready)
     await last.write(range(40, 60).map(eventAt))
     await expectBoth(60)
     for await (const _ of first.archive({ ids: ['59', '3'] }, { batchSize: 10 })) void _
@@ -121,6 +126,58 @@ describe('columns', () => {
     } finally {
       await source.close()
       await store.close()
+    }
+  })
+
+  it('and the reading after them end at the time limit, with what is complete', async () => {
+    const lines: { level: string; fields: object; text: string }[] = []
+    const at = (level: string) => (fields: object, text: string) => lines.push({ level, fields, text })
+    const log = { ...silentLog, info: at('info'), warn: at('warn') }
+    const path = join(folder, 'many.db')
+    const columns = startColumns({ source: { kind: 'sqlite', path }, maxBytes: 3 * 2 ** 20 }, log)
+    const query = { archived: 'exclude', timeoutMs: 2000 } as const
+    const ask = async (scan: Parameters<typeof columns.summarize>[2]) => {
+      const summary = new Summary({ buckets: 10 })
+      for await (const part of columns.summarize(query, { buckets: 10 }, scan)) summary.addPart(part)
+      return summary
+    }
+    try {
+      await waitUntil(async () => columns.state.phase === 'ready', 'the columns')
+      const { events, completeSinceMs } = columns.state
+      expect(completeSinceMs).toBeGreaterThan(startMicros / 1000)
+      expect(lines).toMatchObject([{ level: 'info', fields: { events } }])
+      const limits: number[] = []
+      for (const code of ['EVT_QUERY_BUSY', 'EVT_QUERY_TIMEOUT'] as const) {
+        const { total, isLate, scannedTo } = await ask(async function* ({ timeoutMs }) {
+          limits.push(timeoutMs)
+          yield* []
+          throw new EventError(code)
+        })
+        expect({ total, isLate }).toEqual({ total: events - 1, isLate: true })
+        expect(Date.parse(scannedTo!)).toBeGreaterThan(completeSinceMs!)
+      }
+      for (const limit of limits) expect(limit).toBeLessThan(query.timeoutMs)
+      const failing = ask(async function* () {
+        yield* []
+        throw new EventError('EVT_STORE_UNAVAILABLE')
+      })
+      await expect(failing).rejects.toMatchObject({ code: 'EVT_STORE_UNAVAILABLE' })
+    } finally {
+      await columns.close()
+    }
+  })
+
+  it('that were given up say why', async () => {
+    const lines: object[] = []
+    const log = { ...silentLog, warn: (fields: object) => lines.push(fields) }
+    const path = join(folder, 'many.db')
+    const columns = startColumns({ source: { kind: 'sqlite', path }, maxBytes: 2 ** 10 }, log)
+    try {
+      await waitUntil(async () => columns.state.phase === 'given_up', 'the columns')
+      expect(columns.state.reason).toContain('summary_memory_mb')
+      expect(lines).toEqual([{ reason: columns.state.reason }])
+    } finally {
+      await columns.close()
     }
   })
 })
