@@ -163,7 +163,8 @@ function readRule(reader: Reader, settings: Pick<RuleSettings, 'alertLevel' | 'c
 }
 
 function readEscalation(reader: Reader, known: readonly string[]): Escalation {
-  const afterMs = reader.number('after_seconds', { least: 1, most: 30 * dayS, fallback: 900 })! * 1000
+  const afterSeconds = reader.number('after_seconds', { least: 1, most: 30 * dayS, fallback: 900 })!
+  const afterMs = Math.round(afterSeconds * 1000)
   const channels = readChannels(reader, known) ?? [...known]
   reader.end()
   return { afterMs, channels }

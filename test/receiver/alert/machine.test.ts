@@ -57,6 +57,33 @@ describe('the rules', () => {
     expect(told(machine)).toEqual([['digest', 130, 1, 1]])
   })
 
+  it('count in whole milliseconds, whatever parts of a second rules name', () => {
+    const odd = { cooldown_seconds: 1.00049, resolve_after_seconds: 5.00049, quiet_hours: [] }
+    const rules = [
+      { name: 'r', selector, ...odd, escalate: [{ after_seconds: 1.50049 }] },
+      { name: 'd', selector, ...odd, digest_seconds: 1.00049 },
+      { name: 'f', kind: 'rate', selector, count: 1, window_seconds: 1.00049 },
+      { name: 's', kind: 'silent', minutes: 0.0200049, while_workflow: false, node_ids: ['n'] },
+      { name: 'w', kind: 'slow_step', minutes: 0.0200049 },
+    ]
+    const machine = createMachine(rulesOf(rules), emptyState(0))
+    const times: number[] = []
+    const take = () => {
+      const { notices, alerts } = machine.take()
+      for (const { atMs, notBeforeMs } of notices) times.push(atMs, notBeforeMs)
+      for (const { openedMs, updatedMs } of alerts) times.push(openedMs, updatedMs)
+    }
+    for (let second = 1; second < 12; second++) {
+      add(machine, second, ...['r', 'd', 'f'].map((rule) => fact({ rule, key: `["${second % 3}"]` })))
+      if (second === 2) add(machine, 2, fact({ rule: 'w', kind: 'start', key: '["w","s"]', timeMs: 1500 }))
+      take()
+    }
+    machine.advance(60_000)
+    take()
+    expect(times.length).toBeGreaterThan(40)
+    expect(times.filter((ms) => !Number.isInteger(ms))).toEqual([])
+  })
+
   it('tell the same words of an alert once within ten seconds, and count them', () => {
     const machine = createMachine(rulesOf([{ name: 'r', selector, cooldown_seconds: 0 }]), emptyState(0))
     add(machine, 1, fact({ content: 'x' }))
