@@ -26,7 +26,13 @@ interface Alert {
 }
 
 interface Health {
-  alerts?: { channels: string[]; pending: number; retrying: number; failed: number } | null
+  alerts?: {
+    channels: string[]
+    pending: number
+    retrying: number
+    failed: number
+    stalled?: { since: string; reason: string } | null
+  } | null
 }
 
 type Action = (call: CommandCall, base: URL, terminal: Terminal) => Promise<void>
@@ -88,7 +94,11 @@ const run: { [name in Exclude<ActionName, 'test'>]: Action } = {
       terminal.stderr.line(options.state || options.rule ? 'no alert matches' : 'no alerts yet')
     await showAlerts(found, base, terminal)
     if (health) {
-      const { pending, retrying, failed } = health
+      const { pending, retrying, failed, stalled } = health
+      if (stalled)
+        terminal.stderr.line(
+          `rules and messages do not go on since ${toLocalTime(stalled.since, true)}: ${stalled.reason}`,
+        )
       terminal.stdout.write(
         `messages: ${pending} waiting (${retrying} after a failed try), ${failed} given up\n`,
       )

@@ -13,6 +13,7 @@ import { silentLog } from '../../../receiver/src/log.ts'
 import { openMongoStore } from '../../../receiver/src/store/mongo/event-store.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { makeEvent } from '../../contract/event-store.contract.ts'
+import { runLine } from '../../support/command-run.ts'
 import { findMongo, freshDatabaseName, startMongod } from '../../support/mongod.ts'
 import { findFreePort } from '../../support/process.ts'
 import { startTestReceiver } from '../../support/receiver.ts'
@@ -152,6 +153,8 @@ describe('doctor', () => {
     expect(await (await fetch(`${receiver.url}metrics`)).text()).toMatch(
       /\nmadsci_alerts_stalled_seconds [0-9.]*[1-9]/,
     )
+    const listed = await runLine(['alerts', `--server_url=${server_url}`], { workingDirectory: folder })
+    expect(listed.stderr).toMatch(/rules and messages do not go on since 20.*: ./)
     expect((await look(folder, flags)).problems).toEqual([
       expect.stringMatching(/^problem alerts rules and messages do not go on since 20.*: ./),
     ])
