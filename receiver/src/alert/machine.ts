@@ -35,6 +35,8 @@ export interface Machine {
  */
 export function createMachine(ruleSet: RuleSet, given: AlertsState): Machine {
   const state = given
+  // A rule may be named like a member of every object.
+  state.rules = Object.assign(Object.create(null), state.rules)
   state.seed ??= randomBytes(16).toString('hex')
   const { seed } = state
   const ruleOf = new Map(ruleSet.rules.map((rule) => [rule.name, rule]))

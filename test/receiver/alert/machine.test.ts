@@ -57,6 +57,19 @@ describe('the rules', () => {
     expect(told(machine)).toEqual([['digest', 130, 1, 1]])
   })
 
+  it.each(['constructor', 'toString', '__proto__', 'hasOwnProperty'])(
+    'go on when one is named %s',
+    (name) => {
+      const machine = createMachine(rulesOf([{ name, selector }]), emptyState(0))
+      add(machine, 1, fact({ rule: name }))
+      const kept = JSON.parse(JSON.stringify(machine.state)) as AlertsState
+      const again = createMachine(rulesOf([{ name, selector }]), kept)
+      add(again, 100, fact({ rule: name }))
+      expect(again.take().alerts.map(({ rule, key }) => [rule, key])).toEqual([[name, '["a"]']])
+      expect([...told(machine)]).toEqual([['firing', 1, 1, 0]])
+    },
+  )
+
   it('count in whole milliseconds, whatever parts of a second rules name', () => {
     const odd = { cooldown_seconds: 1.00049, resolve_after_seconds: 5.00049, quiet_hours: [] }
     const rules = [
