@@ -43,6 +43,7 @@ export interface ToEventOptions extends ToValueOptions {
 }
 
 const idLengthLimit = 1024
+const maxToldNames = 8
 const maxUnixNano = 2n ** 64n
 const traceIdPattern = /^(?!0+$)[0-9a-f]{32}$/
 const spanIdPattern = /^(?!0+$)[0-9a-f]{16}$/
@@ -78,10 +79,8 @@ export function readInput(input: unknown, data: unknown, options: ToValueOptions
       return { event_data: toMessageData(text, data, options) }
     }
     if (!inputKeys.some((key) => key in input)) return { event_data: input }
-    for (const key of Object.keys(input)) {
-      const isKnown = inputKeys.includes(key) || otherKeys.includes(key)
-      if (!isKnown) options.onAlter(`${key.slice(0, 40)} is no member of an event`)
-    }
+    const strange = Object.keys(input).filter((key) => !inputKeys.includes(key) && !otherKeys.includes(key))
+    tellNames(strange, options.onAlter, (name) => `${name} is no member of an event`)
     if (data !== undefined) options.onAlter('an event takes no second argument')
     return readMembers(input, options)
   } catch {
@@ -140,15 +139,22 @@ function toMessageData(message: string, data: unknown, options: ToValueOptions):
 /** The ids of `input` that are ids, laid over `base`; the others are told and left out. */
 export function readSource(input: unknown, base: Source, onAlter: (why: string) => void): Source {
   if (input === undefined || input === null) return base
+  // The members of a text would be its characters.
+  if (typeof input !== 'object') {
+    onAlter(`source ${text(input)} is no object of ids`)
+    return base
+  }
   const source = { ...base }
+  const strange: string[] = []
   try {
-    for (const [name, id] of Object.entries(input as object)) {
+    for (const [name, id] of Object.entries(input)) {
       if (id === undefined || id === null) continue
       const key = sourceKeys.find((known) => known === name)
-      if (key === undefined) onAlter(`source.${name.slice(0, 40)} is no id that MADSci has`)
+      if (key === undefined) strange.push(name)
       else if (typeof id === 'string' && isUlid(id)) source[key] = id
       else onAlter(`source.${key} is no ULID (26 upper-case characters)`)
     }
+    tellNames(strange, onAlter, (name) => `source.${name} is no id that MADSci has`)
   } catch {
     onAlter('reading the source of an event threw')
   }
@@ -210,6 +216,12 @@ function readHex(
   if (pattern.test(hex)) return hex
   onAlter(`${name} is no hex of the length that OpenTelemetry wants`)
   return null
+}
+
+/** The first of these names; each is a line of a log and a string that is kept. */
+function tellNames(names: string[], onAlter: (why: string) => void, say: (name: string) => string): void {
+  for (const name of names.slice(0, maxToldNames)) onAlter(say(name.slice(0, 40)))
+  if (names.length > maxToldNames) onAlter(say('… (more of them)'))
 }
 
 function text(input: unknown): string {

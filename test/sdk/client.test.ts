@@ -273,4 +273,18 @@ describe('EventClient', () => {
     expect(events.stats.altered).toBe(7)
     await events.close()
   })
+
+  it('tells of a source that is a text once, and of the first strange members alone', async () => {
+    const events = new EventClient({ url: endpoint.url })
+    const strange = Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`k${i}`, 1]))
+    const node_id = createEventId()
+    events.log({ event_type: 'log_info', source: 'robot arm'.repeat(10_000) as never })
+    expect(events.stats.altered).toBe(1)
+    events.log({ event_type: 'log_info', source: { ...strange, node_id } as object })
+    expect(events.stats.altered).toBe(10)
+    events.log({ event_type: 'log_info', ...strange } as object)
+    expect(events.stats.altered).toBe(19)
+    expect((await arrivedOf(events)).map(({ source }) => source)).toEqual([{}, { node_id }, {}])
+    await events.close()
+  })
 })
