@@ -166,7 +166,10 @@ function toDouble(value: Value): number {
 }
 
 function toBytes(text: string): Uint8Array {
-  if (!base64Pattern.test(text)) throw new Defect('bytesValue is no base64')
+  const padded = text.indexOf('=')
+  // Four characters are three bytes: one alone is none.
+  const isCut = (padded < 0 ? text.length : padded) % 4 === 1
+  if (isCut || !base64Pattern.test(text)) throw new Defect('bytesValue is no base64')
   return new Uint8Array(Buffer.from(text, 'base64'))
 }
 

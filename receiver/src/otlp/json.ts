@@ -55,17 +55,17 @@ export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLo
   const transcoder = createTranscoder(sink.ids, bytes.length, options)
   const unread = createNameCheck()
   unread.look(request, 'request')
-  for (const resourceLogs of envelopesIn(request, 'resourceLogs')) {
+  for (const resourceLogs of envelopesIn(request, 'resourceLogs', sink)) {
     unread.look(resourceLogs, 'resourceLogs')
     const [resource = noResource, resourceDefect] = readAlone(notes, () => toResource(resourceLogs, notes))
     sink.openResource(resource, resourceDefect)
-    for (const scopeLogs of envelopesIn(resourceLogs, 'scopeLogs')) {
+    for (const scopeLogs of envelopesIn(resourceLogs, 'scopeLogs', sink)) {
       unread.look(scopeLogs, 'scopeLogs')
       const [scope = {}, scopeDefect] = readAlone(notes, () => toScope(scopeLogs, notes))
       const doubles = takeDoublesOf(notes, scope.attributes ?? {}, '/scope')
       const isKept = sink.openScope(scope, scopeDefect, doubles)
       transcoder?.open(isKept ? sink.contextOf : undefined, false)
-      for (const record of envelopesIn(scopeLogs, 'logRecords')) {
+      for (const record of envelopesIn(scopeLogs, 'logRecords', sink)) {
         unread.look(record, 'logRecords')
         addRecord(record, notes, { sink, transcoder })
       }
@@ -81,13 +81,19 @@ export function decodeJson(bytes: Uint8Array, options: DecodeOptions): DecodedLo
   })
 }
 
-/** The lists that make a request: without them it is none. */
-function envelopesIn(members: Members, name: string): Members[] {
-  try {
-    return listIn(members, name)
-  } catch (error) {
-    throw error instanceof Defect ? malformed(error.message) : error
+/** The lists that make a request. What is none, and what in one is no object, costs itself: it is counted as a record that is none. */
+function envelopesIn(members: Members, name: string, sink: EventSink): Members[] {
+  const value = members[name]
+  if (value === undefined || value === null) return []
+  if (!Array.isArray(value)) {
+    sink.refuseMalformed(`${name} is no array`)
+    return []
   }
+  return value.filter((member) => {
+    if (isObject(member)) return true
+    sink.refuseMalformed(`${name} holds what is no object`)
+    return false
+  }) as Members[]
 }
 
 /** What is read, undefined when it is none; and why it cannot be kept, '' when it can. */

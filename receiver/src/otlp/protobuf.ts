@@ -32,7 +32,8 @@ const knownOfScope = 0b11110
  * Promises:
  *  1. Bytes that are no such message throw EVT_OTLP; nothing else is thrown, but for EVT_TOO_LARGE.
  *  2. A record that is soundly framed but cannot be read or kept (a field of another type, text that is no UTF-8, values
- *     nested too deep) is refused alone, with a reason; such a resource or scope with its own records alone.
+ *     nested too deep) is refused alone, with a reason; such a resource or scope with its own records alone, and so are
+ *     soundly framed ResourceLogs and ScopeLogs in which something cannot be read.
  *  3. Unknown fields are passed over.
  */
 export function decodeProtobuf(
@@ -71,21 +72,32 @@ interface Target {
 function readResourceLogs(r: Reader, end: number, to: Target): void {
   const start = r.pos
   const resource: Resource = { attributes: {}, droppedAttributesCount: 0, schemaUrl: '' }
-  while (r.pos < end) {
-    const tag = readVarint(r, end)
+  const stop = readEnvelope(r, end, (tag) => {
     if (tag === 0x12) r.pos = readFrame(r, end)
     else if (tag === 0x0a) readAlone(r, readFrame(r, end), (_, stop) => readResource(r, stop, resource))
     else if (tag === 0x1a) resource.schemaUrl = readWord(r, end)
     else skipField(r, tag, end, knownOfResourceLogs)
-  }
+  })
   resource.doubles = takeDoublesOf(r, resource.attributes, '/resource')
   to.sink.openResource(resource, takeDefect(r))
   r.pos = start
-  while (r.pos < end) {
-    const tag = readVarint(r, end)
-    if (tag === 0x12) readScopeLogs(r, readFrame(r, end), to)
-    else skipField(r, tag, end, 0)
+  let count = 0
+  while (r.pos < stop) {
+    const tag = readVarint(r, stop)
+    if (tag === 0x12) count += readScopeLogs(r, readFrame(r, stop), to)
+    else skipField(r, tag, stop, 0)
   }
+  if (stop < end && count === 0) to.sink.refuseMalformed('ResourceLogs that are none')
+  r.pos = end
+}
+
+/** All of its fields, as far as they can be read: gives where that ends, and leaves a defect when it is before `end`. */
+function readEnvelope(r: Reader, end: number, read: (tag: number) => void): number {
+  let stop = r.pos
+  readAlone(r, end, () => {
+    for (; r.pos < end; stop = r.pos) read(readVarint(r, end))
+  })
+  return stop
 }
 
 function readResource(r: Reader, end: number, resource: Resource): void {
@@ -97,27 +109,30 @@ function readResource(r: Reader, end: number, resource: Resource): void {
   }
 }
 
-function readScopeLogs(r: Reader, end: number, { sink, transcoder }: Target): void {
+/** Gives how many records it has, kept or not. */
+function readScopeLogs(r: Reader, end: number, { sink, transcoder }: Target): number {
   const start = r.pos
   const scope: OtelScope = {}
-  while (r.pos < end) {
-    const tag = readVarint(r, end)
-    if (tag === 0x12) r.pos = readFrame(r, end)
-    else if (tag === 0x0a) readAlone(r, readFrame(r, end), (_, stop) => readScope(r, stop, scope))
+  let count = 0
+  const readable = readEnvelope(r, end, (tag) => {
+    if (tag === 0x12) {
+      r.pos = readFrame(r, end)
+      count++
+    } else if (tag === 0x0a) readAlone(r, readFrame(r, end), (_, stop) => readScope(r, stop, scope))
     else if (tag === 0x1a) setText(scope, 'schema_url', readWord(r, end))
     else skipField(r, tag, end, knownOfScopeLogs)
-  }
+  })
   const doubles = takeDoublesOf(r, scope.attributes ?? {}, '/scope')
   const isKept = sink.openScope(scope, takeDefect(r), doubles)
   transcoder?.open(isKept ? sink.contextOf : undefined, r.isPlain)
   r.pos = start
-  while (r.pos < end) {
-    const tag = readVarint(r, end)
+  while (r.pos < readable) {
+    const tag = readVarint(r, readable)
     if (tag !== 0x12) {
-      skipField(r, tag, end, 0)
+      skipField(r, tag, readable, 0)
       continue
     }
-    const stop = readFrame(r, end)
+    const stop = readFrame(r, readable)
     try {
       addRecord(r, stop, { sink, transcoder })
     } catch (error) {
@@ -127,6 +142,10 @@ function readScopeLogs(r: Reader, end: number, { sink, transcoder }: Target): vo
     }
     r.pos = stop
   }
+  r.pos = end
+  if (readable === end || count > 0) return count
+  sink.refuseMalformed('ScopeLogs that are none')
+  return 1
 }
 
 const fields = new RecordFields()

@@ -52,6 +52,8 @@ describe('OTLP/JSON: what is bad costs its own records alone', () => {
     ['the name of a severity', { severityNumber: 'SEVERITY_NUMBER_ERROR' }, 'severityNumber is no integer'],
     ['a severity as text', { severityNumber: '17' }, 'severityNumber is no integer'],
     ['bytes that are no base64', attribute({ bytesValue: '§' }), 'bytesValue is no base64'],
+    ['bytes that are cut off', attribute({ bytesValue: 'AP8AA===' }), 'bytesValue is no base64'],
+    ['bytes that are cut off, without padding', { body: { bytesValue: 'A' } }, 'bytesValue is no base64'],
     ['a time before 1970', { timeUnixNano: '-1' }, 'timeUnixNano is out of range'],
     ['a time as ISO 8601', { timeUnixNano: '2026-11-27T00:00:00Z' }, 'timeUnixNano is no integer'],
     ['a boolean as text', { body: { boolValue: 'true' } }, 'boolValue is no boolean'],
@@ -117,6 +119,27 @@ describe('OTLP/JSON: what is bad costs its own records alone', () => {
     ])
       expect([body, codeOf(() => decodeJson(Buffer.from(body), options))]).toEqual([body, 'EVT_OTLP'])
     expect(codeOf(() => decodeJson(badUtf8('{"resourceLogs":[BAD]}'), options))).toBe('EVT_OTLP')
+  })
+
+  it('what stands in the place of a resource, a scope or a record costs itself alone', () => {
+    for (const bad of [null, 7, 'x', []])
+      expect(
+        outcome(fromJson([bad, inScope([good, bad, good]), { scopeLogs: [bad, { logRecords: [good] }] }])),
+      ).toEqual({
+        messages: ['good', 'good', 'good'],
+        reasons: {
+          'resourceLogs holds what is no object': 1,
+          'scopeLogs holds what is no object': 1,
+          'logRecords holds what is no object': 1,
+        },
+      })
+    for (const bad of [{}, 7, 'x'])
+      expect(
+        outcome(fromJson([{ scopeLogs: bad }, { scopeLogs: [{ logRecords: bad }] }, inScope([good])])),
+      ).toEqual({
+        messages: ['good'],
+        reasons: { 'scopeLogs is no array': 1, 'logRecords is no array': 1 },
+      })
   })
 
   it('names that are almost those of OTLP are told; names of a later release are passed over', () => {
@@ -195,6 +218,35 @@ describe('OTLP/protobuf: what is bad costs its own records alone', () => {
     })
     const alone = encode({ resourceLogs: [inScope([{ attributes: [{ key: 'WORD' }] }])] })
     expect(codeOf(() => decodeProtobuf(replaced(alone, '\n\u0004WORD', broken), options))).toBe('EVT_OTLP')
+  })
+
+  it('an envelope in which something cannot be read costs its own records alone', () => {
+    const group = Buffer.of(0x53, 0x54)
+    const textAsNumber = Buffer.of(0x18, 1)
+    const cut = Buffer.of(0x1a, 100)
+    const scopeOf = (message: string) =>
+      frame(0x12, frame(0x12, frame(0x2a, frame(0x0a, Buffer.from(message)))))
+    const after = frame(0x0a, scopeOf('good'))
+    const join = (...parts: Buffer[]) => Buffer.concat(parts)
+    for (const rest of [group, textAsNumber, cut, Buffer.of(0xff), Buffer.of(0x0a, 1)]) {
+      const inResource = join(frame(0x0a, join(scopeOf('1'), scopeOf('2'), rest, scopeOf('3'))), after)
+      expect(outcome(decodeProtobuf(inResource, options))).toEqual({
+        messages: ['good'],
+        reasons: { 'a resource with fields that OTLP does not have': 2 },
+      })
+      const records = scopeOf('1').subarray(2)
+      const inScopeLogs = frame(0x0a, join(frame(0x12, join(records, records, rest)), scopeOf('good')))
+      expect(outcome(decodeProtobuf(join(inScopeLogs, after), options))).toEqual({
+        messages: ['good', 'good'],
+        reasons: { 'a scope with fields that OTLP does not have': 2 },
+      })
+      const nothing = join(frame(0x0a, rest), frame(0x0a, frame(0x12, rest)), after)
+      expect(outcome(decodeProtobuf(nothing, options))).toEqual({
+        messages: ['good'],
+        reasons: { 'ResourceLogs that are none': 1, 'ScopeLogs that are none': 1 },
+      })
+      expect(codeOf(() => decodeProtobuf(frame(0x0a, rest), options))).toBe('EVT_OTLP')
+    }
   })
 
   it('a body without resource_logs is told', () => {
