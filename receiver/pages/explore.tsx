@@ -21,12 +21,15 @@ import { countOf, showCount, showTime } from './time.ts'
 import { SavedViews } from './views.tsx'
 
 const pageEvents = 100
+/** Then the page shows what is found so far. */
+const searchMs = 8000
 /** More would make a page slow; a filter finds them. */
 const maxRows = 1000
 
 // Kept while other pages are looked at.
 const rows = signal<Row[]>([])
 const next = signal<string | undefined>(undefined)
+const scannedTo = signal<string | undefined>(undefined)
 const fresh = signal<Row[]>([])
 /** All that came while somebody reads; of more than `maxRows` the newest are kept. */
 const freshCount = signal(0)
@@ -57,10 +60,12 @@ export function ExplorePage() {
       const parameters = toParameters(wanted())
       parameters.set('cursor', cursor)
       parameters.set('number', String(pageEvents))
+      parameters.set('timeout_ms', String(searchMs))
       const page = await askPage(`/events?${parameters}`)
       const found = toRows(parseExact(page.text) as { [id: string]: Json })
       rows.value = cursor === '' ? found : [...rows.value, ...found].slice(0, maxRows)
       next.value = page.next
+      scannedTo.value = page.scannedTo
       problem.value = ''
     } catch (error) {
       problem.value = (error as Error).message
@@ -161,6 +166,7 @@ export function ExplorePage() {
           <button type="button" disabled={isBusy.value} onClick={() => void load(next.value!)}>
             older
           </button>
+          {scannedTo.value && ` Looked at back to ${showTime(scannedTo.value)}: the search takes long.`}
         </p>
       )}
       {rows.value.length >= maxRows && (

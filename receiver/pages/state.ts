@@ -89,12 +89,12 @@ const patienceMs = 15_000
 export const ask = async (url: string, waitMs = patienceMs): Promise<string> =>
   (await askPage(url, waitMs)).text
 
-/** The same with where the next page begins; undefined for the last one. */
+/** The same with where the next page begins; undefined for the last one. `scannedTo`: the time limit ended the search there. */
 export async function askPage(
   url: string,
   waitMs = patienceMs,
   init: { method?: string; body?: string; headers?: { [name: string]: string } } = {},
-): Promise<{ text: string; next: string | undefined }> {
+): Promise<{ text: string; next: string | undefined; scannedTo: string | undefined }> {
   try {
     const answer = await fetch(url, {
       ...init,
@@ -104,7 +104,8 @@ export async function askPage(
     const text = await answer.text()
     contact.value = { atMs: Date.now(), error: undefined }
     if (!answer.ok) throw new AnswerError(answer.status, problemsIn(text))
-    return { text, next: answer.headers.get('x-next-cursor') ?? undefined }
+    const header = (name: string) => answer.headers.get(name) ?? undefined
+    return { text, next: header('x-next-cursor'), scannedTo: header('x-scanned-to') }
   } catch (error) {
     if (!(error instanceof AnswerError))
       contact.value = { ...contact.value, error: 'The receiver does not answer' }

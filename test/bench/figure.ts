@@ -25,26 +25,35 @@ export interface Report {
 
 export interface Bench {
   question: string
-  /** `scale` 1 is a real run; the tests run each bench once, very small, to see that its answers are right. */
-  run(scale: number): Promise<Report>
+  /**
+   * `scale` 1 is a real run; the tests run each bench once, very small, to see that its answers are right. One that takes long
+   * prints each figure as it comes.
+   */
+  run(scale: number, print?: (line: string) => void): Promise<Report>
 }
 
-export function createReport(question: string): Report & {
+export function createReport(
+  question: string,
+  print: (line: string) => void = () => {},
+): Report & {
   note(what: string, value: number, unit: string): void
   judge(verdict: Verdict): void
 } {
   const report: Report = { question, figures: [], verdicts: [], skipped: [] }
   return {
     ...report,
-    note: (what, value, unit) => void report.figures.push({ what, value, unit }),
+    note(what, value, unit) {
+      const figure = { what, value, unit }
+      report.figures.push(figure)
+      print(toFigureLine(figure))
+    },
     judge: (verdict) => void report.verdicts.push(verdict),
   }
 }
 
 export function toText(report: Report): string {
   const lines = [report.question]
-  for (const { what, value, unit } of report.figures)
-    lines.push(`  ${what.padEnd(58)} ${format(value)} ${unit}`)
+  lines.push(...report.figures.map(toFigureLine))
   for (const { what, ratio, kind, bound, aim } of report.verdicts) {
     const holds = kind === 'least' ? ratio >= bound : ratio <= bound
     const wish = `${kind === 'least' ? 'at least' : 'at most'} ${bound}${aim === undefined ? '' : `, aim ${aim}`}`
@@ -53,6 +62,8 @@ export function toText(report: Report): string {
   for (const reason of report.skipped) lines.push(`  skipped: ${reason}`)
   return `${lines.join('\n')}\n`
 }
+
+const toFigureLine = ({ what, value, unit }: Figure) => `  ${what.padEnd(58)} ${format(value)} ${unit}`
 
 function format(value: number): string {
   return value >= 1000 ? Math.round(value).toLocaleString('en-US') : value.toPrecision(3)

@@ -32,7 +32,7 @@ else await compareAll(values.against)
 async function runAll(): Promise<void> {
   for (const [name, bench] of Object.entries(benches)) {
     if (names.length > 0 && !names.includes(name)) continue
-    console.log(`${name}: ${toText(await bench.run(scale))}`)
+    console.log(`${name}: ${toText(await bench.run(scale, (line) => console.error(line)))}`)
   }
 }
 

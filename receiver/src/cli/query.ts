@@ -18,12 +18,15 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
   const filter = readFilter(call)
   const number = Number(filter.parameters.number ?? 100)
   if (options.json) {
-    const text = await (await ask(toUrl('events', base, filter))).text()
-    terminal.stdout.write(`${text}\n`)
+    const answer = await ask(toUrl('events', base, filter))
+    terminal.stdout.write(`${await answer.text()}\n`)
+    const scannedTo = scannedToOf(answer)
+    if (scannedTo !== undefined)
+      terminal.stderr.line(`the time limit ended the search at ${scannedTo}: --end_time=${scannedTo} goes on`)
     return 0
   }
   const events: EventDocument[] = []
-  for await (const event of readEvents(base, filter)) {
+  for await (const event of readEvents(base, filter, terminal)) {
     events.push(event)
     if (events.length === number) break
   }
@@ -87,10 +90,8 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
   async function begin(): Promise<void> {
     if (since !== undefined) {
       const past: EventDocument[] = []
-      for await (const event of readEvents(base, {
-        ...filter,
-        parameters: { ...filter.parameters, number: '0' },
-      })) {
+      const all = { ...filter, parameters: { ...filter.parameters, number: '0' } }
+      for await (const event of readEvents(base, all, terminal)) {
         past.unshift(event)
         if (past.length === pageEvents) break
       }
@@ -119,8 +120,18 @@ export async function tail(call: CommandCall, terminal: Terminal): Promise<numbe
 const readFilter = ({ arguments: [selector], options }: CommandCall): EventFilter =>
   toEventFilter(selector, options, new Date())
 
-/** Events, newest first, page by page. */
-async function* readEvents(base: URL, filter: EventFilter): AsyncGenerator<EventDocument> {
+/** What is older was not looked at. */
+function scannedToOf({ headers }: Response): string | undefined {
+  const text = headers.get('x-scanned-to')
+  return text === null ? undefined : text.endsWith('Z') ? text : `${text}Z`
+}
+
+/** Events, newest first, page by page; where a search takes long it is told how far it came. */
+async function* readEvents(
+  base: URL,
+  filter: EventFilter,
+  { stderr }: Terminal,
+): AsyncGenerator<EventDocument> {
   const url = toUrl('events', base, filter)
   const number = Number(filter.parameters.number ?? 100)
   url.searchParams.set('number', String(number === 0 ? pageEvents : Math.min(number, pageEvents)))
@@ -130,6 +141,8 @@ async function* readEvents(base: URL, filter: EventFilter): AsyncGenerator<Event
     for (const event of Object.values(parseJson(await answer.text()) as { [id: string]: EventDocument }))
       yield event
     cursor = answer.headers.get('x-next-cursor')
+    const scannedTo = scannedToOf(answer)
+    if (scannedTo !== undefined) stderr.line(`searched back to ${scannedTo}, and goes on`)
   }
 }
 

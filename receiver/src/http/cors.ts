@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify'
 const methods = 'DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT, QUERY'
 // What a page of another origin may read beside the body.
 const exposed =
-  'Retry-After, X-Next-Cursor, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Burst-Limit, X-RateLimit-Burst-Remaining'
+  'Retry-After, X-Next-Cursor, X-Scanned-To, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, X-RateLimit-Burst-Limit, X-RateLimit-Burst-Remaining'
 
 /**
  * Written here and not by `@fastify/cors`, which answers every preflight with 204, whatever method it asks for, and OPTIONS of every

@@ -27,6 +27,25 @@ export function nextPage(start: PageStart, timestamps: readonly string[]): PageS
   return { upTo: last, offset: isOneTie ? start.offset + ties : ties }
 }
 
+/**
+ * Behind what was looked at: events with these timestamps were given, and all before `scannedTo` were looked at. Undefined when
+ * that is no further than before.
+ */
+export function cutPage(
+  start: PageStart,
+  timestamps: readonly string[],
+  { scannedTo, order }: { scannedTo: string | undefined; order: 'newest' | 'oldest' },
+): (PageStart & { upTo: string }) | undefined {
+  const last = timestamps.at(-1)
+  const isBeyond = (time: string, other: string) => (order === 'oldest' ? time > other : time < other)
+  const isBehind = scannedTo !== undefined && (last === undefined || isBeyond(scannedTo, last))
+  if (!isBehind) return last === undefined ? undefined : { ...nextPage(start, timestamps), upTo: last }
+  // An index may begin before the page does.
+  return start.upTo === undefined || isBeyond(scannedTo, start.upTo)
+    ? { upTo: scannedTo, offset: 0 }
+    : undefined
+}
+
 export function encodePageCursor({ upTo, offset }: PageStart): string {
   return Buffer.from(JSON.stringify([upTo, offset])).toString('base64url')
 }

@@ -1,6 +1,7 @@
 import { eventLevels, eventTypes, sourceKeys } from '@madsci-events/sdk/event'
 import { z } from 'zod'
 import { health } from './health-schema.ts'
+import { paging, queryPaging } from './page-schema.ts'
 
 /**
  * What the routes take and answer, for the OpenAPI document. The event is read by parseEvent, which knows the original's
@@ -172,12 +173,7 @@ export const schemas = {
       include_archived: z.boolean().default(false).describe('archived events too'),
       selector: z.string().optional().describe('a MongoDB selector, as JSON'),
       ...choices,
-      cursor: z
-        .string()
-        .optional()
-        .describe(
-          'a page that costs the same at any depth: empty for the first, then what x-next-cursor said; without offset, number from 1 to 10,000',
-        ),
+      ...paging,
     }),
     response: { 200: events, 400: detail, 422: detailList, 503: trouble[503] },
   },
@@ -189,10 +185,7 @@ export const schemas = {
       selector: z.string().optional().describe('instead of a body: JSON, or a dict as Python writes it'),
       order: z.enum(['newest', 'oldest']).optional().describe('by event_timestamp'),
       number: z.int().min(0).optional().describe('at most so many; with cursor from 1 to 10,000 (100)'),
-      cursor: z
-        .string()
-        .optional()
-        .describe('pages, newest first without order: empty for the first, then what x-next-cursor said'),
+      ...queryPaging,
     }),
     body: z.record(z.string(), anyJson),
     response: { 200: events, 400: detail, 422: detail, ...trouble },

@@ -47,6 +47,15 @@ export interface FindQuery {
 /** Events that are summed up; of those that are not archived, or of all. */
 export type SummaryQuery = Omit<FindQuery, 'order' | 'limit' | 'offset' | 'upTo' | 'from'>
 
+/** How far a query came that is in the order of event_timestamp. */
+export interface ScanProgress {
+  /**
+   * What comes before this event_timestamp was looked at, and is given when it matches; of those that have it perhaps some.
+   * Undefined: nothing can be said. What was given may lie beyond.
+   */
+  scannedTo: string | undefined
+}
+
 /** For whom a query is. */
 export interface FindOptions {
   /** Clients have fair turns. Opaque; 'local' if not given. */
@@ -55,6 +64,8 @@ export interface FindOptions {
   isReserved?: boolean
   /** Ends the query when nobody wants it any more. */
   signal?: AbortSignal
+  /** Is told how far the query came: of use when it fails with EVT_QUERY_TIMEOUT or EVT_QUERY_BUSY. */
+  progress?: ScanProgress
 }
 
 export interface StoreHealth {

@@ -1,4 +1,5 @@
 import { EventError } from '@madsci-events/sdk/event'
+import type { ScanProgress } from './event-store.ts'
 import type { PackedEvents } from './packed-event.ts'
 import type { QueryLane } from './query-lane.ts'
 import { chunkLimit } from './query-thread.ts'
@@ -32,6 +33,8 @@ export class OpenQuery<Command, Rest> {
   doneMs = 0
   /** Characters that wait for the reader. */
   held = 0
+  /** Where its reader is told how far it came. */
+  readonly progress: ScanProgress | undefined
   readonly #hasOneLimit: boolean
   #foundEvents = 0
   #foundCharacters = 0
@@ -40,7 +43,13 @@ export class OpenQuery<Command, Rest> {
   constructor(
     number: number,
     command: Command,
-    options: { client: string; lane: QueryLane; timeoutMs: number; hasOneLimit?: boolean },
+    options: {
+      client: string
+      lane: QueryLane
+      timeoutMs: number
+      hasOneLimit?: boolean
+      progress?: ScanProgress | undefined
+    },
   ) {
     const { client, lane, timeoutMs, hasOneLimit = false } = options
     this.number = number
@@ -48,6 +57,7 @@ export class OpenQuery<Command, Rest> {
     this.client = client
     this.lane = lane
     this.timeoutMs = timeoutMs
+    this.progress = options.progress
     this.#hasOneLimit = hasOneLimit
   }
 

@@ -2,7 +2,7 @@ import type { Worker } from 'node:worker_threads'
 import { EventError } from '@madsci-events/sdk/event'
 import { createFairLine, type FairLine } from '../fair-line.ts'
 import { startThread } from '../thread.ts'
-import type { StoredEvent } from './event-store.ts'
+import type { ScanProgress, StoredEvent } from './event-store.ts'
 import { createHeldBudget } from './held-budget.ts'
 import { OpenQuery } from './open-query.ts'
 import { unpackEvents } from './packed-event.ts'
@@ -29,6 +29,7 @@ export interface PooledFind {
   /** The time limit is one for all of it, not for each chunk. */
   hasOneLimit?: boolean
   signal: AbortSignal | undefined
+  progress?: ScanProgress | undefined
 }
 
 export interface QueryPool<Command> {
@@ -214,6 +215,8 @@ export function createQueryPool<Command, Rest = undefined>(options: QueryPoolOpt
     }
     if (slot && message.kind !== 'pause') slot.thread.known.delete(message.query)
     if (query && query.state === 'running') {
+      if (query.progress && message.kind !== 'end' && message.scannedTo !== undefined)
+        query.progress.scannedTo = message.scannedTo
       if (message.kind === 'pause') {
         query.rest = message.rest
         query.state = 'idle'

@@ -17,13 +17,13 @@ export type ToQueryThread<Command, Rest> =
     }
   | { kind: 'forget'; query: number }
 
-/** What it says. Each turn ends with `pause`, `end` or `failed`. */
+/** What it says. Each turn ends with `pause`, `end` or `failed`; `scannedTo` as in ScanProgress, of the chunks before it. */
 export type FromQueryThread<Rest> =
   | { kind: 'ready' }
   | { kind: 'chunk'; query: number; events: PackedEvents }
-  | { kind: 'pause'; query: number; rest: Rest | undefined }
+  | { kind: 'pause'; query: number; rest: Rest | undefined; scannedTo?: string | undefined }
   | { kind: 'end'; query: number }
-  | { kind: 'failed'; query: number; failure: QueryFailure }
+  | { kind: 'failed'; query: number; failure: QueryFailure; scannedTo?: string | undefined }
 
 export interface QueryFailure {
   message: string

@@ -8,6 +8,7 @@ import type { SummaryOptions } from '../summary.ts'
 import { toHighestText, toLowestText } from '../time-text.ts'
 import { toServerFilter } from './dotted.ts'
 import type { IdQuestion } from './posting-reader.ts'
+import type { ScanWindows } from './window-cursor.ts'
 
 /** A query as the worker takes it: everything that MongoDB must know, as BSON. */
 export interface FindCommand {
@@ -22,6 +23,8 @@ export interface FindCommand {
   isFresh: boolean
   /** Given: the index of ids may narrow it. */
   ids?: IdQuestion
+  /** Given: it is read in windows of time, so that it can be told how far it came. */
+  windows?: ScanWindows
   /** Given: the events are summed up, and parts of the sum come in their place. */
   summary?: SummaryOptions
 }
@@ -80,15 +83,35 @@ const noCanary = {
   $or: [{ event_type: { $ne: canaryType } }, { _id: { $lt: canaryMark } }, { _id: { $gte: canaryEnd } }],
 }
 
+/** Undefined for what is read quickly, and in another order than that of time. */
+export function toWindows(query: FindQuery): ScanWindows | undefined {
+  const { order, archived, selector } = query
+  if (order === 'none' || !selector || (archived === 'only' && order === 'newest')) return undefined
+  const { $gte: least, $lte: most } = toTimeRange(query)
+  return { order, ...(least !== undefined && { least }), ...(most !== undefined && { most }) }
+}
+
+interface TimeRange {
+  $gte?: string
+  $lte?: string
+}
+
+function toTimeRange(query: FindQuery): TimeRange {
+  const range: TimeRange = {}
+  if (query.startTime !== undefined) range.$gte = toLowestText(query.startTime)
+  if (query.endTime !== undefined) range.$lte = toHighestText(query.endTime)
+  if (query.from !== undefined && !(range.$gte !== undefined && range.$gte > query.from))
+    range.$gte = query.from
+  if (query.upTo !== undefined && !(range.$lte !== undefined && range.$lte < query.upTo))
+    range.$lte = query.upTo
+  return range
+}
+
 function toFilter(query: FindQuery, selector: { [key: string]: Value } | undefined): Document {
   const parts: Document[] = []
   if (selector) parts.push(toBson(selector) as Document)
   if (query.minLevel !== undefined && query.minLevel > 0) parts.push({ log_level: { $gte: query.minLevel } })
-  const range: Document = {}
-  if (query.startTime !== undefined) range.$gte = toLowestText(query.startTime)
-  if (query.endTime !== undefined) range.$lte = toHighestText(query.endTime)
-  if (query.from !== undefined && !(range.$gte > query.from)) range.$gte = query.from
-  if (query.upTo !== undefined && !(range.$lte < query.upTo)) range.$lte = query.upTo
+  const range = toTimeRange(query)
   if (Object.keys(range).length > 0) parts.push({ event_timestamp: range })
   if (query.archived === 'exclude') parts.push({ archived: { $ne: true } })
   else if (query.archived === 'only') parts.push({ archived: true })

@@ -20,6 +20,7 @@ import { primaryOf } from './connection.ts'
 import { decodeStoredEvent } from './decode.ts'
 import type { FindCommand } from './filter.ts'
 import { createIdCursor, type EventCursor, type IdSource } from './posting-reader.ts'
+import { createWindowCursor } from './window-cursor.ts'
 
 /**
  * The thread of the queries: its own client, and JSON is made here, so that a report over a million events takes
@@ -145,13 +146,14 @@ async function takeTurn(query: number, command: FindCommand | undefined, remaini
     const cursor = begin(state)
     if (!state.isForgotten && (await cursor.hasNext())) {
       await send(query, state, cursor.readBufferedDocuments())
-      if (!state.choice?.isOver) outcome = { kind: 'pause', query, rest: undefined }
+      if (!state.choice?.isOver)
+        outcome = { kind: 'pause', query, rest: undefined, scannedTo: cursor.scannedTo }
     }
   } catch (error) {
     const failure = toFailure(error)
     // A summary that runs out of time ends with what it has.
     if (state.summing && failure.code === maxTimeExpired) postSummary(query, state.summing, true)
-    else outcome = { kind: 'failed', query, failure }
+    else outcome = { kind: 'failed', query, failure, scannedTo: state.cursor?.scannedTo }
   }
   state.isRunning = false
   // Ahead of closing, which talks to the database.
@@ -237,7 +239,7 @@ const fresh = { readPreference: 'primary', readConcern: { level: 'local' } } as 
 
 function createCursor(state: Known, session: ClientSession): EventCursor {
   const { command } = state
-  const { sort, limit, offset, ids } = command
+  const { sort, limit, offset, ids, windows } = command
   // What a matcher chooses from is counted there.
   const isCounted = command.selector === undefined
   const plain = () => {
@@ -247,7 +249,20 @@ function createCursor(state: Known, session: ClientSession): EventCursor {
     if (limit > 0 && isCounted) cursor.limit(limit)
     return cursor
   }
-  if (!ids) return plain()
+  const whole = windows
+    ? () =>
+        createWindowCursor({
+          windows,
+          find: (beside, direction) =>
+            findEvents(command, session, { untilMs: state.untilMs, beside }).sort({
+              event_timestamp: direction,
+            }),
+          timeBehind: (range, direction, count) => timeBehind(state, { session, range, direction, count }),
+          offset: isCounted ? offset : 0,
+          limit: isCounted ? limit : 0,
+        })
+    : plain
+  if (!ids) return whole()
   const source: IdSource = {
     db: primaryOf(client, databaseName),
     collectionName,
@@ -265,10 +280,36 @@ function createCursor(state: Known, session: ClientSession): EventCursor {
   return createIdCursor({
     question: ids,
     source,
-    plain,
+    plain: whole,
     offset: isCounted ? offset : 0,
     limit: isCounted ? limit : 0,
   })
+}
+
+/** From the index of time alone. */
+async function timeBehind(
+  { command, untilMs }: Known,
+  {
+    session,
+    range,
+    direction,
+    count,
+  }: { session: ClientSession; range: Document; direction: 1 | -1; count: number },
+): Promise<string | undefined> {
+  const found = client
+    .db(databaseName)
+    .collection(collectionName)
+    .find(
+      { event_timestamp: range },
+      { projection: { _id: 0, event_timestamp: 1 }, session, ...(command.isFresh && fresh) },
+    )
+    .sort({ event_timestamp: direction })
+    .skip(count)
+    .limit(1)
+  if (untilMs !== undefined) found.maxTimeMS(Math.max(1, Math.ceil(untilMs - performance.now())))
+  const [behind] = await found.toArray()
+  const time: unknown = behind?.event_timestamp
+  return typeof time === 'string' ? time : undefined
 }
 
 interface FindEventsOptions {

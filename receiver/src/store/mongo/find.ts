@@ -6,7 +6,7 @@ import type { SummaryOptions, SummaryPart } from '../summary.ts'
 import { toParts } from '../summary-parts.ts'
 import { workerUrl } from '../worker-url.ts'
 import { redact, toClientOptions } from './connection.ts'
-import { type FindCommand, toFindCommand } from './filter.ts'
+import { type FindCommand, toFindCommand, toWindows } from './filter.ts'
 import type { FindWorkerData } from './find-worker.ts'
 
 export interface Finder {
@@ -47,14 +47,19 @@ export function createFinder(options: { url: string; databaseName: string; colle
   const run = (
     command: FindCommand,
     query: SummaryQuery,
-    { client = 'local', isReserved, signal }: FindOptions = {},
+    { client = 'local', isReserved, signal, progress }: FindOptions = {},
   ) => {
     const { timeoutMs } = query
     const hasOneLimit = command.summary !== undefined
-    return thread.find(command, { client, lane: laneOf(query, isReserved), timeoutMs, hasOneLimit, signal })
+    const lane = laneOf(query, isReserved)
+    return thread.find(command, { client, lane, timeoutMs, hasOneLimit, signal, progress })
   }
   return {
-    find: (query, options) => run(toFindCommand(query, options?.isReserved), query, options),
+    find(query, options) {
+      const command = toFindCommand(query, options?.isReserved)
+      const windows = options?.progress && toWindows(query)
+      return run({ ...command, ...(windows && { windows }) }, query, options)
+    },
     summarize(wanted, summary, options) {
       const upTo = options?.upTo
       const query = {

@@ -272,7 +272,10 @@ async function* walk(
 /** A cursor of events, as far as the thread of the queries needs one. */
 export interface EventCursor {
   hasNext(): Promise<boolean>
+  /** May be none, when it is only the turn of others. */
   readBufferedDocuments(): Uint8Array[]
+  /** As in ScanProgress. */
+  readonly scannedTo?: string | undefined
   close(): Promise<void>
 }
 
@@ -297,6 +300,9 @@ export function createIdCursor({ question, source, plain, offset, limit }: IdCur
   let isClosed = false
   let without: EventCursor | undefined
   let current: FindCursor<Uint8Array> | undefined
+  /** Of `current`, and of those before it. */
+  let last: string | undefined
+  let scannedTo: string | undefined
 
   async function nextGroup(): Promise<string[]> {
     const group: string[] = []
@@ -320,8 +326,10 @@ export function createIdCursor({ question, source, plain, offset, limit }: IdCur
       while (!isClosed && left > 0) {
         if (current && (await current.hasNext())) return true
         await current?.close()
+        scannedTo = last
         const group = await nextGroup()
         if (group.length === 0) return false
+        last = group.at(-1)
         current = source.find({ event_timestamp: { $in: group } }, sort)
       }
       return false
@@ -334,6 +342,9 @@ export function createIdCursor({ question, source, plain, offset, limit }: IdCur
       const given = found.slice(skipped, Number.isFinite(left) ? skipped + left : undefined)
       left -= given.length
       return given
+    },
+    get scannedTo() {
+      return without ? without.scannedTo : scannedTo
     },
     async close() {
       isClosed = true

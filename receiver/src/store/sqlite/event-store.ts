@@ -181,11 +181,12 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Even
         const row = byId.get(id) as { document: string; exact: string | null } | undefined
         return row && toStoredEvent(id, row.document, row.exact)
       }),
-    find(wanted, { client = 'local', isReserved, signal } = {}) {
+    find(wanted, { client = 'local', isReserved, signal, progress } = {}) {
       const { selector, ...query } = wanted
       const { timeoutMs } = query
       const command = { query, selector: selector?.source }
-      return queries.find(command, { client, lane: laneOf(wanted, isReserved), timeoutMs, signal })
+      const lane = laneOf(wanted, isReserved)
+      return queries.find(command, { client, lane, timeoutMs, signal, progress })
     },
     summarize(wanted, summary, { client = 'local', isReserved, signal } = {}) {
       const { selector, ...rest } = wanted

@@ -98,13 +98,14 @@ function remember(number: number, command: FindCommand, rest: FindProgress | und
 }
 
 function takeTurn({ query: number, command, rest, chunks, remainingMs }: Turn): void {
+  let turn: Running | undefined
   try {
     const one = command ? remember(number, command, rest) : known.get(number)!
     if (rest) one.progress = rest
     const startedMs = performance.now()
     const { timeoutMs } = one.command.query
     const untilMs = remainingMs > 0 ? startedMs + remainingMs : Number.POSITIVE_INFINITY
-    const turn: Running = {
+    turn = {
       ...one,
       number,
       chunks,
@@ -122,17 +123,25 @@ function takeTurn({ query: number, command, rest, chunks, remainingMs }: Turn): 
     if (turn.fold) flushSummary(turn, outcome === 'late')
     else flush(turn)
     if (outcome === 'pause') {
-      post({ kind: 'pause', query: number, rest: turn.progress })
+      post({ kind: 'pause', query: number, rest: turn.progress, scannedTo: scannedTo(turn) })
       return
     }
     known.delete(number)
     post({ kind: 'end', query: number })
   } catch (error) {
     known.delete(number)
-    const code = error instanceof TimeUp ? timeIsUp : undefined
-    post({ kind: 'failed', query: number, failure: { message: (error as Error).message, code } })
-    if (code === undefined) reopen()
+    const isLate = error instanceof TimeUp && turn !== undefined
+    // What was found is of use to who goes on from there.
+    if (isLate && !turn!.fold) flush(turn!)
+    const failure = { message: (error as Error).message, code: isLate ? timeIsUp : undefined }
+    post({ kind: 'failed', query: number, failure, scannedTo: isLate ? scannedTo(turn!) : undefined })
+    if (!isLate) reopen()
   }
+}
+
+function scannedTo({ plan, progress }: Running): string | undefined {
+  const { position } = progress
+  return plan.column === 'event_timestamp' && position ? String(position.value) : undefined
 }
 
 class TimeUp extends Error {}
