@@ -7,6 +7,7 @@ process.title = toTitle(process.argv[2])
 
 const stopping = new AbortController()
 const onceMs = 100
+const lastWordsMs = 1000
 let askedMs = 0
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) {
   process.on(signal, () => {
@@ -49,7 +50,19 @@ const code = await runCommand(process.argv.slice(2), {
   stderr: process.stderr,
   stopping: stopping.signal,
 })
+await Promise.all([process.stdout, process.stderr].map(drained))
 process.exit(code)
+
+/** A pipe takes 64 KiB at a time: what its reader has not taken yet would be lost with the process. */
+function drained(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    // Nobody may read what we print, and a receiver that is asked to end ends.
+    const end = () => setTimeout(resolve, lastWordsMs)
+    if (isLasting || stopping.signal.aborted) end()
+    else stopping.signal.addEventListener('abort', end)
+    stream.write('', () => resolve())
+  })
+}
 
 function toTitle(command = ''): string {
   return /^[a-z]+$/.test(command) ? `madsci-events ${command}` : 'madsci-events'
