@@ -7,7 +7,7 @@ import type { EventLevel } from './event/level.ts'
 import { nowMicros } from './event/timestamp.ts'
 import { readInput, toEvent } from './input.ts'
 import type { Encoded, EncodedContext } from './otlp/encode.ts'
-import type { Writer } from './otlp/writer.ts'
+import { createWriter, type Writer } from './otlp/writer.ts'
 import type { Sender } from './sender.ts'
 import type { Losses, Tally } from './tally.ts'
 import type { ToValueOptions } from './value.ts'
@@ -24,6 +24,10 @@ export interface Emitter {
   readonly valueOptions: ToValueOptions
 }
 
+// A getter, or a diag logger, may emit an event while another is written.
+let underWay = 0
+const maxUnderWay = 8
+
 /**
  * What a program said → an event in the queue; gives its id. Never throws. One call for each event, many a second: hence
  * arguments in a row.
@@ -39,14 +43,20 @@ export function emit(
 ): string {
   const { tally, sender } = emitter
   tally.stats.emitted++
+  if (underWay >= maxUnderWay) {
+    tally.drop('failed', 1, `${maxUnderWay} others are being made, each while the one before is read`)
+    return createEventId()
+  }
+  underWay++
   try {
+    const writer = underWay === 1 ? emitter.writer : createWriter()
     const isPlain =
       level !== undefined && typeof input === 'string' && (data === undefined || typeof data === 'object')
     if (isPlain) {
-      const id = emitPlain(emitter, own, input, data as object | null | undefined, level, alert)
+      const id = emitPlain(emitter, writer, own, input, data as object | null | undefined, level, alert)
       if (id !== undefined) return id
     }
-    const { valueOptions, writer } = emitter
+    const { valueOptions } = emitter
     const read = readInput(input, data, valueOptions)
     const around = activeContext()
     const ids = idsOf(around, emitter.processIds)
@@ -63,19 +73,22 @@ export function emit(
     // Nothing above should throw. If it does, the caller's work matters more than our event.
     tally.drop('failed', 1, `an event could not be made: ${error}`)
     return createEventId()
+  } finally {
+    underWay--
   }
 }
 
 /** The short way; undefined when the event is not that plain, and nothing has happened. */
 function emitPlain(
   emitter: Emitter,
+  writer: Writer,
   own: Source,
   message: string,
   data: object | null | undefined,
   level: EventLevel,
   alert: boolean,
 ): string | undefined {
-  const { sender, valueOptions, writer, processIds } = emitter
+  const { sender, valueOptions, processIds } = emitter
   if (sender === undefined || data === null || valueOptions.textLimit !== undefined) return undefined
   const eventId = createEventId()
   const around = activeContext()

@@ -1,7 +1,7 @@
 import { EventClient, EventError, eventTypes } from '@madsci-events/sdk'
 import { createEventId, type Event, isUlid } from '@madsci-events/sdk/event'
 import { context, ROOT_CONTEXT, type SpanContext, trace } from '@opentelemetry/api'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type OtlpEndpoint, startOtlpEndpoint } from '../support/otlp-endpoint.ts'
 
 let endpoint: OtlpEndpoint
@@ -285,6 +285,62 @@ describe('EventClient', () => {
     events.log({ event_type: 'log_info', ...strange } as object)
     expect(events.stats.altered).toBe(19)
     expect((await arrivedOf(events)).map(({ source }) => source)).toEqual([{}, { node_id }, {}])
+    await events.close()
+  })
+
+  it('an event that is emitted while another is read disturbs neither', async () => {
+    const events = new EventClient({ url: endpoint.url })
+    const lazy = (text: string) => ({
+      first: 'x'.repeat(500),
+      get later() {
+        events.warning(`${text}, inside`, { tip: 3, far: 'y'.repeat(3000) })
+        return 7
+      },
+      last: text,
+    })
+    events.info('plain', lazy('plain'))
+    events.info('not plain', { ...lazy('spread'), at: new Date(0), more: lazy('not plain') })
+    events.log({ event_type: 'log_info', event_data: lazy('whole') })
+    const arrived = await arrivedOf(events)
+    const texts = arrived.map(({ event_data }) => (event_data as { message?: string }).message)
+    expect(texts.filter((text) => text === 'plain')).toHaveLength(1)
+    for (const text of ['plain', 'whole'])
+      expect(arrived.map(({ event_data }) => event_data)).toContainEqual(
+        expect.objectContaining({ first: 'x'.repeat(500), later: 7, last: text }),
+      )
+    for (const text of ['plain', 'spread', 'not plain', 'whole']) expect(texts).toContain(`${text}, inside`)
+    expect(events.stats.rejected).toBe(0)
+    await events.close()
+  })
+
+  it('data that emits itself ends', async () => {
+    const events = new EventClient({ url: endpoint.url })
+    const data = {
+      get again() {
+        events.info('again', data)
+        return 1
+      },
+    }
+    events.info('once', data)
+    const { emitted, droppedBy } = events.stats
+    expect(droppedBy.failed).toBeGreaterThan(0)
+    expect(emitted).toBeLessThan(1000)
+    expect(await arrivedOf(events)).toHaveLength(emitted - droppedBy.failed)
+    await events.close()
+  })
+
+  it.each([-14_182_940_000, Number.NaN, 9e15])('takes events while a fake clock says %d', async (now) => {
+    const events = new EventClient({ url: endpoint.url })
+    const clock = vi.spyOn(Date, 'now').mockReturnValue(now)
+    events.info('plain', { a: 1 })
+    events.log({ event_type: 'log_info', event_data: { message: 'not plain', at: new Map() } })
+    expect(events.stats.droppedBy.failed).toBe(0)
+    clock.mockRestore()
+    const messages = (await arrivedOf(events)).map(({ event_data }) => event_data)
+    expect(messages).toEqual([
+      { message: 'plain', a: 1 },
+      { message: 'not plain', at: {} },
+    ])
     await events.close()
   })
 })

@@ -10,7 +10,7 @@ export function createEventId(timeMs?: number): string {
   // The factory of `ulid` asks for randomness character by character: several microseconds each millisecond. Here a
   // millisecond starts with 80 random bits, of which the last 40 count up.
   const nowMs = Date.now()
-  if (nowMs > lastMs) startMs(nowMs)
+  if (nowMs > lastMs || prefix === '') startMs(nowMs)
   else if (++low === 1 << 20) {
     low = 0
     if (++high === 1 << 20) startMs(lastMs + 1)
@@ -33,8 +33,9 @@ function startMs(ms: number): void {
   }
   const random = pool.subarray(poolAt, poolAt + 10)
   poolAt += 10
-  lastMs = ms
-  prefix = ulidFrom(ms, random).slice(0, 18)
+  // A test's clock may stand at 0, before it, or be none.
+  lastMs = ms > 0 ? ms : 0
+  prefix = ulidFrom(lastMs, random).slice(0, 18)
   // Without its highest bit: there is room to count.
   high = ((random[5]! & 127) << 12) | (random[6]! << 4) | (random[7]! >> 4)
   low = ((random[7]! & 15) << 16) | (random[8]! << 8) | random[9]!

@@ -114,17 +114,27 @@ let lastMicros = 0
  * Calls of one millisecond give rising values, while it has microseconds left.
  */
 export function nowMicros(): number {
-  const startMicros = Date.now() * 1000
+  const startMicros = clockMs() * 1000
   const elapsedMs = performance.now()
   const endMicros = startMicros + 999
   let micros = Math.round((originMs + elapsedMs) * 1000)
-  if (micros < startMicros || micros > endMicros) {
+  // A fake performance.now() may be no number.
+  if (!(micros >= startMicros && micros <= endMicros)) {
     originMs = startMicros / 1000 - elapsedMs
     micros = startMicros
   }
   if (lastMicros >= micros && lastMicros <= endMicros) micros = Math.min(lastMicros + 1, endMicros)
   lastMicros = micros
   return micros
+}
+
+// What OTLP's 64 bits of nanoseconds can say.
+const maxClockMs = 18_446_744_073_709
+
+/** A fake clock may stand before 1970, far away, or be no number: the nearest that an event can have. */
+function clockMs(): number {
+  const nowMs = Date.now()
+  return nowMs > 0 ? Math.min(nowMs, maxClockMs) : 0
 }
 
 /** Now as canonical UTC text. */
