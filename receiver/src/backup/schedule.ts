@@ -48,11 +48,20 @@ export function startSchedule({ pattern, backups, log }: ScheduleOptions): Sched
   }
 }
 
-function createJob(pattern: string, make: () => Promise<void>): Cron {
+/** Undefined when it never comes. Throws EVT_CONFIG for a pattern that is none. */
+export const nextBackup = (pattern: string): Date | undefined => toCron(pattern).nextRun() ?? undefined
+
+const toCron = (pattern: string): Cron => named(pattern, () => new Cron(pattern, { paused: true }))
+
+function named(pattern: string, make: () => Cron): Cron {
   try {
-    return new Cron(pattern, { protect: true, unref: true }, make)
+    return make()
   } catch (cause) {
     const message = `backup_schedule is no schedule: '${pattern}' (${(cause as Error).message})`
     throw new EventError('EVT_CONFIG', message, { cause })
   }
+}
+
+function createJob(pattern: string, make: () => Promise<void>): Cron {
+  return named(pattern, () => new Cron(pattern, { protect: true, unref: true }, make))
 }

@@ -66,12 +66,21 @@ export interface ConfigCheck {
 
 /** A sentence about one of `unknown`: `EVENT_BACKUP_ENABELD is no setting: did you mean backup_enabled?` */
 export function describeUnknown(found: string): string {
-  const name = found
-    .split(' in ')[0]!
+  const given = found.split(' in ')[0]!
+  const isVariable = given.startsWith('EVENT_')
+  const [name, ...members] = given
     .toLowerCase()
     .replace(/^event_/, '')
-  const near = closestTo(name, Object.keys(settings))
-  return `${found} is no setting${near === undefined ? '' : `: did you mean ${near}?`}`
+    .split('__')
+  const near = closestTo(name!, Object.keys(settings)) ?? name!
+  if (!Object.hasOwn(settings, near)) return `${found} is no setting`
+  const path = [near]
+  for (const member of members) {
+    const known: Setting<unknown> = settings[near as SettingName]
+    path.push(closestTo(member, Object.keys(known.members ?? {})) ?? member)
+  }
+  const meant = isVariable ? `EVENT_${path.join('__').toUpperCase()}` : path.join('.')
+  return `${found} is no setting: did you mean ${meant}?`
 }
 
 const isRetired = (name: string) => name.toUpperCase() === 'EVENT_MANAGER_DEFINITION'
@@ -124,6 +133,7 @@ export function readConfig(options: ReadConfigOptions): Config {
     if (!asked.every((name) => Object.hasOwn(values, toCamel(name)))) continue
     problems.push(...find(config).map((text) => withOrigin(text, given)))
   }
+  if (problems.length > 0) problems.push(...unknown.map(describeUnknown))
   if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
   return config
 }

@@ -3,6 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import { verifyBackup } from '../backup/backup.ts'
+import { nextBackup } from '../backup/schedule.ts'
 import { type Config, describeUnknown, type ReadConfigOptions, readConfig } from '../config/config.ts'
 import { type Finding, good, problem, warning } from '../finding.ts'
 import { resolveDataPath } from '../folder.ts'
@@ -147,7 +148,7 @@ async function* inspectBackups(config: Config, workingDirectory: string): AsyncG
     else
       yield good(
         'backup',
-        `${text} yet; the receiver makes the first by ${config.backupSchedule ?? '@daily'}`,
+        `${text} yet; the receiver makes the first ${toFirst(config.backupSchedule ?? '@daily')}`,
       )
     return
   }
@@ -160,4 +161,9 @@ async function* inspectBackups(config: Config, workingDirectory: string): AsyncG
   } catch (error) {
     yield problem('backup', (error as Error).message, 'make a new one now: madsci-events backup')
   }
+}
+
+function toFirst(pattern: string): string {
+  const next = nextBackup(pattern)
+  return next ? `at ${next.toLocaleString('sv')}, local time` : `never: ${pattern} does not come`
 }

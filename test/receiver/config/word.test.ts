@@ -74,11 +74,42 @@ describe('what an operator writes', () => {
     const environment = { EVENT_BACKUP_ENABELD: 'true', EVENT_XYZZY: '1' }
     const { stdout } = await runLine(['config', '--given'], { workingDirectory: folder, environment })
     expect(stdout).toContain(
-      'ignored: EVENT_BACKUP_ENABELD is no setting: did you mean backup_enabled?; EVENT_XYZZY is no setting\n',
+      'ignored: EVENT_BACKUP_ENABELD is no setting: did you mean EVENT_BACKUP_ENABLED?; EVENT_XYZZY is no setting\n',
     )
     const json = await runLine(['config', '--json'], { workingDirectory: folder, environment })
-    expect(json.stderr).toContain('did you mean backup_enabled?')
+    expect(json.stderr).toContain('did you mean EVENT_BACKUP_ENABLED?')
     expect(JSON.parse(json.stdout)).toHaveProperty('backup_enabled')
+  })
+
+  it('what is ignored is told beside what is wrong, and within a group', async () => {
+    const environment = {
+      EVENT_BACKUP_MAX_COUNT: '0',
+      EVENT_LOG_LEVL: 'info',
+      EVENT_EMAIL_ALERTS__SMTP_SEVER: 'smtp.lab.local',
+    }
+    const { code, stderr } = await runLine(['config'], { workingDirectory: folder, environment })
+    expect(code).toBe(1)
+    for (const part of [
+      'EVENT_BACKUP_MAX_COUNT',
+      'mean EVENT_LOG_LEVEL?',
+      'mean EVENT_EMAIL_ALERTS__SMTP_SERVER?',
+    ])
+      expect(stderr).toContain(part)
+  })
+
+  it('a schedule that is none, or whose time never comes, is refused by every command', async () => {
+    for (const [schedule, why] of [
+      ['61 25 * * *', 'backup_schedule is no schedule'],
+      ['0 0 31 2 *', 'backup_schedule names a time that never comes'],
+    ]) {
+      const flag = `--backup_schedule=${schedule}`
+      const { code, stderr } = await runLine(['config', flag], { workingDirectory: folder })
+      expect([code, stderr]).toEqual([1, expect.stringContaining(`${why}: '${schedule}'`)])
+      const doctor = await runLine(['doctor', flag, '--otlp_port=none', '--grpc_port=none'], {
+        workingDirectory: folder,
+      })
+      expect(doctor.stdout + doctor.stderr).toContain(why)
+    }
   })
 
   it('a settings folder that is not there is an error', async () => {

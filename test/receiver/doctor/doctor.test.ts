@@ -158,7 +158,7 @@ describe('doctor', () => {
     expect((await look(folder, flags)).problems).toEqual([
       expect.stringMatching(/^problem alerts rules and messages do not go on since 20.*: ./),
     ])
-  })
+  }, 90_000)
 
   it('says whether somebody is told of alerts, by a real test on request, and where the links lead', async () => {
     const port = await findFreePort()
