@@ -59,7 +59,12 @@ export function LabPage() {
       {lab.report_error !== null && <p class="note">Nodes and workflows: {lab.report_error}</p>}
       <section aria-labelledby="nodes">
         <h2 id="nodes">Nodes</h2>
-        {lab.nodes.length === 0 && lab.report_error === null && <p class="note">No node has spoken yet.</p>}
+        {lab.nodes.length === 0 && lab.report_error === null && (
+          <p class="note">
+            Programs send their events to {location.origin}/, those with OpenTelemetry to {location.origin}
+            /v1/logs.
+          </p>
+        )}
         <ul class="tiles">
           {lab.nodes.map((node) => (
             <Node key={node.id} node={node} now={lab.now} />
@@ -152,7 +157,8 @@ function EventLink({ event }: { event: LabEvent }) {
 const stateMarks = { busy: '▶', idle: '–', error: '!', down: '×', unknown: '?' } as const
 
 function Node({ node, now }: { node: LabNode; now: string }) {
-  const { state, cause, since, is_longer: isLonger } = node
+  const { state, cause, action, since, is_longer: isLonger } = node
+  const about = state === 'busy' && action !== null ? action : cause
   return (
     <li class={`tile state-${state}`}>
       <strong title={node.id}>
@@ -163,7 +169,7 @@ function Node({ node, now }: { node: LabNode; now: string }) {
           {stateMarks[state]}
         </span>{' '}
         {state}
-        {cause && cause !== state && <bdi> ({cause})</bdi>}
+        {about && about !== state && <bdi> ({about})</bdi>}
       </span>
       <span class="since" title={showTime(since)}>
         {isLonger ? 'over 1 h' : showSpan(toMs(now) - toMs(since))}

@@ -36,6 +36,8 @@ interface LabEntity {
 }
 
 export interface LabNode extends LabEntity {
+  /** What it does now: an action that has begun and not ended. */
+  action: string | null
   /** The last hour: state and where it begins and ends, from 0 to 1. */
   strip: [state: LabState, from: number, to: number][]
 }

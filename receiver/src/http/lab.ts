@@ -19,6 +19,8 @@ export interface LabDoorOptions {
 // Every open page asks every few seconds; they share an answer.
 const sharedMs = 1000
 const hourMs = 3_600_000
+// Of actions those under way are shown alone.
+const actionsMs = 1000
 const findTimeoutMs = 5000
 // The first report after a start reads all stored events, which can take minutes: a page is told so meanwhile.
 const reportPatienceMs = 2000
@@ -131,22 +133,33 @@ function createReportReader(utilization: Utilization): (nowMs: number) => Promis
 async function readReport(utilization: Utilization, nowMs: number): Promise<Report> {
   const startMs = nowMs - hourMs
   try {
-    const { pieces } = await utilization.ask({
-      report: 'timeline',
-      parameters: {
-        kind: 'node,workflow,step',
-        start_time: new Date(startMs).toISOString(),
-        end_time: new Date(nowMs).toISOString(),
-        limit: '10000',
-      },
-    })
-    let text = ''
-    for await (const piece of pieces) text += piece
-    const { entities } = JSON.parse(text) as { entities: TimelineEntity[] }
-    return { report_error: null, ...toLab(entities, startMs) }
+    const [things, actions] = await Promise.all([
+      readTimeline(utilization, 'node,workflow,step', { startMs, nowMs }),
+      readTimeline(utilization, 'action', { startMs: nowMs - actionsMs, nowMs }),
+    ])
+    return { report_error: null, ...toLab([...things, ...actions], startMs) }
   } catch (error) {
     return { report_error: (error as Error).message, nodes: [], workflows: [] }
   }
+}
+
+async function readTimeline(
+  utilization: Utilization,
+  kind: string,
+  { startMs, nowMs }: { startMs: number; nowMs: number },
+): Promise<TimelineEntity[]> {
+  const { pieces } = await utilization.ask({
+    report: 'timeline',
+    parameters: {
+      kind,
+      start_time: new Date(startMs).toISOString(),
+      end_time: new Date(nowMs).toISOString(),
+      limit: '10000',
+    },
+  })
+  let text = ''
+  for await (const piece of pieces) text += piece
+  return (JSON.parse(text) as { entities: TimelineEntity[] }).entities
 }
 
 /** Things with their intervals of the last hour → nodes, and workflows that have not ended. */
@@ -158,11 +171,15 @@ export function toLab(
   for (const { kind, name, id, workflow_id, intervals } of entities)
     if (kind === 'step' && workflow_id !== undefined && intervals.at(-1)?.open)
       steps.set(workflow_id, name ?? `step ${id.slice(-6)}`)
+  const actions = new Map<string, string>()
+  for (const { kind, name, node_id, intervals } of entities)
+    if (kind === 'action' && node_id !== undefined && name !== null && intervals.at(-1)?.open)
+      actions.set(node_id, name)
   const nodes: LabNode[] = []
   const workflows: LabWorkflow[] = []
   for (const { kind, id, name, intervals } of entities) {
     const last = intervals.at(-1)
-    if (!last || kind === 'step') continue
+    if (!last || kind === 'step' || kind === 'action') continue
     const place = (time: unknown) => Math.min(1, Math.max(0, (Date.parse(String(time)) - startMs) / hourMs))
     const first = kind === 'node' ? last : intervals[0]!
     const common = {
@@ -179,7 +196,7 @@ export function toLab(
         place(start_time),
         place(end_time),
       ])
-      nodes.push({ ...common, strip: joinNarrow(strip) })
+      nodes.push({ ...common, action: actions.get(id) ?? null, strip: joinNarrow(strip) })
     } else if (last.open) workflows.push({ ...common, step: steps.get(id) ?? null })
   }
   const byName = (a: { name: string | null; id: string }, b: { name: string | null; id: string }) =>

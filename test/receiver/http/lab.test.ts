@@ -36,6 +36,8 @@ async function send(event_type: string, event_data: object, source: object, log_
 }
 
 it('tells an empty laboratory from one that runs, by names', async () => {
+  // The first report reads what is stored, which takes a moment.
+  await expect.poll(async () => (await lab()).report_error, { timeout: 20_000 }).toBe(null)
   const empty = await lab()
   expect(empty).toMatchObject({ name: 'Night shift', is_store_up: true, total_events: 0, last_event: null })
   expect([empty.report_error, empty.nodes, empty.workflows]).toEqual([null, [], []])
@@ -64,6 +66,21 @@ it('tells an empty laboratory from one that runs, by names', async () => {
     why: 'an event matched',
     event_id: last_event!.id,
   })
+})
+
+it('tells what a node does now, until it has done it', async () => {
+  const [node_id, action_id] = [ids.reader, createEventId()]
+  const tell = (type: string, status: string) =>
+    send(type, { action_id, action_name: 'read_absorbance', status }, { node_id, action_id })
+  await tell('action_start', 'running')
+  const reader = async () => {
+    const { nodes } = await lab()
+    const { state, action } = nodes.find(({ name }) => name === 'reader')!
+    return [state, action]
+  }
+  await expect.poll(reader, { timeout: 20_000 }).toEqual(['busy', 'read_absorbance'])
+  await tell('action_complete', 'succeeded')
+  await expect.poll(reader, { timeout: 20_000 }).toEqual(['idle', null])
 })
 
 it('shares an answer among those who ask within a second', async () => {
