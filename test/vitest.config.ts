@@ -51,6 +51,8 @@ function project(name: string, test: TestProjectInlineConfiguration['test']): Te
         NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE!,
       },
       hookTimeout: 120_000,
+      // Of a second, a busy machine makes nothing.
+      expect: { poll: { timeout: 15_000 } },
       name,
       ...test,
     },

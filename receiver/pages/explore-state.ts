@@ -22,6 +22,8 @@ export interface Wanted {
   id: string
   /** The two events in which a node tells of one moment of an action have a row each. */
   isUnfolded: boolean
+  /** A message has one line, however long it is. */
+  isOneLine: boolean
 }
 
 export function wanted(): Wanted {
@@ -35,11 +37,20 @@ export function wanted(): Wanted {
     end: of('end'),
     id: of('id'),
     isUnfolded: of('rows') === 'all',
+    isOneLine: of('wrap') === 'no',
   }
 }
 
 export function toAddress(parts: Partial<Wanted>): string {
-  const { line = '', span = '24h', start = '', end = '', id = '', isUnfolded = false } = parts
+  const {
+    line = '',
+    span = '24h',
+    start = '',
+    end = '',
+    id = '',
+    isUnfolded = false,
+    isOneLine = false,
+  } = parts
   const parameters = new URLSearchParams()
   if (line !== '') parameters.set('q', line)
   if (span !== '24h') parameters.set('span', span)
@@ -47,6 +58,7 @@ export function toAddress(parts: Partial<Wanted>): string {
   if (end !== '') parameters.set('end', end)
   if (id !== '') parameters.set('id', id)
   if (isUnfolded) parameters.set('rows', 'all')
+  if (isOneLine) parameters.set('wrap', 'no')
   const text = parameters.toString()
   return text === '' ? '/explore' : `/explore?${text}`
 }

@@ -1,19 +1,17 @@
 import { signal, useSignal } from '@preact/signals'
-import { Component } from 'preact'
 import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { toExportName } from '../src/http/export-name.ts'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
-import { type SearchProblem, toToken } from '../src/search/line.ts'
-import { EventDetail, messageOf, whoOf } from './event.tsx'
+import type { SearchProblem } from '../src/search/line.ts'
+import { EventTable } from './event-table.tsx'
+import { Detail } from './explore-detail.tsx'
 import { useKeys } from './explore-key.ts'
 import { foldRows, type Row, toAddress, toParameters, toRows, type Wanted, wanted } from './explore-state.ts'
 import { Facets } from './facet.tsx'
 import { Histogram } from './histogram.tsx'
 import { type Json, memberOf, parseExact, textOf } from './json.ts'
-import { Neighbours } from './neighbour.tsx'
-import { findProblem } from './search.ts'
+import { checkLine, useLateNames } from './search.ts'
 import { SearchForm } from './search-form.tsx'
-import { Level } from './shell.tsx'
 import { ask, askPage, follow, go, zone } from './state.ts'
 import { followEvents } from './stream.ts'
 import { useSummary } from './summary.ts'
@@ -34,6 +32,12 @@ const fresh = signal<Row[]>([])
 /** All that came while somebody reads; of more than `maxRows` the newest are kept. */
 const freshCount = signal(0)
 const loaded = signal('')
+/** Names of the line whose ids the receiver is still looking for. */
+const late = signal<string[]>([])
+/** Counts the times that it found them. */
+const turn = signal(0)
+/** Counts the questions for lists. */
+let asked = 0
 
 /** Events by a search line and a span of time, newest first, live where nobody reads. */
 export function ExplorePage() {
@@ -43,15 +47,19 @@ export function ExplorePage() {
   const isBusy = useSignal(false)
   const isLive = useSignal(false)
   const isPaused = useSignal(false)
-  const key = toAddress({ ...state, id: '', isUnfolded: false })
+  const key = toAddress({ ...state, id: '', isUnfolded: false, isOneLine: false })
   const all = rows.value
   const folded = useMemo(() => foldRows(all), [all])
   const shown = state.isUnfolded ? all : folded
 
   const load = async (cursor: string) => {
     isBusy.value = true
+    const number = ++asked
     try {
-      place.value = await findProblem(wanted().line)
+      const check = await checkLine(wanted().line)
+      if (number !== asked) return
+      late.value = check.late_names
+      place.value = check.problem ?? undefined
       if (place.value) {
         problem.value = `Column ${place.value.column}: ${place.value.message}`
         isBusy.value = false
@@ -62,15 +70,17 @@ export function ExplorePage() {
       parameters.set('number', String(pageEvents))
       parameters.set('timeout_ms', String(searchMs))
       const page = await askPage(`/events?${parameters}`)
+      // Of several answers the one to the last question counts.
+      if (number !== asked) return
       const found = toRows(parseExact(page.text) as { [id: string]: Json })
       rows.value = cursor === '' ? found : [...rows.value, ...found].slice(0, maxRows)
       next.value = page.next
       scannedTo.value = page.scannedTo
       problem.value = ''
     } catch (error) {
-      problem.value = (error as Error).message
+      if (number === asked) problem.value = (error as Error).message
     }
-    isBusy.value = false
+    if (number === asked) isBusy.value = false
   }
 
   useEffect(() => {
@@ -82,10 +92,15 @@ export function ExplorePage() {
       freshCount.value = 0
       problem.value = ''
       place.value = undefined
+      late.value = []
       void load('')
     }
   }, [key])
 
+  useLateNames(state.line, late.value, () => {
+    turn.value++
+    void load('')
+  })
   useLive(isLive.value && state.end === '', key, (row) => {
     if (isPaused.value || scrollY > 40 || wanted().id !== '' || !getSelection()?.isCollapsed) {
       fresh.value = [row, ...fresh.value].slice(0, maxRows)
@@ -117,11 +132,11 @@ export function ExplorePage() {
     },
   })
   const open = useOpen(state.id)
-  const summary = useSummary(state, isLive.value && state.end === '')
+  const summary = useSummary(state, isLive.value && state.end === '', false, turn.value)
   // Nothing of these changes with the event that is shown whole.
   const [histogram, facets] = useMemo(
     () => [<Histogram summary={summary} state={state} />, <Facets summary={summary} state={state} />],
-    [key, summary.answer, summary.isBusy, summary.problem, zone.value],
+    [toAddress({ ...state, id: '' }), summary.answer, summary.isBusy, summary.problem, zone.value],
   )
   return (
     <>
@@ -130,6 +145,12 @@ export function ExplorePage() {
       {problem.value && (
         <p class="note problem" role="alert">
           {problem.value}
+        </p>
+      )}
+      {late.value.length > 0 && (
+        <p class="note" role="status">
+          Still looking up what <bdi>{late.value.join(', ')}</bdi> is: events that do not carry the name
+          itself may be missing here, or not be left out.
         </p>
       )}
       <SavedViews />
@@ -153,12 +174,25 @@ export function ExplorePage() {
             paused · {showCount(freshCount.value)} new
           </button>
         )}
+        <label>
+          <input
+            type="checkbox"
+            checked={!state.isOneLine}
+            onChange={() => go(toAddress({ ...state, isOneLine: !state.isOneLine }), { isReplacing: true })}
+          />{' '}
+          whole messages
+        </label>
         <FoldSwitch state={state} folded={all.length - folded.length} />
         <Export state={state} />
       </p>
       <div class={open ? 'panes with-detail' : 'panes'}>
         {facets}
-        <EventTable rows={shown} state={state} />
+        <div>
+          <EventTable rows={shown} state={state} />
+          {all.length === 0 && !next.value && loaded.value === key && !isBusy.value && problem.value === '' && (
+            <Nothing state={state} />
+          )}
+        </div>
         {open && <Detail row={open} state={state} />}
       </div>
       {next.value && rows.value.length < maxRows && (
@@ -173,6 +207,21 @@ export function ExplorePage() {
         <p class="note">The first {maxRows} are shown: a narrower filter finds the others.</p>
       )}
     </>
+  )
+}
+
+/** What one may do where nothing is found. */
+function Nothing({ state }: { state: Wanted }) {
+  const isAllTime = state.span === 'all' && state.start === '' && state.end === ''
+  return (
+    <p class="note">
+      {state.line === '' ? 'No event in this time.' : 'No event is found by this search in this time.'}{' '}
+      {!isAllTime && (
+        <a href={toAddress({ ...state, id: '', start: '', end: '', span: 'all' })} onClick={follow}>
+          Look in all time
+        </a>
+      )}
+    </p>
   )
 }
 
@@ -219,116 +268,6 @@ function toCount(shown: number, answer: SummaryAnswer | undefined): string {
   if (!answer || (next.value === undefined && answer.total <= shown))
     return countOf(shown, next.value ? 'newest event' : 'event')
   return `${shown} newest of ${answer.is_complete ? '' : 'more than '}${countOf(answer.total, 'event')}`
-}
-
-function EventTable({ rows: shown, state }: { rows: Row[]; state: Wanted }) {
-  const on = `${zone.value} ${toAddress({ ...state, id: '' })}`
-  return (
-    <table class="events">
-      <caption class="hidden">Events, newest first</caption>
-      <thead class="hidden">
-        <tr>
-          <th scope="col">Time</th>
-          <th scope="col">Level</th>
-          <th scope="col">Who</th>
-          <th scope="col">Message</th>
-        </tr>
-      </thead>
-      <tbody>
-        {shown.map((row) => (
-          <EventRow key={row.id} row={row} state={state} on={on} isSelected={row.id === state.id} />
-        ))}
-      </tbody>
-    </table>
-  )
-}
-
-interface EventRowProps {
-  row: Row
-  state: Wanted
-  /** What all rows hang on: the clock, and the search in their addresses. */
-  on: string
-  isSelected: boolean
-}
-
-/** Of hundreds of rows two change when another event is shown whole. */
-class EventRow extends Component<EventRowProps> {
-  override shouldComponentUpdate({ row, on, isSelected }: EventRowProps) {
-    return row !== this.props.row || on !== this.props.on || isSelected !== this.props.isSelected
-  }
-
-  override render({ row: { id, event }, state, isSelected }: EventRowProps) {
-    return (
-      <tr class={isSelected ? 'selected' : ''}>
-        <td class="since">{showTime(textOf(memberOf(event, 'event_timestamp')))}</td>
-        <td>
-          <Level level={Number(textOf(memberOf(event, 'log_level')))} />
-        </td>
-        <td>
-          <bdi>{whoOf(event)}</bdi>
-        </td>
-        <td>
-          <a
-            href={toAddress({ ...state, id })}
-            onClick={follow}
-            {...(isSelected && { 'aria-current': 'true' as const })}
-          >
-            <bdi>{messageOf(event)}</bdi>
-          </a>
-        </td>
-      </tr>
-    )
-  }
-}
-
-function Detail({ row: { id, event }, state }: { row: Row; state: Wanted }) {
-  const time = textOf(memberOf(event, 'event_timestamp'))
-  const filters = [
-    [
-      'node',
-      textOf(memberOf(event, 'event_data', 'node_name')) || textOf(memberOf(event, 'source', 'node_id')),
-    ],
-    ['type', textOf(memberOf(event, 'event_type'))],
-    ['workflow', textOf(memberOf(event, 'source', 'workflow_id'))],
-    ['experiment', textOf(memberOf(event, 'source', 'experiment_id'))],
-    ['service', textOf(memberOf(event, 'otel', 'resource', 'service.name'))],
-    ['trace', textOf(memberOf(event, 'trace_id'))],
-  ].filter(([, value]) => value !== '') as [string, string][]
-  const around = Number.isNaN(Date.parse(time)) ? '' : new Date(Date.parse(time) + 60_000).toISOString()
-  return (
-    <aside aria-label="Event">
-      <p class="actions">
-        <a href={toAddress({ ...state, id: '' })} onClick={follow}>
-          Close
-        </a>
-        <a href={`/e/${encodeURIComponent(id)}`} onClick={follow}>
-          Own page
-        </a>
-        {around !== '' && (
-          <a href={toAddress({ span: '15m', end: around })} onClick={follow}>
-            What was around
-          </a>
-        )}
-      </p>
-      <p class="actions">
-        {filters.map(([name, value]) => (
-          <a key={name} href={toAddress({ ...state, line: toToken(name, value), id: '' })} onClick={follow}>
-            {name === 'type' ? value : `same ${name}`}
-          </a>
-        ))}
-      </p>
-      <p class="message-small">
-        <Level level={Number(textOf(memberOf(event, 'log_level')))} /> <bdi>{messageOf(event)}</bdi>
-      </p>
-      <Neighbours
-        key={`${id} around`}
-        id={id}
-        event={event}
-        addressOf={(one) => toAddress({ ...state, id: one })}
-      />
-      <EventDetail key={id} id={id} event={event} />
-    </aside>
-  )
 }
 
 /** The event that the address names: of the list, or asked for where the list does not reach it. */

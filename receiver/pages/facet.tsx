@@ -13,6 +13,7 @@ export function Facets({ summary, state }: { summary: ShownSummary; state: Wante
   const addressOf = (term: string) => toAddress({ ...state, line: toggleTerm(state.line, term), id: '' })
   const isWide = matchMedia('(min-width: 1000px)').matches
   if (!answer) return <div class="facets since">{problem && `Not counted: ${problem}`}</div>
+  if (answer.total === 0 && answer.is_complete && !problem) return <div class="facets" />
   return (
     <details class={isBusy || problem ? 'facets stale' : 'facets'} open={isWide}>
       <summary>

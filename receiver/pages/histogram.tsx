@@ -37,11 +37,13 @@ const colours: { [level: string]: string } = {
 const maxPieces = 2000
 
 /** `untilNow`: the pieces reach the present, where nothing has happened since. */
-function toPieces({ histogram }: SummaryAnswer, untilNow: boolean): Pieces | undefined {
+function toPieces({ histogram, total }: SummaryAnswer, untilNow: boolean): Pieces | undefined {
   const { from, until, bucket_ms: widthMs, buckets } = histogram
-  if (from === null || until === null) return undefined
+  if (from === null || until === null || total === 0) return undefined
   const fromMs = Date.parse(from)
-  const untilMs = untilNow ? Math.max(Date.parse(until), Date.now()) : Date.parse(until)
+  // Narrow pieces that would not reach it end where the events do.
+  const reachesNow = untilNow && (Date.now() - fromMs) / widthMs <= maxPieces
+  const untilMs = reachesNow ? Math.max(Date.parse(until), Date.now()) : Date.parse(until)
   const count = Math.min(maxPieces, Math.ceil((untilMs - fromMs) / widthMs))
   const list = new Array<Levels | undefined>(count).fill(undefined)
   let most = 1
@@ -76,7 +78,7 @@ export function Histogram(props: { summary: ShownSummary; state: Wanted; marks?:
   if (!answer || !pieces)
     return (
       <p class="histogram since">
-        {problem ? `No histogram: ${problem}` : answer ? 'no event in this time' : 'counting …'}
+        {problem ? `No histogram: ${problem}` : answer ? 'No event to count.' : 'counting …'}
       </p>
     )
 

@@ -24,7 +24,7 @@ export function memberOf(value: Json, ...names: string[]): Json | undefined {
   return found
 }
 
-const isPlain = (value: Json | undefined): value is { [name: string]: Json } =>
+export const isPlain = (value: Json | undefined): value is { [name: string]: Json } =>
   typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Digits)
 
 export function textOf(value: Json | undefined): string {

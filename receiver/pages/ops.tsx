@@ -39,6 +39,7 @@ export function OpsPage() {
   const summary = useAnswer<SummaryAnswer>(summaryUrl)
   const backups = useAnswer<BackupStatus>('/backup/status')
   const settings = useAnswer<{ settings: { [name: string]: unknown } }>('/settings?include_defaults=false')
+  const all = useAnswer<{ settings: { [name: string]: unknown } }>('/settings')
   const watch = useAnswer<WatchAnswer>('/data/watch')
   useEffect(() => {
     document.title = 'Operation'
@@ -55,6 +56,10 @@ export function OpsPage() {
       <Part title="Store">
         {ops.problem && <p class="note problem">{ops.problem}</p>}
         {ops.answer && <Facts rows={toStoreFacts(ops.answer, summary.answer)} />}
+      </Part>
+      <Part title="Retention">
+        {all.problem && <p class="note problem">{all.problem}</p>}
+        {all.answer && <p>{retentionOf(all.answer.settings)}</p>}
       </Part>
       <Part title="What doctor says">
         <Findings findings={ops.answer?.findings ?? []} />
@@ -99,6 +104,20 @@ export function OpsPage() {
       </Part>
     </>
   )
+}
+
+/** How long events stay, in a sentence. */
+function retentionOf(settings: { [name: string]: unknown }): string {
+  if (settings.retention_enabled !== true)
+    return 'Nothing is archived or deleted by age (retention_enabled is false).'
+  const rules = Array.isArray(settings.retention_rules) ? settings.retention_rules.length : 0
+  const [archived, deleted] = [
+    Number(settings.soft_delete_after_days),
+    Number(settings.hard_delete_after_days),
+  ]
+  return `Events are archived after ${countOf(archived, 'day')} and deleted ${countOf(deleted, 'day')} later${
+    rules > 0 ? `, but for ${countOf(rules, 'rule')} of retention_rules` : ''
+  }.`
 }
 
 const stores = { sqlite: 'SQLite', mongodb: 'MongoDB', null: 'none: nothing is kept' }

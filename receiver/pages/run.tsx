@@ -2,6 +2,7 @@ import type { ComponentChildren } from 'preact'
 import { useEffect } from 'preact/hooks'
 import type { RunAnswer, RunEvent, RunRow, RunWait } from '../src/http/run-answer.ts'
 import { useAnswer } from './load.ts'
+import { nameOf } from './name.ts'
 import { addressOfRun, Outcome } from './runs.tsx'
 import { Level, shortId } from './shell.tsx'
 import { follow, query } from './state.ts'
@@ -41,6 +42,7 @@ export function RunPage({ kind, id }: { kind: string; id: string }) {
 const spanOf = ({ start_time, end_time }: RunAnswer) => toMs(end_time) - toMs(start_time)
 
 function Run({ run, scaleMs }: { run: RunAnswer; scaleMs: number }) {
+  const startMs = toMs(run.start_time)
   const { kind, name, id, waits, numbers, people, alerts, failures, events, cuts } = run
   return (
     <>
@@ -63,7 +65,7 @@ function Run({ run, scaleMs }: { run: RunAnswer; scaleMs: number }) {
       <Part title="Timeline">
         <ul class="gantt">
           {run.rows.map((row) => (
-            <Row key={row.kind + row.id} row={row} startMs={toMs(run.start_time)} scaleMs={scaleMs} />
+            <Row key={row.kind + row.id} row={row} startMs={startMs} scaleMs={scaleMs} />
           ))}
         </ul>
         <p class="note">Bars: filled busy, high error or down, low idle.</p>
@@ -74,11 +76,11 @@ function Run({ run, scaleMs }: { run: RunAnswer; scaleMs: number }) {
           <ol key={event.id} class="lines failure" aria-label="A failure below the ten events before it">
             {before.map((one) => (
               <li key={one.id}>
-                <EventLine event={one} />
+                <EventLine event={one} startMs={startMs} />
               </li>
             ))}
             <li class="failed">
-              <EventLine event={event} />
+              <EventLine event={event} startMs={startMs} />
             </li>
           </ol>
         ))}
@@ -118,7 +120,7 @@ function Run({ run, scaleMs }: { run: RunAnswer; scaleMs: number }) {
         <ol class="lines">
           {events.map((event) => (
             <li key={event.id}>
-              <EventLine event={event} />
+              <EventLine event={event} startMs={startMs} />
             </li>
           ))}
         </ol>
@@ -152,7 +154,7 @@ function Facts({ run }: { run: RunAnswer }) {
           [
             'experiment',
             <a key="e" href={addressOfRun('experiment', experiment_id)} onClick={follow}>
-              {shortId(experiment_id)}
+              <bdi>{nameOf('experiment', experiment_id) || shortId(experiment_id)}</bdi>
             </a>,
           ] as [string, ComponentChildren],
         ]
@@ -171,11 +173,17 @@ function Facts({ run }: { run: RunAnswer }) {
   )
 }
 
-function EventLine({ event }: { event: RunEvent }) {
+function EventLine({ event, startMs }: { event: RunEvent; startMs: number }) {
   const { id, level, message, type, timestamp } = event
+  const sinceMs = toMs(timestamp) - startMs
+  const since =
+    sinceMs < 0 ? `${showShort(-sinceMs)} before the start` : `${showShort(sinceMs)} after the start`
   return (
     <>
-      <span class="since">{showTime(timestamp, false)}</span> <Level level={level} />{' '}
+      <span class="since" title={`${timestamp}, ${since}`}>
+        {showTime(timestamp, false)}
+      </span>{' '}
+      <Level level={level} />{' '}
       <a href={`/e/${encodeURIComponent(id)}`} onClick={follow}>
         <bdi>{message || type}</bdi>
       </a>

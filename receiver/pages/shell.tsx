@@ -11,6 +11,10 @@ export const staleMs = 10_000
 /** What every page has around it: the rail, the clock and whether the receiver answers. */
 export function Shell({ children }: { children: ComponentChildren }) {
   const isWall = path.value === '/' && new URLSearchParams(query.value).has('wall')
+  // Of a narrow screen's row of words, the one of this page is seen.
+  useEffect(() => {
+    document.querySelector('nav [aria-current]')?.scrollIntoView({ block: 'nearest', inline: 'center' })
+  }, [path.value])
   useEffect(() => (isWall ? reloadNightly() : undefined), [isWall])
   if (isWall)
     return (

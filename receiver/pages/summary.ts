@@ -2,7 +2,7 @@ import { useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import type { SummaryAnswer } from '../src/http/summary-answer.ts'
 import { toAddress, toParameters, type Wanted } from './explore-state.ts'
-import { findProblem } from './search.ts'
+import { checkLine } from './search.ts'
 import { ask } from './state.ts'
 
 /** The summary of a search. */
@@ -20,8 +20,9 @@ const soonMs = 3000
 const patienceMs = 120_000
 const liveMs = 10_000
 
-export function useSummary(state: Wanted, isLive = false, withArchived = false): ShownSummary {
-  const key = toAddress({ ...state, id: '', isUnfolded: false })
+/** Asked again when the address changes, and when `turn` does. */
+export function useSummary(state: Wanted, isLive = false, withArchived = false, turn = 0): ShownSummary {
+  const key = toAddress({ ...state, id: '', isUnfolded: false, isOneLine: false })
   const answer = useSignal<SummaryAnswer | undefined>(undefined)
   const isBusy = useSignal(false)
   const problem = useSignal('')
@@ -32,7 +33,7 @@ export function useSummary(state: Wanted, isLive = false, withArchived = false):
     isBusy.value = true
     try {
       // The list says what is wrong with it.
-      if (await findProblem(state.line)) return
+      if ((await checkLine(state.line)).problem) return
       const parameters = toParameters(state)
       parameters.set('buckets', innerWidth < 700 ? '60' : '120')
       parameters.set('values', '8')
@@ -50,7 +51,7 @@ export function useSummary(state: Wanted, isLive = false, withArchived = false):
     }
   }
 
-  useEffect(() => void load(soonMs), [key])
+  useEffect(() => void load(soonMs), [key, turn])
   useEffect(() => {
     if (!isLive) return
     const timer = setInterval(() => {

@@ -70,8 +70,13 @@ function Alert(props: { alert: WatchAlert; now: string; token: string | null; re
       <h3>
         <Level level={log_level} /> <bdi>{rule}</bdi>
       </h3>
-      <p>
-        <bdi>{why}</bdi>
+      {alert.message && (
+        <p>
+          <bdi>{alert.message}</bdi>
+        </p>
+      )}
+      <p class="note">
+        Why: <bdi>{why}</bdi>
       </p>
       <p class="note">
         {Object.entries(alert.group).map(([path, value]) =>
@@ -155,7 +160,7 @@ function Shared({ path, value, names }: { path: string; value: string; names: Wa
   if (name === undefined)
     return (
       <>
-        <bdi>{path}</bdi> <bdi>{value}</bdi>
+        <bdi>{path === 'event_type' ? 'type' : path}</bdi> <bdi>{value}</bdi>
       </>
     )
   const kind = path.replace(/^.*\.|_id$/g, '')
@@ -240,7 +245,8 @@ function lineOf(rule: unknown): string {
 
 function Tried({ answer }: { answer: PreviewAnswer & { line: string } }) {
   const { events, matched, alerts, messages, firings, is_cut, line, start_time, end_time } = answer
-  const state: Wanted = { line, span: '7d', start: start_time, end: end_time, id: '', isUnfolded: false }
+  const [start, end] = [start_time, end_time]
+  const state: Wanted = { line, span: '7d', start, end, id: '', isUnfolded: false, isOneLine: false }
   // A rule is tried on archived events too.
   const summary = useSummary(state, false, true)
   return (

@@ -14,37 +14,45 @@ interface AlertJson {
   last_event_id: string | null
 }
 
-/** What an event says of itself. Events never change: those of open alerts are read once. */
-interface Said {
+/** What an event says of itself. Events never change: each is read once. */
+export interface Said {
   node: string | null
   node_id: string | null
   message: string
 }
 const nothing: Said = { node: null, node_id: null, message: '' }
 
+export type SaidReader = (id: string) => Promise<Said>
+const maxKept = 500
+
+/** What an event says, by its id. */
+export function createSaidReader(store: Pick<EventStore, 'get'>): SaidReader {
+  const kept = new Map<string, Said>()
+  return async (id) => {
+    const known = kept.get(id)
+    if (known) return known
+    const event = await store.get(id)
+    if (!event) return nothing
+    const said = toSaid(parseJson(event.json))
+    kept.set(id, said)
+    if (kept.size > maxKept) kept.delete(kept.keys().next().value!)
+    return said
+  }
+}
+
 /** Open alerts, newest first, with what their newest event says. */
 export function createAlertReader({ store: alerts }: Alerts, store: EventStore) {
-  let known = new Map<string, Said>()
-
-  async function read(id: string): Promise<Said> {
-    const said = known.get(id)
-    if (said) return said
-    const event = await store.get(id)
-    return event ? toSaid(parseJson(event.json)) : nothing
-  }
-
+  const read = createSaidReader(store)
   return async (): Promise<(LabAlert & { node_id: string | null })[]> => {
     const found = await Promise.all(openStates.map((state) => alerts.find({ limit: maxAlerts, state })))
     const open = found
       .flat()
       .sort((a, b) => b.openedMs - a.openedMs)
       .slice(0, maxAlerts)
-    const next = new Map<string, Said>()
     const shown: (LabAlert & { node_id: string | null })[] = []
     for (const { id, rule, state, openedMs, json } of open) {
       const { log_level, why, last_event_id } = JSON.parse(json) as AlertJson
       const said = last_event_id ? await read(last_event_id) : nothing
-      if (last_event_id && said !== nothing) next.set(last_event_id, said)
       shown.push({
         id,
         rule,
@@ -56,7 +64,6 @@ export function createAlertReader({ store: alerts }: Alerts, store: EventStore) 
         ...said,
       })
     }
-    known = next
     return shown
   }
 }

@@ -32,6 +32,7 @@ import { type HealthDoorOptions, registerHealth } from './health.ts'
 import { registerLab } from './lab.ts'
 import { registerLogs } from './logs.ts'
 import { observeRequests, registerMetrics } from './metrics.ts'
+import { registerNames } from './name.ts'
 import { registerOpenApi } from './openapi.ts'
 import { type OpsDoorOptions, registerOps } from './ops.ts'
 import { createPageToken } from './page-token.ts'
@@ -136,6 +137,7 @@ export async function createHttpServer(options: HttpOptions): Promise<HttpServer
   registerAlerts(app, options)
   const sendPage = await registerPages(app, options)
   if (sendPage) registerLab(app, options)
+  if (sendPage) registerNames(app, options)
   if (sendPage) registerWatch(app, { ...options, pageToken })
   if (sendPage) registerOps(app, options)
   if (sendPage) registerTimelineData(app, options)

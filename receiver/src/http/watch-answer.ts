@@ -18,6 +18,8 @@ export interface WatchAlert {
   rule: string
   state: string
   why: string
+  /** Of its last event; '' where it has none. */
+  message: string
   /** What its events have in common, by path. */
   group: { [path: string]: string | null }
   /** What the ids in its group are called, by path; null where no event tells it soon. */

@@ -11,7 +11,14 @@ describe.each(storeNames)('operation in a real browser, on %s', (store) => {
   })
   beforeAll(async () => {
     const channels = { hook: { kind: 'webhook', url: 'https://someone:hidden-word@chat.example/hook' } }
-    const flags = { pages: 'act', manager_name: hostile, alert_channels: JSON.stringify(channels) }
+    const rules = [{ event_type: ['log_debug'], max_level: 20, soft_delete_after_days: 7 }]
+    const retention = { retention_enabled: 'true', retention_rules: JSON.stringify(rules) }
+    const flags = {
+      ...retention,
+      pages: 'act',
+      manager_name: hostile,
+      alert_channels: JSON.stringify(channels),
+    }
     const started = await startPages(flags, store)
     if ('skip' in started) skip = started.skip
     else {
@@ -36,6 +43,9 @@ describe.each(storeNames)('operation in a real browser, on %s', (store) => {
       expect(await opened.page.textContent('main')).toMatch(/on disk, with indexes[\d.]+ [kM]B/)
       expect(await opened.page.textContent('main')).toContain(
         'warning: backup: backups are not made by schedule',
+      )
+      await opened.page.waitForSelector(
+        'p:has-text("archived after 90 days and deleted 365 days later, but for 1 rule of retention_rules")',
       )
       expect(await opened.page.content()).not.toContain('hidden-word')
       await expectSound(opened)

@@ -341,6 +341,116 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     await page.close()
   })
 
+  it('calls things by name where an event has their id alone, on its page, in the list and beside it', async () => {
+    const [node_id, workflow_id, user_id] = [createEventId(), createEventId(), createEventId()]
+    await house.send('node_start', { node_name: 'balance' }, { node_id })
+    await house.send('workflow_start', { name: 'weigh all' }, { workflow_id })
+    const id = await house.send('log_info', { message: 'pan is empty' }, { node_id, workflow_id, user_id })
+    const { page, troubles } = await house.open(`e/${id}`)
+    const values = () => page.locator('dl dd').allTextContents()
+    await expect.poll(values, { timeout: 20_000 }).toContain(`balance …${node_id.slice(-6)}`)
+    expect(await values()).toContain(`weigh all …${workflow_id.slice(-6)}`)
+    // Nobody told it a name.
+    expect((await values()).map((text) => text.trim())).toContain(`…${user_id.slice(-6)}`)
+    await page.waitForSelector('.neighbours .selected:has-text("balance: pan is empty")')
+    expect(await page.getAttribute('dd a:has-text("weigh all")', 'href')).toBe(`/run/workflow/${workflow_id}`)
+    await page.click('dd a:has-text("balance")')
+    await page.waitForSelector('.events td:has-text("pan is empty")')
+    await expect
+      .poll(() => page.locator('.events td:nth-child(3)').allTextContents(), { timeout: 20_000 })
+      .toEqual(['balance', 'balance'])
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
+  it('each value of an event leads to those that have it; the whole of it is copied beside the list', async () => {
+    const count = 9007199254740993n
+    await house.send('log_info', { message: 'shaker', rack: { count, 'a.b': 1 } }, {})
+    const id = await house.send('log_info', { message: 'shaker', rack: { count, lids: ['"x" {', 7] } }, {})
+    await house.send('log_info', { message: 'shaker', rack: { count: 9007199254740992n } }, {})
+    const { page, troubles } = await house.open(`explore?q=shaker&id=${id}`)
+    const rows = () => page.locator('.events tbody tr').count()
+    await expect.poll(rows, { timeout: 20_000 }).toBe(3)
+    await page.click(`pre a:text-is("${count}")`)
+    await expect.poll(rows, { timeout: 20_000 }).toBe(2)
+    expect(new URL(page.url()).searchParams.get('q')).toBe(`shaker {"event_data.rack.count": ${count}}`)
+    // The event stays beside the list.
+    await page.click('pre a:has-text("x")')
+    await expect.poll(rows, { timeout: 20_000 }).toBe(1)
+    await page.click('aside button:has-text("Copy JSON")')
+    await page.waitForSelector('aside button:has-text("copied")')
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
+  it('says what one may do where nothing is found, and where no node has spoken', async () => {
+    const time = '2024-03-05T12:00:00.000001Z'
+    await house.send('log_info', { message: 'colorimeter' }, {}, 20, time)
+    const { page, troubles } = await house.open('explore?q=colorimeter')
+    await page.waitForSelector('.histogram:has-text("No event to count")')
+    await page.click('.note a:has-text("Look in all time")')
+    await page.waitForSelector('.events td:has-text("colorimeter")')
+    await page.waitForSelector('.histogram canvas')
+    await expect.poll(() => page.locator('.note:has-text("No event")').count()).toBe(0)
+    const empty = {
+      ...((await (await fetch(`${receiver.url}data/lab`)).json()) as object),
+      ...{ nodes: [], workflows: [], report_error: null },
+    }
+    await page.route('**/data/lab', (route) => route.fulfill({ json: empty }))
+    await page.goto(receiver.url)
+    await page.waitForSelector(`section p:has-text("${receiver.url}v1/logs")`)
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
+  it('explore: long messages have one line each where somebody wants it so', async () => {
+    await house.send('log_info', { message: 'autoclave '.repeat(100) }, {})
+    for (const width of [380, 1000]) {
+      const { page, troubles } = await house.open('explore?q=autoclave', { width })
+      await ready(page, 'explore')
+      const height = async () => (await page.locator('.events td:last-child').boundingBox())!.height
+      expect(await height()).toBeGreaterThan(100)
+      await page.click('label:has-text("whole messages")')
+      await expect.poll(height, { timeout: 20_000 }).toBeLessThan(50)
+      expect(new URL(page.url()).searchParams.get('wrap')).toBe('no')
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
+      expect(troubles).toEqual([])
+      await page.close()
+    }
+  })
+
+  it('explore: says what it still looks up, and shows the rest when it is found', async () => {
+    const node_id = createEventId()
+    await house.send('node_start', { node_name: 'dryer', message: 'decanter named' }, { node_id })
+    await house.send('log_info', { message: 'decanter by id' }, { node_id })
+    const { page } = await house.open('')
+    // As a receiver with much to do: the first look-ups do not come to an end.
+    let isBusy = true
+    await page.route('**/data/search?*', async (route) => {
+      const late = { json: { problem: null, late_names: ['dryer'] } }
+      await (isBusy ? route.fulfill(late) : route.continue())
+    })
+    await page.route('**/events?*', (route) => (isBusy ? route.fulfill({ json: {} }) : route.continue()))
+    await page.goto(`${receiver.url}explore?q=decanter+node:dryer`)
+    await page.waitForSelector('[role=status]:has-text("Still looking up what dryer is")')
+    isBusy = false
+    await expect.poll(() => messages(page), { timeout: 20_000 }).toEqual(['decanter by id', 'decanter named'])
+    await expect.poll(() => page.textContent('main')).not.toContain('Still looking up')
+    await page.close()
+  })
+
+  it('on a telephone the words of the pages take one row, and that of the page is seen', async () => {
+    const { page } = await house.open('', { width: 380 })
+    await ready(page, 'lab')
+    expect((await page.locator('header').boundingBox())!.height).toBeLessThan(110)
+    await page.click('nav a:has-text("Operation")')
+    await page.waitForSelector('.lines')
+    const box = (await page.locator('nav a:has-text("Operation")').boundingBox())!
+    expect(box.x).toBeGreaterThanOrEqual(0)
+    expect(box.x + box.width).toBeLessThanOrEqual(380)
+    await page.close()
+  })
+
   it('explore: a histogram that fails takes nothing else with it, and comes back', async () => {
     for (const type of ['log_info', 'log_info', 'log_error'])
       await house.send(type, { message: 'evaporator' }, {})

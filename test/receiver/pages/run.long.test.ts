@@ -169,6 +169,18 @@ describe.each(storeNames)('runs in a real browser, on %s', (store) => {
     it(`${name}: nothing sticks out`, () => expectFits(house, pages[name](), signs[name]))
   }
 
+  it('tells the experiment of a workflow by its name, and when in the run an event was', async () => {
+    const { page, troubles } = await house.open(`run/workflow/${one}`)
+    await page.waitForSelector('dd a:text-is("growth curves")')
+    const title = await page
+      .locator('section:has(h2:has-text("Events")) li .since')
+      .nth(1)
+      .getAttribute('title')
+    expect(title).toMatch(/^\d{4}-\d\d-\d\dT[\d:.]+Z, [\d.]+ s after the start$/)
+    expect(troubles).toEqual([])
+    await page.close()
+  })
+
   it('leads from the list to a run, to its failure, and to two side by side; prints without its rail', async () => {
     const { page, troubles } = await house.open('')
     await page.click('nav a:has-text("Runs")')

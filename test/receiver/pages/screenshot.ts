@@ -33,6 +33,17 @@ async function shoot(name: string, path: string, selector: string): Promise<void
     }
 }
 
+/** As it comes out of a printer. */
+async function print(name: string, path: string, selector: string): Promise<void> {
+  if (wanted.length > 0 && !wanted.some((one) => name.startsWith(one))) return
+  const page = await browser.newPage({ colorScheme: 'dark', viewport: { width: 794, height: 1123 } })
+  await page.goto(receiver.url + path)
+  await page.waitForSelector(selector)
+  await page.emulateMedia({ media: 'print' })
+  await page.screenshot({ path: join(folder, `${name}-print.png`), fullPage: true })
+  await page.close()
+}
+
 const post = async (event: object) =>
   (await (
     await fetch(`${receiver.url}event`, {
@@ -43,6 +54,9 @@ const post = async (event: object) =>
   ).json()) as { _id: string }
 
 await shoot('empty', '', '.note')
+await shoot('wall-empty', '?wall', '.note')
+await shoot('event-empty', 'e/nothing', '.sentence-bad')
+await shoot('run-empty', 'run/workflow/nothing', '.sentence')
 await shoot('timeline-empty', 'timeline', '.note')
 await shoot('empty-runs', 'runs', 'main .note')
 await shoot('use-empty', 'use', '.note')
@@ -65,6 +79,15 @@ const { _id: eventId } = await post({
   source,
   event_data: { message: 'Tip rack 3 is empty: no tip at A7 after three attempts', retries: 3 },
 })
+// Nothing of these has a name: only ids.
+const nameless = {
+  node_id: '01KBVX3V6N0000000000000003',
+  workflow_id: '01KBVX3V6N0000000000000004',
+  step_id: '01KBVX3V6N0000000000000005',
+}
+await post({ event_type: 'workflow_start', source: { workflow_id: nameless.workflow_id } })
+await post({ event_type: 'workflow_step_start', source: nameless })
+const { _id: namelessId } = await post({ event_type: 'node_status_update', source: nameless })
 await shoot('trouble', '', '.sentence-bad')
 await shoot('wall', '?wall', '.tile')
 await shoot('watch', 'watch', '.alert')
@@ -74,6 +97,9 @@ await shoot('detail', `explore?id=${eventId}`, 'aside pre')
 await shoot('timeline', 'timeline?span=1h', '.timeline-names')
 await shoot('use', 'use?span=24h', '.heat')
 await shoot('event', `e/${eventId}`, 'pre')
+await shoot('nameless', `e/${namelessId}`, 'pre')
+await shoot('nameless-list', `explore?q=workflow:${nameless.workflow_id}`, '.events td')
+await shoot('nameless-run', `run/workflow/${nameless.workflow_id}`, '.gantt li')
 await shoot('runs', 'runs', '.runs li')
 const { runs } = (await (await fetch(`${receiver.url}runs`)).json()) as {
   runs: { kind: string; id: string }[]
@@ -82,6 +108,7 @@ const experiment = runs.find(({ kind }) => kind === 'experiment')!
 const [one, two] = runs.filter(({ kind }) => kind === 'workflow')
 await shoot('experiment', `run/experiment/${experiment.id}`, '.gantt li')
 await shoot('pair', `run/workflow/${one!.id}?with=workflow/${two!.id}`, 'article:nth-child(2) .gantt li')
+await print('experiment', `run/experiment/${experiment.id}`, '.gantt li')
 await browser.close()
 await lab.close()
 await receiver.close()

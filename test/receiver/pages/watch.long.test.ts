@@ -32,6 +32,8 @@ describe.each(storeNames)('alerts in a real browser, on %s', (store) => {
     it(`${dark ? 'dark' : 'light'}: sound`, async () => {
       const opened = await house.open('watch', { dark })
       await opened.page.waitForSelector('.alert:has-text("onerror=")', { timeout: 10_000 })
+      // What happened, above why somebody is told of it.
+      await opened.page.waitForSelector('.alert p:nth-of-type(1):has-text("onerror=")')
       await expectSound(opened)
       await opened.page.close()
     })
