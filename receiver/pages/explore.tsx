@@ -189,9 +189,11 @@ export function ExplorePage() {
         {facets}
         <div>
           <EventTable rows={shown} state={state} />
-          {all.length === 0 && !next.value && loaded.value === key && !isBusy.value && problem.value === '' && (
-            <Nothing state={state} />
-          )}
+          {all.length === 0 &&
+            !next.value &&
+            loaded.value === key &&
+            !isBusy.value &&
+            problem.value === '' && <Nothing state={state} />}
         </div>
         {open && <Detail row={open} state={state} />}
       </div>

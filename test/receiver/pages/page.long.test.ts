@@ -363,6 +363,18 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     await page.close()
   })
 
+  it('tells the name of one that spoke once beside one that speaks often', async () => {
+    const [quiet, often] = [createEventId(), createEventId()]
+    await house.send('node_start', { node_name: 'quiet' }, { node_id: quiet })
+    for (let sent = 0; sent < 210; sent += 30)
+      await Promise.all(
+        Array.from({ length: 30 }, () => house.send('log_info', { node_name: 'often' }, { node_id: often })),
+      )
+    const names = async () =>
+      (await fetch(`${receiver.url}data/names?node=${often}&node=${quiet}&node=x&mood=y`)).json()
+    await expect.poll(names).toEqual({ names: { node: { [quiet]: 'quiet', [often]: 'often' } } })
+  })
+
   it('each value of an event leads to those that have it; the whole of it is copied beside the list', async () => {
     const count = 9007199254740993n
     await house.send('log_info', { message: 'shaker', rack: { count, 'a.b': 1 } }, {})

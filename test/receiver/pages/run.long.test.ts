@@ -157,7 +157,11 @@ describe.each(storeNames)('runs in a real browser, on %s', (store) => {
     run: () => `run/workflow/${one}`,
     pair: () => `run/workflow/${one}?with=workflow/${two}`,
   }
-  const signs = { runs: '.runs li', run: '.gantt li', pair: 'article:nth-child(2) .gantt li' }
+  const signs = {
+    runs: '.runs li',
+    run: '.gantt li',
+    pair: 'article:nth-child(1):has(.gantt li) + article .gantt li',
+  }
   for (const name of ['runs', 'run', 'pair'] as const) {
     for (const dark of [false, true])
       it(`${name}, ${dark ? 'dark' : 'light'}: sound`, async () => {
@@ -171,7 +175,7 @@ describe.each(storeNames)('runs in a real browser, on %s', (store) => {
 
   it('tells the experiment of a workflow by its name, and when in the run an event was', async () => {
     const { page, troubles } = await house.open(`run/workflow/${one}`)
-    await page.waitForSelector('dd a:text-is("growth curves")')
+    await page.waitForSelector('dd a:has-text("growth curves")')
     const title = await page
       .locator('section:has(h2:has-text("Events")) li .since')
       .nth(1)
