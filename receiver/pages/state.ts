@@ -8,12 +8,43 @@ const readAddress = () => {
   path.value = location.pathname
   query.value = location.search
 }
-addEventListener('popstate', readAddress)
+addEventListener('popstate', ({ state }: PopStateEvent) => {
+  readAddress()
+  const y = (state as Place | null)?.y
+  if (typeof y === 'number') returnTo(y)
+})
+
+/** Where one was on a page that one left by a link. */
+interface Place {
+  y: number
+}
+
+const returnMs = 1500
+/** What somebody does to the place of the page ends what the page does to it. */
+const handEvents = ['wheel', 'touchstart', 'pointerdown', 'keydown'] as const
+
+/** Goes back to that place. The browser does it too, but not where the page is drawn again a moment too late. */
+function returnTo(y: number): void {
+  const untilMs = performance.now() + returnMs
+  const hand = new AbortController()
+  for (const name of handEvents)
+    addEventListener(name, () => hand.abort(), { passive: true, signal: hand.signal })
+  const step = () => {
+    if (hand.signal.aborted) return
+    if (Math.abs(scrollY - y) > 1) scrollTo(0, y)
+    if (performance.now() < untilMs) requestAnimationFrame(step)
+    else hand.abort()
+  }
+  requestAnimationFrame(step)
+}
 
 /** Goes to another address of the pages. */
 export function go(address: string, { isReplacing = false } = {}): void {
   if (isReplacing) history.replaceState(null, '', address)
-  else history.pushState(null, '', address)
+  else {
+    history.replaceState({ y: scrollY } satisfies Place, '')
+    history.pushState(null, '', address)
+  }
   readAddress()
 }
 
