@@ -164,7 +164,13 @@ function request(url: string, settings: Settings, body: string | undefined): Pro
       ...(isSecure && settings.tls),
     })
     call.on('error', reject)
+    let hasResponse = false
+    // Of an answer that switches protocols, Node tells nothing else.
+    call.on('close', () => {
+      if (!hasResponse) reject(new Error('the connection was closed without an answer'))
+    })
     call.on('response', (response) => {
+      hasResponse = true
       const chunks: Buffer[] = []
       let bytes = 0
       response.on('data', (chunk: Buffer) => {

@@ -53,8 +53,14 @@ export function createTransport(settings: Settings): Transport {
         headers: { ...headers, 'content-length': body.length },
       })
       // A reply that drips would keep its connection busy for ever.
-      const timer = setTimeout(() => call.destroy(new Error(`no answer for ${timeoutMs} ms`)), timeoutMs)
+      const timer = setTimeout(() => {
+        const error = new Error(`no answer for ${timeoutMs} ms`)
+        call.destroy(error)
+        // A call that is destroyed already tells nothing more.
+        fail(error)
+      }, timeoutMs)
       let isSettled = false
+      let hasResponse = false
       const settle = (answer: Answer) => {
         if (isSettled) return
         isSettled = true
@@ -71,7 +77,14 @@ export function createTransport(settings: Settings): Transport {
         } else settle({ kind: 'none', error: readable(error) })
       }
       call.on('error', fail)
-      call.on('response', (response) => read(response, settle, fail))
+      call.on('response', (response) => {
+        hasResponse = true
+        read(response, settle, fail)
+      })
+      // Of an answer that switches protocols, Node tells nothing else.
+      call.on('close', () => {
+        if (!hasResponse) fail(new Error('the connection was closed without an answer'))
+      })
       call.end(body)
     })
   }

@@ -48,4 +48,14 @@ describe('an answer of something else than a receiver', () => {
     expect(await events.queryEvents({})).toEqual([])
     await events.close()
   })
+
+  it('one that switches protocols is told to be none', async () => {
+    const events = await ask('')
+    server.removeAllListeners('request')
+    server.on('connection', (socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n')
+    })
+    await expect(events.getEvents()).rejects.toMatchObject({ code: 'EVT_UNREACHABLE' })
+    await events.close()
+  })
 })

@@ -1,3 +1,4 @@
+import { type AddressInfo, createServer } from 'node:net'
 import { type ClientOptions, EventClient, type EventError, type Stats } from '@madsci-events/sdk'
 import { diag } from '@opentelemetry/api'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -324,6 +325,30 @@ describe('flush() resolves after everything taken before was delivered, and reje
     expect(events.stats).toMatchObject({ waiting: 0, droppedBy: { closed: 1 } })
     expect(endpoint.requests).toHaveLength(1)
   })
+
+  it.each(['ends', 'stays open'])(
+    'an answer that switches protocols is none, where its connection %s',
+    async (then) => {
+      const answer = 'HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'
+      const accepted = 'HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n'
+      let requests = 0
+      const server = createServer((socket) => {
+        socket.on('error', () => {})
+        socket.once('data', () => {
+          if (++requests > 1) socket.end(accepted)
+          else if (then === 'ends') socket.end(answer)
+          else socket.write(answer)
+        })
+      })
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+      const events = connect({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` })
+      emit(events, 1)
+      await until(() => events.stats.exported === 1)
+      expect(requests).toBe(2)
+      await events.close()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  )
 
   it('a loss is told to one flush, not to the next', async () => {
     const events = connect()
