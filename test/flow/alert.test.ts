@@ -463,7 +463,7 @@ describe('webhooks', () => {
       flags: {
         alert_channels: '{"a": {"kind": "webhook", "secret": "hush"}, "b": {"kind": "pigeon"}}',
         alert_rules:
-          '[{"name": "x", "kind": "silent"}, {"name": "x", "selector": {"event_type": "node_eror"}, "channels": ["z"]}, {"name": "w", "selector": {"$or": [{"event_typ": "node_error"}, {"source.node_id": "x"}]}}, {"name": "v", "selector": {"even_data.code": 3}, "recovery": {"sorce.node_id": "x"}}, {"name": "y", "selector": {"a": {"$regex": "(a++)"}}}]',
+          '[{"name": "x", "kind": "silent"}, {"name": "x", "selector": {"event_type": "node_eror"}, "channels": ["z"]}, {"name": "w", "selector": {"$or": [{"event_typ": "node_error"}, {"source.node_id": "x"}]}}, {"name": "v", "selector": {"even_data.code": 3}, "recovery": {"sorce.node_id": "x"}}, {"name": "u", "selector": {"source.nod_id": "x"}, "group_by": ["source.nod_id"]}, {"name": "t", "kind": "silnt", "minutes": 5}, {"name": "y", "selector": {"a": {"$regex": "(a++)"}}}]',
         alert_quiet_hours: '[{"from": "25:00", "to": "06:00", "zone": "Mars/Base"}]',
       },
     })
@@ -482,12 +482,17 @@ describe('webhooks', () => {
       "alert_rules[3].selector is not accepted: no event has 'even_data': did you mean event_data?",
       "alert_rules[3].recovery is not accepted: no event has 'sorce': did you mean source?",
       "alert_rules[1].channels names no channel of alert_channels: 'z'",
+      "alert_rules[4].selector is not accepted: no event has 'source.nod_id': did you mean source.node_id?",
+      "alert_rules[4].group_by no event has 'source.nod_id': did you mean source.node_id?",
+      'unfinished: did you mean silent?',
       'possessive quantifier',
       'alert_quiet_hours[0].zone',
       'alert_quiet_hours[0].from',
     ])
       expect(error!.message).toContain(part)
     expect(error!.message).not.toContain('hush')
+    // One mistake is told once.
+    expect(error!.message).not.toMatch(/selector is needed|minutes is unknown/)
   })
 })
 

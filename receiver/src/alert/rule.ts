@@ -1,4 +1,11 @@
-import { EventError, eventTypes, isObject, parseEventType, type Value } from '@madsci-events/sdk/event'
+import {
+  EventError,
+  eventTypes,
+  isObject,
+  parseEventType,
+  sourceKeys,
+  type Value,
+} from '@madsci-events/sdk/event'
 import { closestTo } from '../closest.ts'
 import { maxPathNames } from '../store/path.ts'
 import { parseSelector, type Selector } from '../store/selector.ts'
@@ -104,12 +111,15 @@ function readRule(reader: Reader, settings: Pick<RuleSettings, 'alertLevel' | 'c
   const name = reader.text('name') ?? ''
   if (!/^[\w-]{1,64}$/.test(name)) reader.fail('name', 'must be letters, digits, _ and -, at most 64')
   const kindText = reader.text('kind', 'match')!
-  const kind = ruleKinds.find((one) => one === kindText) ?? 'match'
-  if (kind !== kindText) reader.fail('kind', `must be one of ${ruleKinds.join(', ')}`)
+  const near = ruleKinds.find((one) => one === closestTo(kindText, ruleKinds))
+  // What is meant decides what else it takes.
+  const kind = near ?? 'match'
+  if (kind !== kindText)
+    reader.fail('kind', `must be one of ${ruleKinds.join(', ')}${near ? `: did you mean ${near}?` : ''}`)
   const takesEvents = kind === 'match' || kind === 'rate'
   const isDefault = name === defaultRuleName
   const selector = takesEvents ? readSelector(reader, 'selector') : undefined
-  if (takesEvents && !selector && !isDefault) reader.fail('selector', 'is needed')
+  if (takesEvents && !reader.has('selector') && !isDefault) reader.fail('selector', 'is needed')
   const seconds = (one: string, fallback: number, least = 0, most = 30 * dayS) =>
     Math.round(reader.number(one, { least, most, fallback })! * 1000)
   const minutes = (one: string) => {
@@ -185,6 +195,8 @@ function readPaths(reader: Reader, fallback: string[]): string[] {
         'group_by',
         `must name event_type, log_level, trace_id, source.…_id or event_data.…: '${path}'`,
       )
+    else if (findMeant(path))
+      reader.fail('group_by', `no event has '${path}': did you mean ${findMeant(path)}?`)
     else if (path.split('.').length > maxPathNames)
       reader.fail('group_by', `must have ${maxPathNames} names in a path at most: '${path.slice(0, 100)}'`)
   }
@@ -219,12 +231,23 @@ const eventMembers = [
   'otel',
 ]
 
+/** The id of a source that was meant by a path that is none. */
+function findMeant(path: string): string | undefined {
+  const [first, id = '', ...more] = path.split('.')
+  if (first !== 'source' || more.length > 0 || !id.endsWith('_id')) return undefined
+  if ((sourceKeys as readonly string[]).includes(id)) return undefined
+  const near = closestTo(id, sourceKeys)
+  return near && `source.${near}`
+}
+
 /** A word that is no event type, or a path that begins like a member of an event and is none, would never match: a typing error. */
 function checkWords(selector: Value): void {
   if (!isObject(selector)) return
   for (const [key, value] of Object.entries(selector)) {
     if (['$and', '$or', '$nor'].includes(key) && Array.isArray(value)) value.forEach(checkWords)
     const [first = ''] = key.split('.')
+    const meant = findMeant(key)
+    if (meant) throw new Error(`no event has '${key}': did you mean ${meant}?`)
     if (key.startsWith('$') || eventMembers.includes(first)) continue
     const near = closestTo(first, eventMembers)
     if (near) throw new Error(`no event has '${first}': did you mean ${near}?`)

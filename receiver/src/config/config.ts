@@ -128,6 +128,7 @@ export function readConfig(options: ReadConfigOptions): Config {
       problems.push(`${originOf(error) ?? origin} ${(error as Error).message}`)
     }
   }
+  problems.push(...findSamePort(values as unknown as SettingValues, given))
   const config: Config = { ...(values as unknown as SettingValues), given, settingsFolder, unknown, warnings }
   for (const { settings: asked, find } of checks) {
     if (!asked.every((name) => Object.hasOwn(values, toCamel(name)))) continue
@@ -136,6 +137,22 @@ export function readConfig(options: ReadConfigOptions): Config {
   if (problems.length > 0) problems.push(...unknown.map(describeUnknown))
   if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
   return config
+}
+
+/** One door has one port; 0 is any that is free. */
+function findSamePort(
+  { serverUrl, otlpPort, grpcPort }: SettingValues,
+  given: ReadonlyMap<string, string>,
+): string[] {
+  const own = serverUrl && Number(serverUrl.port || (serverUrl.protocol === 'https:' ? 443 : 80))
+  const ports = { server_url: own, otlp_port: otlpPort, grpc_port: grpcPort }
+  const entries = Object.entries(ports)
+  return entries.flatMap(([name, port], index) => {
+    const [other] = entries.slice(0, index).find(([, one]) => one === port) ?? []
+    // A default gives way: its door is not opened.
+    if (!port || other === undefined || !given.has(name)) return []
+    return [`${name} is the port of ${other}, ${port}: choose another, or none (${given.get(name)})`]
+  })
 }
 
 /** 'alert_rules[0].selector is needed' → '… (--alert_rules)'. */

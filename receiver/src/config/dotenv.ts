@@ -27,7 +27,11 @@ const escapes: { [letter: string]: string } = {
  * only behind a space, double quotes know escapes, `${NAME}` and `${NAME:-default}` stand for a variable of the file, else of
  * `environment`, wherever they stand. A line that is none is passed over. Source: python-dotenv 1.x, parser.py, variables.py.
  */
-export function parseDotenv(text: string, environment: Environment): { [name: string]: string } {
+export function parseDotenv(
+  text: string,
+  environment: Environment,
+  onPassedOver: (line: number, text: string) => void = () => {},
+): { [name: string]: string } {
   const values = new Map<string, string | undefined>()
   let position = 0
 
@@ -60,6 +64,7 @@ export function parseDotenv(text: string, environment: Environment): { [name: st
 
   for (take(lines); position < text.length; take(lines)) {
     take(exported)
+    const from = position
     const isComment = text[position] === '#'
     const key = text[position] === "'" ? take(quotedKey)?.[1] : take(plainKey)?.[0]
     const isKey = key !== undefined || isComment
@@ -67,8 +72,10 @@ export function parseDotenv(text: string, environment: Environment): { [name: st
     const isAssigned = isKey && text[position] === '='
     const value = isAssigned ? readAssigned() : undefined
     const isSound = isKey && (value !== undefined || !isAssigned) && take(lineEnd) !== undefined
-    if (!isSound) take(restOfLine)
-    else if (key !== undefined)
+    if (!isSound) {
+      take(restOfLine)
+      onPassedOver(text.slice(0, from).split('\n').length, text.slice(from, position))
+    } else if (key !== undefined)
       values.set(key, value === undefined ? undefined : expand(value, values, environment))
   }
   return Object.fromEntries([...values].map(([name, value]) => [name, value ?? '']))

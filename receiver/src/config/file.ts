@@ -10,7 +10,14 @@ import { fromEnvironment, type Source, unknownVariables } from './source.ts'
 import { settingText } from './value.ts'
 
 type Environment = { readonly [name: string]: string | undefined }
-type Kind = { names: readonly string[]; parse: (text: string, environment: Environment) => unknown }
+type Kind = {
+  names: readonly string[]
+  parse: (
+    text: string,
+    environment: Environment,
+    onPassedOver: (line: number, text: string) => void,
+  ) => unknown
+}
 
 const settingsFiles = (ending: string) =>
   ['settings', 'event.settings', 'events.settings'].map((name) => name + ending)
@@ -40,6 +47,10 @@ export function fromFiles(
   settings: { [name: string]: Setting<unknown> },
   { problems, unknown, warnings, isNamed, environment }: FileFindings,
 ): Source[] {
+  for (const name of settingsFiles('.yml')) {
+    const path = findFile(name, folder)
+    if (path !== undefined) warnings.push(`${path} is not read: the files of settings end in .yaml`)
+  }
   return kinds.flatMap(({ names, parse }) =>
     names.toReversed().flatMap((name) => {
       const path = findFile(name, folder)
@@ -54,7 +65,13 @@ export function fromFiles(
       if (doubt !== undefined) warnings.push(doubt)
       try {
         if (statSync(path).size > maxFileBytes) throw new Error('it is larger than 1 MiB')
-        const values = (parse(readFileSync(path, 'utf8'), environment) ?? {}) as { [name: string]: string }
+        const text = readFileSync(path, 'utf8')
+        const values = (parse(text, environment, (line, passed) => {
+          // A file of variables may be of other programs, too.
+          const name = passed.startsWith('EVENT_') ? passed.split(' ', 1)[0]!.trimEnd() : undefined
+          if (name !== undefined)
+            warnings.push(`${path}, line ${line}: ${name} is not read: a line is NAME=value`)
+        }) ?? {}) as { [name: string]: string }
         if (typeof values !== 'object' || Array.isArray(values))
           throw new Error('it holds no names with values')
         const isEnvironment = kinds[0]!.names.includes(name)

@@ -112,6 +112,34 @@ describe('what an operator writes', () => {
     }
   })
 
+  it('lines that say nothing, and files of another ending, are told', async () => {
+    const own = await mkdtemp(join(tmpdir(), 'madsci-word-'))
+    try {
+      await mkdir(join(own, '.git'))
+      await writeFile(join(own, '.env'), '# ports\nOTHER thing\nEVENT_GRPC_PORT none\nEVENT_OTLP_PORT=none\n')
+      await writeFile(join(own, 'events.settings.yml'), 'log_level: debug\n')
+      const { warnings, otlpPort, logLevel } = readConfig({ environment: {}, workingDirectory: own })
+      expect(otlpPort).toBeUndefined()
+      expect(logLevel).toBe('info')
+      expect(warnings).toEqual([
+        `${own}/events.settings.yml is not read: the files of settings end in .yaml`,
+        `${own}/.env, line 3: EVENT_GRPC_PORT is not read: a line is NAME=value`,
+      ])
+    } finally {
+      await rm(own, { recursive: true })
+    }
+  })
+
+  it('two doors of one port are refused, with the one to change', () => {
+    expect(fault({ EVENT_SERVER_URL: 'http://0.0.0.0:18001/', EVENT_OTLP_PORT: '18001' })).toContain(
+      'otlp_port is the port of server_url, 18001: choose another, or none (EVENT_OTLP_PORT)',
+    )
+    expect(fault({ EVENT_OTLP_PORT: '4317' })).toContain('nothing')
+    expect(fault({ EVENT_OTLP_PORT: '0', EVENT_GRPC_PORT: '0', EVENT_SERVER_URL: 'http://x:0' })).toBe(
+      'nothing',
+    )
+  })
+
   it('a settings folder that is not there is an error', async () => {
     const environment = { MADSCI_SETTINGS_DIR: join(folder, 'nope') }
     const { code, stderr } = await runLine(['config'], { workingDirectory: folder, environment })
