@@ -40,7 +40,7 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   const lab = startLab({ url: receiver.url, spoolDir, speed: 5 })
   const { stdout } = terminal
   stdout.write(
-    `a laboratory of five nodes is at work, see ${receiver.url} in a browser; ctrl-C ends it\n${toSteps(terminal, 'meanwhile, in another terminal:', commandsFor(receiver.url, config))}`,
+    `a laboratory of five nodes is at work, see ${receiver.url} in a browser; ctrl-C ends it\n${toSteps(terminal, 'meanwhile, in another terminal', commandsFor(receiver.url, config))}`,
   )
 
   let storedBefore = 0
@@ -64,7 +64,7 @@ export async function demo(flags: { [name: string]: string }, terminal: Terminal
   const code = await closeReceiver(receiver, log, terminal)
   const [, ...questions] = commandsFor(receiver.url, config)
   const again = `serve --document_db_url=${showUrl(config.documentDbUrl)}${placeOption(receiver.url)}`
-  stdout.write(toSteps(terminal, 'what it did is still there:', [again, ...questions]))
+  stdout.write(toSteps(terminal, 'what it did is still there', [again, ...questions]))
   return code
 }
 
@@ -94,6 +94,9 @@ function explainSecond(error: unknown, { serverUrl, documentDbUrl }: Config): un
 
 /** Who started it by npm has no command of ours in the terminal. */
 function toSteps({ environment }: Terminal, title: string, commands: readonly string[]): string {
-  const command = environment.npm_lifecycle_event ? 'npx madsci-events' : 'madsci-events'
-  return `${title}\n${commands.map((rest) => `  ${command} ${rest}\n`).join('')}`
+  const isByNpm = Boolean(environment.npm_lifecycle_event)
+  const command = isByNpm ? 'npx madsci-events' : 'madsci-events'
+  // Elsewhere npx would ask a registry for a package of that name.
+  const place = isByNpm ? ' in this folder:' : ':'
+  return `${title}${place}\n${commands.map((rest) => `  ${command} ${rest}\n`).join('')}`
 }
