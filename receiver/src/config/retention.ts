@@ -1,4 +1,5 @@
-import { namesOfType, parseEventType, parseLevel } from '@madsci-events/sdk/event'
+import { eventTypes, namesOfType, parseEventType, parseLevel } from '@madsci-events/sdk/event'
+import { closestTo } from '../closest.ts'
 import { count, flag, structured } from './setting.ts'
 
 /** How long events rest. */
@@ -45,18 +46,24 @@ export interface RetentionRuleSetting {
 }
 
 function parseRetentionRules(rules: unknown): RetentionRuleSetting[] {
-  const wrong = () =>
-    new Error(
-      'must be a list like [{"event_type": ["log_debug"], "max_level": 10, "soft_delete_after_days": 7}]',
-    )
-  if (!Array.isArray(rules)) throw wrong()
-  return rules.map((rule) => {
+  const example = '[{"event_type": ["log_debug"], "max_level": 10, "soft_delete_after_days": 7}]'
+  if (!Array.isArray(rules)) throw new Error(`must be a list like ${example}`)
+  return rules.map((rule, index) => {
+    const fail = (text: string): never => {
+      throw new Error(`is not right: rule ${index + 1} ${text}; one looks like ${example}`)
+    }
     const { event_type: types, max_level: level, soft_delete_after_days: days, ...others } = rule ?? {}
-    const known = [types ?? []].flat().map((type) => parseEventType(type))
+    const [other] = Object.keys(others)
+    if (other !== undefined) fail(`has a member '${other}'`)
+    const known = [types ?? []].flat().map((type) => {
+      const near = typeof type === 'string' ? closestTo(type, eventTypes) : undefined
+      return (
+        parseEventType(type) ?? fail(`names no event type: '${type}'${near ? `, did you mean ${near}?` : ''}`)
+      )
+    })
     const maxLevel = level === undefined ? undefined : parseLevel(level)
-    const isSound =
-      Number.isInteger(days) && days >= 1 && !known.includes(undefined) && Object.keys(others).length === 0
-    if (!isSound || (level !== undefined && maxLevel === undefined)) throw wrong()
+    if (level !== undefined && maxLevel === undefined) fail(`has no level as max_level: '${level}'`)
+    if (!Number.isInteger(days) || days < 1) fail('needs soft_delete_after_days, a whole number from 1')
     return {
       ...(known.length > 0 && { types: known.flatMap((type) => namesOfType(type!)) }),
       ...(maxLevel !== undefined && { maxLevel }),

@@ -140,6 +140,18 @@ describe('what an operator writes', () => {
     )
   })
 
+  it('what is wrong in a list is named', () => {
+    const faultOf = (rule: object) => fault({ EVENT_RETENTION_RULES: JSON.stringify([rule]) })
+    expect(faultOf({ event_type: ['node_eror'], soft_delete_after_days: 7 })).toContain(
+      "rule 1 names no event type: 'node_eror', did you mean node_error?",
+    )
+    expect(faultOf({ soft_delete_after_day: 7 })).toContain("rule 1 has a member 'soft_delete_after_day'")
+    expect(faultOf({ max_level: 'loud', soft_delete_after_days: 7 })).toContain(
+      "no level as max_level: 'loud'",
+    )
+    expect(faultOf({ soft_delete_after_days: 0.5 })).toContain('needs soft_delete_after_days, a whole number')
+  })
+
   it('a settings folder that is not there is an error', async () => {
     const environment = { MADSCI_SETTINGS_DIR: join(folder, 'nope') }
     const { code, stderr } = await runLine(['config'], { workingDirectory: folder, environment })
