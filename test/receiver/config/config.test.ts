@@ -92,7 +92,9 @@ describe('config', () => {
     ]) {
       const problems = problemsOf(rules(wrong))
       expect(problems, wrong).toHaveLength(1)
-      expect(problems[0]).toMatch(/^EVENT_RETENTION_RULES must be (a list like|JSON)/)
+      expect(problems[0]).toMatch(
+        /^EVENT_RETENTION_RULES (must be (a list like|JSON)|is not right: rule 1 .*; one looks like \[\{)/,
+      )
     }
   })
 
