@@ -190,11 +190,12 @@ export function leaveHome(home: string): void {
 
 export const segmentName = (number: number) => String(number).padStart(8, '0') + suffix
 
+/** Plain files alone: to read a pipe would take for ever. */
 export function listSegments(home: string): string[] {
-  return readdirSync(home)
-    .filter((name) => name.endsWith(suffix))
+  return readdirSync(home, { withFileTypes: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith(suffix))
+    .map((entry) => join(home, entry.name))
     .sort()
-    .map((name) => join(home, name))
 }
 
 /** Moves a segment out of the way; gives its new path. */

@@ -1,9 +1,12 @@
+import { execFileSync } from 'node:child_process'
 import {
   copyFileSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   renameSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs'
@@ -261,6 +264,28 @@ describe('what cannot be read is set aside and counted, and stops nothing else',
     expect(readdirSync(join(folder, stream!, 'corrupt'))).toHaveLength(2)
     await events.close()
     expect(homes()).toEqual([])
+  })
+
+  it('what is no plain file is left where it is', async () => {
+    const first = connect()
+    first.info('left')
+    const stream = join(folder, (await readdir(folder))[0]!)
+    const home = join(stream, '01JJJJJJJJJJJJJJJJJJJJJJJJ@free')
+    mkdirSync(join(home, '00000002.seg'), { recursive: true })
+    execFileSync('mkfifo', [join(home, '00000001.seg')])
+    symlinkSync('/dev/zero', join(home, '00000003.seg'))
+    await listen()
+    const second = connect()
+    second.info('own')
+    await second.flush()
+    await first.flush()
+    expect([first.stats, second.stats]).toMatchObject([
+      { exported: 1 },
+      { exported: 1, recovered: 0, damaged: 0 },
+    ])
+    await first.close()
+    await second.close()
+    expect((await readdir(home)).sort()).toEqual(['00000001.seg', '00000002.seg', '00000003.seg'])
   })
 
   it('a file of ours that is damaged while we run', async () => {
