@@ -3,6 +3,7 @@ import { toOrigins } from '../config/show.ts'
 import type { CommandCall } from './call.ts'
 import { readSettings } from './setting.ts'
 import type { Terminal } from './terminal.ts'
+import { toFit } from './wrap.ts'
 
 const unsetText = (name: string) =>
   settings[name as SettingName]?.unit.includes('`none`') ? 'none' : 'not set'
@@ -23,7 +24,8 @@ export async function showEffective({ options, flags }: CommandCall, terminal: T
   const width = Math.max(0, ...origins.map(({ name }) => name.length))
   for (const { name, value, origin } of origins) {
     const text = value === null ? unsetText(name) : typeof value === 'string' ? value : JSON.stringify(value)
-    terminal.stdout.line(`${name.padEnd(width)}  ${text}${origin === undefined ? '' : `    (${origin})`}`)
+    const line = `${name.padEnd(width)}  ${text}${origin === undefined ? '' : `    (${origin})`}`
+    for (const one of toFit(line, width + 2, terminal.stdout)) terminal.stdout.line(one)
   }
   if (unknown.length > 0) terminal.stdout.line(ignored)
   return 0

@@ -1,3 +1,9 @@
+import type { Output } from './terminal.ts'
+
+/** Lines that fit the terminal; what a file or a program reads stays one line. */
+export const toFit = (text: string, indent: number, { isTTY, columns }: Pick<Output, 'isTTY' | 'columns'>) =>
+  isTTY ? wrap(text, indent, columns) : [text]
+
 /** Words in lines of at most so many columns; those after the first begin below `indent`. A longer word is not cut. */
 export function wrap(text: string, indent: number, columns = 80): string[] {
   const lines: string[] = []

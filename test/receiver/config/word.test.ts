@@ -140,6 +140,23 @@ describe('what an operator writes', () => {
     )
   })
 
+  it('what doctor and config say fits a terminal', async () => {
+    const flags = ['--otlp_port=none', '--grpc_port=none', '--server_url=http://127.0.0.1:9/']
+    for (const command of ['doctor', 'config'])
+      for (const columns of [60, 80]) {
+        const { stdout } = await runLine([command, ...flags], { workingDirectory: folder, columns })
+        const long = stdout.split('\n').filter((line) => line.length > columns && line.trim().includes(' '))
+        // A path or an address is one word.
+        const broken = long.filter((line) =>
+          line
+            .trim()
+            .split(/ +/)
+            .every((word) => word.length < columns / 2),
+        )
+        expect(broken, command).toEqual([])
+      }
+  })
+
   it('what is wrong in a list is named', () => {
     const faultOf = (rule: object) => fault({ EVENT_RETENTION_RULES: JSON.stringify([rule]) })
     expect(faultOf({ event_type: ['node_eror'], soft_delete_after_days: 7 })).toContain(
