@@ -91,7 +91,8 @@ export function createWebhookChannel(name: string, options: WebhookOptions): Cha
       } catch (error) {
         const { code, message } = error as NodeJS.ErrnoException
         const reason = showUrlsIn(message)
-        return { kind: code === 'EINNER' ? 'refused' : 'retry', reason: code ? `${code}: ${reason}` : reason }
+        if (code === 'EINNER') return { kind: 'refused', reason }
+        return { kind: 'retry', reason: code ? `${code}: ${reason}` : reason }
       }
     },
     close() {

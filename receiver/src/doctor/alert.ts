@@ -117,9 +117,9 @@ async function* testChannel({ serverUrl }: Config, channel: string): AsyncGenera
       return
     }
     for (const { target, outcome, error } of body.results) {
-      if (outcome === 'delivered')
-        yield good('alerts', `${channel}: a test message to ${target} was accepted`)
-      else yield problem('alerts', `${channel}: no message to ${target}: ${error ?? outcome}`, advice)
+      const message = target === '' ? 'message' : `message to ${target}`
+      if (outcome === 'delivered') yield good('alerts', `${channel}: a test ${message} was accepted`)
+      else yield problem('alerts', `${channel}: no ${message}: ${error ?? outcome}`, advice)
     }
   } catch (error) {
     yield problem('alerts', `${channel}: the test did not end: ${(error as Error).message}`, advice)
