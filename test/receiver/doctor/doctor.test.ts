@@ -135,7 +135,7 @@ describe('doctor', () => {
     const path = join(folder, 'events.db')
     await (await openSqliteStore({ path, log: silentLog })).close()
     const database = new DatabaseSync(path)
-    database.exec(`UPDATE alert_state SET version = 1, document = '{"rules": 3}'`)
+    database.exec(`UPDATE alert_state SET version = 1, document = '{'`)
     database.close()
     const server_url = `http://127.0.0.1:${await findFreePort()}/`
     const alert_channels = JSON.stringify({ chat: { kind: 'webhook', url: 'http://127.0.0.1:9/' } })
