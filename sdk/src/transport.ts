@@ -27,6 +27,9 @@ export interface Transport {
   close(): void
 }
 
+// A wrong clock, or a typing error, must not silence a program for days.
+const longestRetryAfterMs = 3_600_000
+
 export const contentTypes = {
   'http/protobuf': 'application/x-protobuf',
   'http/json': 'application/json',
@@ -111,7 +114,7 @@ function read(
     kind: 'answer' as const,
     status,
     contentType: headers['content-type'],
-    retryAfterMs: parseRetryAfter(headers['retry-after'], Date.now(), Number.POSITIVE_INFINITY),
+    retryAfterMs: parseRetryAfter(headers['retry-after'], Date.now(), longestRetryAfterMs),
   }
   const chunks: Buffer[] = []
   let bytes = 0
