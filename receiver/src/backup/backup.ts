@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream, existsSync, readdirSync } from 'node:fs'
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Log } from '../log.ts'
 import { makePrivateFolder, privateFileMode, refusePlanted, tighten } from '../private-file.ts'
@@ -185,8 +185,10 @@ export function createBackups(options: BackupOptions): Backups {
 
 /** Throws EVT_INVALID when the folder is no whole backup. Reads every byte. */
 export async function verifyBackup(path: string): Promise<BackupMetadata> {
-  const metadata = await readMetadata(path).catch((cause) => {
-    throw new EventError('EVT_INVALID', `${path} is no backup: ${(cause as Error).message}`, { cause })
+  const metadata = await readMetadata(path).catch(async (cause) => {
+    const { code, message } = cause as NodeJS.ErrnoException
+    if (code === 'EACCES') throw new EventError('EVT_INVALID', await explainAccess(path), { cause })
+    throw new EventError('EVT_INVALID', `${path} is no backup: ${message}`, { cause })
   })
   const expected = (await readFile(join(path, checksumFile), 'utf8').catch(() => '')).trim()
   const found = await hashFiles(path, await dataFiles(path))
@@ -195,6 +197,20 @@ export async function verifyBackup(path: string): Promise<BackupMetadata> {
   if (found !== expected && (bson.length === 0 || (await hashFiles(path, bson)) !== expected))
     throw new EventError('EVT_INVALID', `${path} is damaged: its checksum is ${found}, not ${expected}`)
   return { ...metadata, files: await dataFiles(path) }
+}
+
+/** Whose the folder is, or the nearest one above it that shows its owner, and what the reading needs. */
+async function explainAccess(path: string): Promise<string> {
+  let shown = path
+  let found = await stat(shown).catch(() => undefined)
+  while (!found && dirname(shown) !== shown) {
+    shown = dirname(shown)
+    found = await stat(shown).catch(() => undefined)
+  }
+  const owner = found
+    ? `; ${shown} belongs to user ${found.uid}, with mode 0${(found.mode & 0o777).toString(8)}`
+    : ''
+  return `${path} cannot be read (EACCES)${owner}: user ${process.geteuid?.()} must own it, with mode 0700 of folders and 0600 of files`
 }
 
 async function readMetadata(path: string): Promise<BackupMetadata> {

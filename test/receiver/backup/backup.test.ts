@@ -1,4 +1,4 @@
-import { appendFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { appendFile, chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -44,6 +44,26 @@ describe('backups', () => {
     await appendFile(join(path, 'events.db'), 'x')
     expect((await backups.list())[0]!.is_valid).toBe(false)
     await expect(verifyBackup(path)).rejects.toMatchObject({ code: 'EVT_INVALID' })
+  })
+
+  it('that belong to another user say so, and what they need', async ({ skip }) => {
+    const { backups } = await start()
+    const path = await backups.create('of another user')
+    const me = process.geteuid!()
+    // Root reads everything, so the reading is done as another user.
+    if (me === 0 && !process.seteuid) return skip('a thread cannot change its user')
+    if (me === 0) process.seteuid!(65534)
+    else await chmod(path, 0)
+    const failed = await verifyBackup(path).catch((error: Error) => error)
+    if (me === 0) process.seteuid!(0)
+    else await chmod(path, 0o700)
+    const [user, mode] = me === 0 ? [65534, '0700'] : [me, '00']
+    expect(failed).toMatchObject({
+      code: 'EVT_INVALID',
+      message: expect.stringMatching(
+        new RegExp(`cannot be read .* belongs to user ${me}, with mode ${mode}: user ${user} must own it`),
+      ),
+    })
   })
 
   it('never leave the folder, whatever the description', async () => {
