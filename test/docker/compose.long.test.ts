@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { EventClient } from '@madsci-events/sdk'
 import { afterEach, describe, expect, it } from 'vitest'
 import { buildReceiverImage, createCompose, docker, whyNoDocker } from '../support/docker.ts'
@@ -70,6 +73,20 @@ describe.each(['docker/compose.yaml', 'docker/compose.mongo.yaml'])('%s', (file)
     await compose.run('stop', 'receiver')
     const { stdout: restored } = await compose.run('run', '--rm', '-T', 'receiver', 'restore', path)
     expect(restored).toContain('every id of the backup is in the database')
+    // They come out as one file, and back into new volumes when all else is lost.
+    await compose.run('up', '-d', '--wait', '--wait-timeout', '90')
+    const place = await mkdtemp(join(tmpdir(), 'madsci-backups-'))
+    cleanups.push(() => rm(place, { recursive: true, force: true }))
+    const tar = join(place, 'backups.tar')
+    await compose.shell(`exec -T receiver tar -c -C /backups . > ${tar}`)
+    await compose.run('down', '-v', '--timeout', '20')
+    const unpack = 'run --rm -T --no-deps --entrypoint tar receiver -x -C /backups'
+    await compose.shell(`${unpack} < ${tar}`)
+    const { stdout: again } = await compose.run('run', '--rm', '-T', 'receiver', 'restore', path)
+    expect(again).toContain('every id of the backup is in the database')
+    await compose.run('up', '-d', '--wait', '--wait-timeout', '90')
+    for (const id of ids) expect((await fetch(`${url}event/${id}`)).status).toBe(200)
+
     await compose.run('down', '--timeout', '20')
     await compose.run('up', '-d', '--wait', '--wait-timeout', '90')
     for (const id of ids) expect((await fetch(`${url}event/${id}`)).status).toBe(200)

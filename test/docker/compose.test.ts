@@ -2,6 +2,9 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { settings } from '../../receiver/src/config/config.ts'
+import type { Setting } from '../../receiver/src/config/setting.ts'
+import { variablesOf } from '../../receiver/src/config/source.ts'
 
 const folder = join(import.meta.dirname, '../../docker')
 
@@ -13,6 +16,8 @@ interface Service {
   networks?: string[]
   network_mode?: string
   restart?: string
+  env_file?: object[]
+  environment?: { [name: string]: string }
   user?: string
   security_opt?: string[]
 }
@@ -81,11 +86,35 @@ describe('the compose files', () => {
     expect(targets).toEqual(receivers)
   })
 
+  it('give each receiver the settings of a file that need not be there', () => {
+    const receiver = own.find(({ name }) => name === 'receiver')!
+    expect(receiver.service.env_file).toEqual([{ path: 'receiver.env', required: false }])
+    const known = Object.entries<Setting<unknown>>(settings).flatMap(([name, one]) => variablesOf(name, one))
+    const sample = readFileSync(join(folder, 'receiver.env.sample'), 'utf8')
+    const named = [...sample.matchAll(/^#(EVENT_[A-Z_]+)=/gm)].map(([, name]) => name!)
+    expect(named.length).toBeGreaterThan(3)
+    for (const name of named) expect(known).toContain(name)
+  })
+
+  it('let the balancer say whose request it is', () => {
+    const { services: full } = parse(readFileSync(join(folder, 'compose.full.yaml'), 'utf8'), {
+      merge: true,
+      customTags: [reset],
+    }) as File
+    for (const name of ['receiver-1', 'receiver-2'])
+      expect(JSON.parse(full[name]!.environment!.EVENT_TRUSTED_PROXIES!)).toContain('172.16.0.0/12')
+    expect(readFileSync(join(folder, 'haproxy.cfg'), 'utf8')).toContain(
+      'http-request set-header X-Forwarded-For %[src]',
+    )
+  })
+
   it('take their variables from a file of which there is a sample, as the README lists them', () => {
     const readme = readFileSync(join(folder, 'README.md'), 'utf8')
     const listed = [
-      ...readme.slice(readme.indexOf('## Variables')).matchAll(/^\| `([A-Z_]+)` \| `([^`]*)` \|/gm),
-    ]
+      ...readme
+        .slice(readme.indexOf('## Variables'))
+        .matchAll(/^\| `([A-Z_]+)` \| (?:`([^`]*)`|not set) \|/gm),
+    ].map(([row, name, fallback = '']) => [row, name, fallback])
     const sample = readFileSync(join(folder, '.env.sample'), 'utf8')
     expect([...sample.matchAll(/^#([A-Z_]+)=(.*)$/gm)].map(([, ...pair]) => pair)).toEqual(
       listed.map(([, ...pair]) => pair),

@@ -106,6 +106,45 @@ describe('docker/compose.full.yaml', () => {
     expect(await mails()).toHaveLength(1)
   })
 
+  it('a client that asks too often takes nothing from others behind the balancer', async ({
+    skip: leave,
+  }) => {
+    if (skip) leave(skip)
+    // A container asks until a second of rest does not help it: its share of the long window of both receivers is used.
+    const ask = `
+      const get = () => fetch('http://balancer:8001/events?number=1').then(async (r) => (await r.arrayBuffer(), r.status))
+      for (let round = 0; round < 60; round++) {
+        const statuses = await Promise.all(Array.from({ length: 60 }, get))
+        if (statuses.every((status) => status === 429)) { console.log('limited'); break }
+        await new Promise((go) => setTimeout(go, 1100))
+      }`
+    const { stdout } = await stack.compose.run(
+      'exec',
+      '-T',
+      'receiver-1',
+      'node',
+      '--input-type=module',
+      '-e',
+      ask,
+    )
+    expect(stdout.trim()).toBe('limited')
+    const statuses = []
+    for (let i = 0; i < 6; i++) statuses.push((await fetch(`${stack.url}events?number=1`)).status)
+    expect(statuses).toEqual(statuses.map(() => 200))
+    // And what a client says of itself is not believed.
+    const { stdout: posed } = await stack.compose.run(
+      'exec',
+      '-T',
+      'receiver-1',
+      'node',
+      '--input-type=module',
+      '-e',
+      `const headers = { 'x-forwarded-for': '192.0.2.7' }
+      console.log((await fetch('http://balancer:8001/events?number=1', { headers })).status)`,
+    )
+    expect(posed.trim()).toBe('429')
+  })
+
   it('a receiver is stopped, and killed, without a failed request behind the balancer', async ({
     skip: leave,
   }) => {

@@ -1,9 +1,13 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
 import { createEventId } from '@madsci-events/sdk/event'
 import { afterEach, expect, it } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { counters, gauges } from '../../receiver/src/metric.ts'
 import { findPeer, spawnPeer, waitForPort } from '../support/peer.ts'
 import { findFreePort } from '../support/process.ts'
 import { startTestReceiver } from '../support/receiver.ts'
@@ -28,6 +32,7 @@ async function startPrometheus(binary: string, urls: readonly string[]) {
   config.global.scrape_interval = '1s'
   config.scrape_configs[0].static_configs[0].targets = urls.map((url) => new URL(url).host)
   await writeFile(join(folder, 'prometheus.yaml'), stringify(config))
+  await copyFile(join(root, 'docker/alerts.rules.yaml'), join(folder, 'alerts.rules.yaml'))
   const port = await findFreePort()
   const peer = spawnPeer(binary, [
     `--config.file=${join(folder, 'prometheus.yaml')}`,
@@ -165,3 +170,79 @@ it('each panel of the receiver dashboard finds in a real Prometheus what the rec
     30_000,
   )
 }, 240_000)
+
+it('the rules are those of the guide, name metrics that there are, and fire in a real Prometheus', async ({
+  skip,
+}) => {
+  const text = await readFile(join(root, 'docker/alerts.rules.yaml'), 'utf8')
+  const { rules } = parse(text).groups[0] as {
+    rules: { alert: string; expr: string; for: string; labels: { severity: string } }[]
+  }
+  const guide = await readFile(join(root, 'receiver/docs/guide-operator.md'), 'utf8')
+  const runbook = guide.slice(guide.indexOf('\n## When a rule fires\n'))
+  expect([...runbook.matchAll(/^\| `([A-Z]\w+)` \|/gm)].map(([, name]) => name)).toEqual(
+    rules.map(({ alert }) => alert),
+  )
+  const known = new Set([
+    ...Object.keys(counters).map((name) => `madsci_${name}_total`),
+    ...Object.keys(gauges).map((name) => `madsci_${name}`),
+  ])
+  for (const { expr } of rules)
+    for (const [name] of expr.matchAll(/madsci_\w+/g)) expect(known, name).toContain(name)
+
+  const binary = findPeer('PROMETHEUS_BINARY')
+  if ('skip' in binary) return skip(binary.skip)
+  const promtool = join(dirname(binary.path), 'promtool')
+  if (!existsSync(promtool)) return skip('there is no promtool beside Prometheus')
+  const folder = await mkdtemp(join(tmpdir(), 'madsci-rules-'))
+  cleanups.push(() => rm(folder, { recursive: true, force: true }))
+  // What each rule sees: nothing wrong for 20 minutes, then something that goes on (`_x20` is 20 points, `1x20` is 21).
+  const bad: { [alert: string]: [series: string, values: string] } = {
+    ReceiverDown: ['up{job="madsci-events"}', '1x20 0x20'],
+    StoreDown: ['madsci_store_up', '1x20 0x20'],
+    ConservationViolated: ['madsci_conservation_violations_total{kind="lost"}', '_x20 1x20'],
+    CanaryLost: ['madsci_canary_lost_total{stage="id"}', '_x20 1x20'],
+    NotificationsGivenUp: ['madsci_alerts_undeliverable', '0x20 1x20'],
+    AlertsStalled: ['madsci_alerts_stalled_seconds', '0x20 61x20'],
+    FanoutLags: ['madsci_fanout_lag_seconds{destination="loki"}', '0x20 301x20'],
+    EventsRejected: ['madsci_events_rejected_total', '5x20 6x20'],
+  }
+  const tests = {
+    rule_files: [join(root, 'docker/alerts.rules.yaml')],
+    evaluation_interval: '1m',
+    tests: rules.map(({ alert, labels }) => {
+      const [series, values] = bad[alert]!
+      const own = Object.fromEntries(
+        [...series.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name, value]),
+      )
+      return {
+        interval: '1m',
+        input_series: [{ series, values }],
+        promql_expr_test: [
+          {
+            expr: `count(ALERTS{alertname="${alert}"}) or vector(0)`,
+            eval_time: '18m',
+            exp_samples: [{ labels: '{}', value: 0 }],
+          },
+          {
+            expr: `ALERTS{alertname="${alert}", alertstate="firing"}`,
+            eval_time: '30m',
+            exp_samples: [
+              {
+                labels: `ALERTS${JSON.stringify({ ...own, ...labels, alertname: alert, alertstate: 'firing' }).replace(/"(\w+)":/g, '$1=')}`,
+                value: 1,
+              },
+            ],
+          },
+        ],
+      }
+    }),
+  }
+  await writeFile(join(folder, 'test.yaml'), stringify(tests))
+  const { stdout } = await promisify(execFile)(promtool, ['test', 'rules', join(folder, 'test.yaml')]).catch(
+    (error: Error & { stdout: string; stderr: string }) => {
+      throw new Error(`${error.stdout}${error.stderr}`)
+    },
+  )
+  expect(stdout).toContain('SUCCESS')
+}, 60_000)

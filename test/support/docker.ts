@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 
 const root = join(import.meta.dirname, '../..')
 
@@ -110,6 +111,12 @@ export function createCompose(file: string, project: string, env: { [name: strin
   const run = (...args: string[]) => docker(['compose', '-f', file, '-p', project, ...args], env)
   return {
     run,
+    /** As an operator types it: with `<` and `>` of the shell. */
+    shell: (command: string) =>
+      promisify(execFile)('sh', ['-c', `docker compose -f ${file} -p ${project} ${command}`], {
+        cwd: root,
+        env: { ...process.env, ...env },
+      }),
     async logs() {
       const { stdout } = await run('logs', '--no-color', '--tail', '60').catch(() => ({ stdout: '' }))
       return stdout
