@@ -451,6 +451,21 @@ describe.each(storeNames)('the pages in a real browser, on %s', (store) => {
     await page.close()
   })
 
+  it('on a telephone a time beside an event has one line, and a message is a text', async () => {
+    const node_id = createEventId()
+    const said = { node_name: longName, message: 'no tip at A7 after three attempts' }
+    const id = await house.send('log_error', said, { node_id }, 40)
+    const { page } = await house.open(`e/${id}`, { width: 380 })
+    await page.waitForSelector('.neighbours .selected')
+    const boxOf = async (selector: string) =>
+      (await page.locator(`.neighbours .selected ${selector}`).boundingBox())!
+    expect((await boxOf('.since')).height).toBeLessThan(30)
+    const [name, message] = [await boxOf('bdi >> nth=0'), await boxOf('bdi >> nth=1')]
+    // Behind the name, on its last line or below, and not in a column beside it.
+    expect(message.y).toBeGreaterThan(name.y)
+    await page.close()
+  })
+
   it('on a telephone the words of the pages take one row, and that of the page is seen', async () => {
     const { page } = await house.open('', { width: 380 })
     await ready(page, 'lab')
