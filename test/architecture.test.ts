@@ -107,7 +107,7 @@ const rooms: { [room: string]: string[] } = {
   transfer: ['store', 'otlp', 'csv', 'utilization'],
   utilization: ['thread', 'store', 'private', 'csv'],
   retention: ['store', 'log'],
-  backup: ['store', 'log', 'private'],
+  backup: ['store', 'metric', 'log', 'private'],
   fanout: ['trace', 'thread', 'store', 'otlp', 'metric', 'log', 'url'],
   ingest: ['plural', 'trace', 'thread', 'fair', 'document', 'store', 'otlp', 'metric', 'log'],
   grpc: ['trace', 'client', 'connection', 'listen', 'otlp', 'ingest', 'fanout', 'metric', 'log'],

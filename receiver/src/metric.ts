@@ -35,6 +35,7 @@ export const counters = {
   alert_notices: 'Messages that the rules asked for, before channels and addresses',
   alert_events_suppressed: 'Events that a maintenance window kept from raising an alert',
   alert_attempts: 'Attempts to deliver a message, by outcome',
+  backup_failures: 'Backups that could not be made, scheduled or asked for',
   fanout_sent: 'Events that a destination of the fan-out took',
   fanout_refused: 'Events that a destination of the fan-out refused for good',
   fanout_failures:
@@ -65,6 +66,8 @@ export const gauges = {
   alerts_pending: 'Messages that are not delivered yet',
   alerts_undeliverable: 'Messages that were given up',
   alerts_stalled_seconds: 'Seconds for which rules and messages have not gone on; 0 while they do',
+  backup_last_success_timestamp_seconds:
+    'When the newest backup was begun, seconds since 1970; absent: there is none',
   fanout_lag_seconds: 'Since everything was sent for the last time; 0 when nothing waits',
   fanout_forwarding: '1 on the receiver that forwards to this destination',
 } as const

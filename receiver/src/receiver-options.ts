@@ -1,5 +1,6 @@
 import { EventError, type Value } from '@madsci-events/sdk/event'
 import type { Config } from './config/config.ts'
+import { showConfig, toSettingsSchema } from './config/show.ts'
 import type { Destination } from './fanout/destination.ts'
 import { resolveDataPath } from './folder.ts'
 import type { RetentionOptions } from './retention/retention.ts'
@@ -57,4 +58,15 @@ export function toRateLimit(config: Config) {
     cleanupIntervalSeconds: config.rateLimitCleanupInterval,
     exemptAddresses: config.rateLimitExemptIps ?? ['127.0.0.1', '::1'],
   }
+}
+
+/** What GET /settings tells, with what only a running receiver knows. */
+export function toSettings(
+  config: Config,
+  known: { manager_id: string; backup_dir: string; report_dir: string },
+) {
+  const all = showConfig(config, known)
+  const isGiven = (name: string) => ['manager_id', 'document_db_url', ...config.given.keys()].includes(name)
+  const given = Object.fromEntries(Object.entries(all).filter(([name]) => isGiven(name)))
+  return { all, given, schema: toSettingsSchema() }
 }

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { createEventId, createZoneConverter, EventError } from '@madsci-events/sdk/event'
+import { createEventId, createZoneConverter, type Event, EventError } from '@madsci-events/sdk/event'
 import { type Alerts, createMatchOf, startAlerts, toWatch } from './alert/alerts.ts'
 import { createPreviews } from './alert/preview.ts'
 import { readAlertSettings } from './alert/setting.ts'
@@ -9,7 +9,6 @@ import { startSchedule } from './backup/schedule.ts'
 import { type Canary, startCanary } from './canary.ts'
 import { createClients } from './client.ts'
 import type { Config, ConfigCheck } from './config/config.ts'
-import { showConfig, toSettingsSchema } from './config/show.ts'
 import { type Conservation, type ConservationTimes, startConservation } from './conservation/conservation.ts'
 import { openStore } from './database.ts'
 import { examineRunning } from './doctor/running.ts'
@@ -23,7 +22,7 @@ import { createUnpacker } from './ingest/unpack.ts'
 import { listen, listenIfFree } from './listen.ts'
 import type { Log } from './log.ts'
 import { createMetric, type Metric } from './metric.ts'
-import { toDestination, toFolder, toRateLimit, toRetention } from './receiver-options.ts'
+import { toDestination, toFolder, toRateLimit, toRetention, toSettings } from './receiver-options.ts'
 import { databaseOf, traceChannels, traceQueries, traceReports } from './receiver-trace.ts'
 import { resolveManagerId } from './registry.ts'
 import { startRetention } from './retention/retention.ts'
@@ -138,6 +137,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     }
     const { documents, encoderUrl } = store
     const { managerId } = parse
+    const told = { log, managerId, report: (event: Event) => ingest.acceptOwn([event]) }
     const unpacker = createUnpacker({
       documents,
       encoderUrl,
@@ -200,13 +200,14 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
     const backups = createBackups({
       store,
       log,
+      metric,
       folder: backupDir,
       databaseName: config.databaseName,
       maxCount: config.backupMaxCount,
     })
     if (config.retentionEnabled) ending.push(startRetention({ ...toRetention(config), store, log }))
     if (config.backupEnabled)
-      ending.push(startSchedule({ pattern: config.backupSchedule ?? '@daily', backups, log }))
+      ending.push(startSchedule({ pattern: config.backupSchedule ?? '@daily', backups, ...told }))
     const reports = createUtilization(
       { source: store.scanSource, timeoutMs: queryTimeoutMs },
       store.commitCursor,
@@ -236,6 +237,7 @@ export async function startReceiver(config: Config, given: StartOptions): Promis
       }),
       rateLimit: toRateLimit(config),
       conservationHealth: conservation.health,
+      backupHealth: config.backupEnabled ? backups.health : undefined,
       canaryHealth: () => canary?.health(),
       otel: toOtel(config, () => telemetry?.isRunning() === true),
       explorerUrl: config.explorerUrl ?? (config.pages === 'off' ? undefined : '/e/{event_id}'),
@@ -359,13 +361,6 @@ function tellPurges(store: EventStore, onPurge: () => void): EventStore {
       }
     },
   }
-}
-
-function toSettings(config: Config, known: { manager_id: string; backup_dir: string; report_dir: string }) {
-  const all = showConfig(config, known)
-  const isGiven = (name: string) => ['manager_id', 'document_db_url', ...config.given.keys()].includes(name)
-  const given = Object.fromEntries(Object.entries(all).filter(([name]) => isGiven(name)))
-  return { all, given, schema: toSettingsSchema() }
 }
 
 /** Whether there is somewhere to which the receiver's own telemetry goes. */

@@ -1,15 +1,17 @@
 import { createHash } from 'node:crypto'
-import { createReadStream, existsSync, readdirSync } from 'node:fs'
+import { createReadStream, existsSync, readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { EventError } from '@madsci-events/sdk/event'
 import type { Log } from '../log.ts'
+import type { Metric } from '../metric.ts'
 import { makePrivateFolder, privateFileMode, refusePlanted, tighten } from '../private-file.ts'
 import type { EventStore } from '../store/event-store.ts'
 
 export interface BackupOptions {
   store: Pick<EventStore, 'copyTo' | 'kind'>
   log: Log
+  metric?: Metric
   /** Absolute. */
   folder: string
   databaseName: string
@@ -31,6 +33,15 @@ export interface Backups {
   create(description?: string | null): Promise<string>
   /** Newest first. */
   list(): Promise<BackupEntry[]>
+  /** What became of the last ones, as GET /health tells it. */
+  health(): BackupHealth
+}
+
+export interface BackupHealth {
+  /** ISO 8601 in UTC; null: there is none. */
+  last_success: string | null
+  /** Since the start; null: none. */
+  last_failure: { at: string; reason: string } | null
 }
 
 /** What lies in backup_metadata.json; the names are MADSci's, `store`, `events` and `files` ours. */
@@ -62,7 +73,7 @@ const partial = '.partial'
  * A folder has its name only when it is whole.
  */
 export function createBackups(options: BackupOptions): Backups {
-  const { store, log, folder, databaseName, maxCount, now = () => new Date() } = options
+  const { store, log, metric, folder, databaseName, maxCount, now = () => new Date() } = options
   let last: Promise<unknown> = Promise.resolve()
   const verdicts = new Map<string, { stamp: string; isValid: boolean }>()
 
@@ -71,10 +82,10 @@ export function createBackups(options: BackupOptions): Backups {
     const name = `${databaseName}_backup_${toNameTime(date)}_${description}`
     const path = join(folder, name)
     const unfinished = path + partial
-    makePrivateFolder(folder)
-    refusePlanted(folder)
-    await removeUnfinished()
     try {
+      makePrivateFolder(folder)
+      refusePlanted(folder)
+      await removeUnfinished()
       makePrivateFolder(unfinished)
       const { files, events } = await store.copyTo(unfinished)
       const sizes = await Promise.all(files.map(async (file) => (await stat(join(unfinished, file))).size))
@@ -98,11 +109,14 @@ export function createBackups(options: BackupOptions): Backups {
       await rename(unfinished, path)
       log.info({ path, events, bytes: metadata.backup_size }, 'a backup was made')
     } catch (cause) {
-      await rm(unfinished, { recursive: true, force: true })
+      await rm(unfinished, { recursive: true, force: true }).catch(() => {})
       if (cause instanceof EventError) throw cause
       throw new EventError('EVT_BACKUP', `Failed to create backup: ${(cause as Error).message}`, { cause })
     }
-    await rotate(description)
+    lastSuccess = date
+    await rotate(description).catch((error: Error) =>
+      log.error({ folder, reason: error.message }, 'backups beyond backup_max_count could not be deleted'),
+    )
     return path
   }
 
@@ -123,9 +137,8 @@ export function createBackups(options: BackupOptions): Backups {
   }
 
   async function list(): Promise<BackupEntry[]> {
-    makePrivateFolder(folder)
     const entries: BackupEntry[] = []
-    for (const name of await readdir(folder)) {
+    for (const name of await readNames()) {
       const path = join(folder, name)
       const metadata = name.endsWith(partial) ? undefined : await readMetadata(path).catch(() => undefined)
       if (!metadata) continue
@@ -137,6 +150,16 @@ export function createBackups(options: BackupOptions): Backups {
       })
     }
     return entries.sort((a, b) => (a.created_at < b.created_at ? 1 : -1))
+  }
+
+  async function readNames(): Promise<string[]> {
+    try {
+      makePrivateFolder(folder)
+      return await readdir(folder)
+    } catch (cause) {
+      const text = `the folder of the backups cannot be read: ${(cause as Error).message}`
+      throw new EventError('EVT_BACKUP', text, { cause })
+    }
   }
 
   /** Hashed again only when the files have changed. */
@@ -163,6 +186,24 @@ export function createBackups(options: BackupOptions): Backups {
   }
 
   tightenOlder()
+  let lastSuccess = findNewest()
+  let lastFailure: BackupHealth['last_failure'] = null
+  metric?.expect('backup_failures', [''])
+  metric?.gauge('backup_last_success_timestamp_seconds', () => lastSuccess && lastSuccess.getTime() / 1000)
+
+  /** When the newest that is there was begun; whether it is whole is not looked at. */
+  function findNewest(): Date | undefined {
+    const isOurs = (name: string) => name.startsWith(`${databaseName}_backup_`) && !name.endsWith(partial)
+    try {
+      const newest = readdirSync(folder).filter(isOurs).sort().at(-1)
+      if (newest === undefined) return undefined
+      const { timestamp } = JSON.parse(readFileSync(join(folder, newest, metadataFile), 'utf8'))
+      const date = new Date(timestamp)
+      return Number.isNaN(date.getTime()) ? undefined : date
+    } catch {
+      return undefined
+    }
+  }
 
   /** Of a release that left the modes to the umask. */
   function tightenOlder(): void {
@@ -176,10 +217,14 @@ export function createBackups(options: BackupOptions): Backups {
   return {
     create(description) {
       const next = last.then(() => make(toFileName(description)))
-      last = next.catch(() => {})
+      last = next.catch((error: Error) => {
+        lastFailure = { at: now().toISOString(), reason: error.message }
+        metric?.add('backup_failures', 1)
+      })
       return next
     },
     list,
+    health: () => ({ last_success: lastSuccess?.toISOString() ?? null, last_failure: lastFailure }),
   }
 }
 

@@ -1,4 +1,4 @@
-import { EventError } from '@madsci-events/sdk/event'
+import { createEventId, type Event, EventError, fromDocument } from '@madsci-events/sdk/event'
 import { Cron } from 'croner'
 import type { Log } from '../log.ts'
 import type { Backups } from './backup.ts'
@@ -8,6 +8,10 @@ export interface ScheduleOptions {
   pattern: string
   backups: Backups
   log: Log
+  /** Of the events that tell of a failure. */
+  managerId: string
+  /** Stores such an event; the alert rules see it. */
+  report(event: Event): Promise<unknown>
 }
 
 export interface Schedule {
@@ -20,12 +24,17 @@ export interface Schedule {
  * Backups at the times of the pattern. One that was due while no receiver ran is made at the start, so that the schedule
  * holds also for a machine that is off at night. Throws EVT_CONFIG for a pattern that is none.
  */
-export function startSchedule({ pattern, backups, log }: ScheduleOptions): Schedule {
+export function startSchedule({ pattern, backups, log, managerId, report }: ScheduleOptions): Schedule {
   let making: Promise<void> = Promise.resolve()
   const make = () => {
     making = backups.create('scheduled').then(
       () => {},
-      (error) => log.error({ reason: (error as Error).message }, 'a scheduled backup failed'),
+      async ({ message: reason }: Error) => {
+        log.error({ reason }, 'a scheduled backup failed')
+        await report(toFailureEvent(reason, managerId)).catch((error: Error) =>
+          log.error({ reason: error.message }, 'the event of a failed backup could not be stored'),
+        )
+      },
     )
     return making
   }
@@ -65,3 +74,13 @@ function named(pattern: string, make: () => Cron): Cron {
 function createJob(pattern: string, make: () => Promise<void>): Cron {
   return named(pattern, () => new Cron(pattern, { protect: true, unref: true }, make))
 }
+
+const toFailureEvent = (reason: string, managerId: string): Event =>
+  fromDocument({
+    _id: createEventId(),
+    event_type: 'manager_error',
+    log_level: 40,
+    event_timestamp: `${new Date().toISOString().slice(0, 23)}000Z`,
+    source: { manager_id: managerId },
+    event_data: { message: `a scheduled backup failed: ${reason}` },
+  })

@@ -1,4 +1,4 @@
-import { mkdtemp, open, rm, stat, statfs } from 'node:fs/promises'
+import { lstat, mkdtemp, open, rm, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type Finding, good, problem, warning } from '../finding.ts'
 
@@ -19,11 +19,14 @@ export async function inspectDisk(
     return [space, await measure(check, there)]
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? String(error)
+    const text =
+      there === folder
+        ? `${there} cannot be written: ${code}`
+        : `${label} ${folder} cannot be made: ${there} takes no new folder: ${code}`
     const rights = `give the user that runs the receiver the right to write ${there}`
-    return [
-      space,
-      problem(check, `${there} cannot be written: ${code}`, code === 'ENOSPC' ? 'make room' : rights),
-    ]
+    const advice =
+      code === 'ENOSPC' ? 'make room' : there === folder ? rights : `${rights}, or name another folder`
+    return [space, problem(check, text, advice)]
   }
 }
 
@@ -31,9 +34,19 @@ export async function inspectDisk(
 export async function inspectSpace(check: Finding['check'], folder: string, label: string): Promise<Finding> {
   const there = await findExisting(folder)
   const where = there === folder ? `${label} ${folder}` : `${label} ${folder} (not there yet; ${there} is)`
+  const obstacle = await findObstacle(folder, there)
+  if (obstacle !== undefined)
+    return problem(
+      check,
+      `${label} ${folder} cannot be made: ${obstacle} is no folder`,
+      'name another folder, or move that file',
+    )
   const { bavail, blocks, bsize } = await statfs(there)
+  // /proc and its like.
+  if (blocks === 0)
+    return problem(check, `${where}: ${there} is on no disk, and keeps no files`, 'name a folder on a disk')
   const freeBytes = bavail * bsize
-  const share = blocks === 0 ? 1 : bavail / blocks
+  const share = bavail / blocks
   const text = `${where}: ${(freeBytes / gigabyte).toFixed(1)} GB free (${Math.round(share * 100)} %)`
   const advice = 'make room, or archive and delete old events: retention_enabled'
   if (freeBytes < 0.1 * gigabyte) return problem(check, text, advice)
@@ -54,6 +67,15 @@ async function findExisting(folder: string): Promise<string> {
     current = dirname(current)
   }
   return current
+}
+
+/** What stands, as a file, where a folder is to be made below `there`. */
+async function findObstacle(folder: string, there: string): Promise<string | undefined> {
+  let below = folder
+  if (below === there) return undefined
+  while (dirname(below) !== there) below = dirname(below)
+  const found = await lstat(below).catch(() => undefined)
+  return found ? below : undefined
 }
 
 async function measure(check: Finding['check'], folder: string): Promise<Finding> {

@@ -35,6 +35,13 @@ export const health = z.object({
     })
     .optional()
     .describe('with canary_interval_seconds alone, since the start'),
+  backup: z
+    .object({
+      last_success: z.string().nullable().describe('when the newest was begun; null: there is none'),
+      last_failure: z.object({ at: z.string(), reason: z.string() }).nullable().describe('since the start'),
+    })
+    .optional()
+    .describe('with backup_enabled alone'),
   fanout: z
     .array(
       z.object({

@@ -1,6 +1,7 @@
 import { EventError } from '@madsci-events/sdk/event'
 import type { FastifyInstance } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
+import type { BackupHealth } from '../backup/backup.ts'
 import type { Ingest } from '../ingest/ingest.ts'
 import type { EventStore } from '../store/event-store.ts'
 import { sendJson } from './answer.ts'
@@ -16,6 +17,8 @@ export interface HealthDoorOptions {
   fanoutHealth: (() => object[]) | undefined
   /** How the last canary did; undefined where none is sent. */
   canaryHealth: (() => object | undefined) | undefined
+  /** Undefined where no backups are made by schedule. */
+  backupHealth: (() => BackupHealth) | undefined
   /** What is not accounted for of the events that were received; undefined when nothing is missing. */
   conservationHealth: () => object | undefined
   /** MADSci's OpenTelemetry settings; undefined while otel_enabled is false. */
@@ -27,7 +30,17 @@ export interface HealthDoorOptions {
  * balance receivers: /health/live (200 while the process runs) and /health/ready (200 while it takes events, else 503).
  */
 export function registerHealth(app: FastifyInstance, options: HealthDoorOptions): void {
-  const { ingest, store, alerts, version, fanoutHealth, conservationHealth, canaryHealth, otel } = options
+  const {
+    ingest,
+    store,
+    alerts,
+    version,
+    fanoutHealth,
+    conservationHealth,
+    canaryHealth,
+    backupHealth,
+    otel,
+  } = options
   app.get('/health', { schema: schemas.getHealth }, async (_request, reply) => {
     const { connected, totalEvents, reason, damage } = await store.health()
     const conservation = conservationHealth()
@@ -45,6 +58,7 @@ export function registerHealth(app: FastifyInstance, options: HealthDoorOptions)
       otel_endpoint: otel?.endpoint ?? null,
       ...(conservation && { conservation }),
       ...(canary && { canary }),
+      ...(backupHealth && { backup: backupHealth() }),
       ...(fanoutHealth && { fanout: fanoutHealth() }),
       ...(alerts && connected && { alerts: await alerts.health().catch(() => null) }),
     }

@@ -4,7 +4,7 @@ import type { AddressInfo, Server as ListeningServer, Socket } from 'node:net'
 import type { ParseEventOptions } from '@madsci-events/sdk/event'
 import { type FastifyInstance, type FastifyReply, fastify } from 'fastify'
 import type { Alerts } from '../alert/alerts.ts'
-import type { Backups } from '../backup/backup.ts'
+import type { BackupHealth, Backups } from '../backup/backup.ts'
 import { type Clients, toClient } from '../client.ts'
 import { type ConnectionLimitOptions, limitConnections } from '../connection.ts'
 import type { PassOn } from '../fanout/pass-on.ts'
@@ -80,6 +80,7 @@ export interface HttpOptions extends SettingsDoorOptions, GuardOptions {
   title: string
   description: string | undefined
   version: string
+  backupHealth: (() => BackupHealth) | undefined
   fanoutHealth: (() => object[]) | undefined
   passOn: PassOn
   /** Undefined: no spans are made. */

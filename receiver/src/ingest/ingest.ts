@@ -61,7 +61,9 @@ export interface Ingest {
    * (the caller sends again; what was stored then counts as duplicate).
    */
   accept(events: readonly NewEvent[], options?: AcceptOptions): Promise<Receipt>
-  /** The same for events that raise no alert: those that tell of alerts. */
+  /** The same for events of the receiver itself, which no door counts. */
+  acceptOwn(events: readonly NewEvent[]): Promise<Receipt>
+  /** The same for those that raise no alert: those that tell of alerts. */
   acceptQuietly(events: readonly NewEvent[]): Promise<Receipt>
   /** Counts events that came by a door. It calls what this returns once their outcome is counted, whatever that is. */
   receive(count: number): () => void
@@ -196,26 +198,31 @@ export function createIngest(options: IngestOptions): Ingest {
     return receipt
   }
 
+  async function acceptOwn(events: readonly NewEvent[]): Promise<Receipt> {
+    const settle = receive(events.length)
+    try {
+      const receipt = await accept(events)
+      metric.add('events_stored', receipt.stored)
+      metric.add('events_duplicate', receipt.duplicate)
+      for (const { reason } of receipt.rejected) metric.add('events_rejected', 1, reason)
+      return receipt
+    } catch (error) {
+      metric.add('events_unavailable', events.length, codeOf(error))
+      throw error
+    } finally {
+      settle()
+    }
+  }
+
   return {
     enter: gate.enter,
     accept,
-    async acceptQuietly(events) {
+    acceptQuietly(events) {
       hasQuiet = true
       for (const event of events) quiet.add(event)
-      const settle = receive(events.length)
-      try {
-        const receipt = await accept(events)
-        metric.add('events_stored', receipt.stored)
-        metric.add('events_duplicate', receipt.duplicate)
-        for (const { reason } of receipt.rejected) metric.add('events_rejected', 1, reason)
-        return receipt
-      } catch (error) {
-        metric.add('events_unavailable', events.length, codeOf(error))
-        throw error
-      } finally {
-        settle()
-      }
+      return acceptOwn(events)
     },
+    acceptOwn,
     receive,
     get unsettledEvents() {
       return unsettledEvents

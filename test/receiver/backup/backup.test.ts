@@ -1,12 +1,16 @@
 import { appendFile, chmod, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Event } from '@madsci-events/sdk/event'
 import { afterEach, describe, expect, it } from 'vitest'
 import { createBackups, verifyBackup } from '../../../receiver/src/backup/backup.ts'
 import { startSchedule } from '../../../receiver/src/backup/schedule.ts'
 import { silentLog } from '../../../receiver/src/log.ts'
+import { createMetric } from '../../../receiver/src/metric.ts'
 import { openSqliteStore } from '../../../receiver/src/store/sqlite/event-store.ts'
 import { makeEvent } from '../../contract/event-store.contract.ts'
+import { startTestReceiver } from '../../support/receiver.ts'
+import { waitUntil } from '../../support/wait.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -25,6 +29,8 @@ async function start(maxCount = 10, now?: () => Date) {
   const options = { store, log: silentLog, folder, databaseName: 'madsci_events', maxCount }
   return { store, folder, backups: createBackups({ ...options, ...(now && { now }) }) }
 }
+
+const told = { log: silentLog, managerId: '01JJ4S0WNGEF5FQAZG5KDGJRBV', report: async () => {} }
 
 describe('backups', () => {
   it('have the form of the original, and verify', async () => {
@@ -115,16 +121,76 @@ describe('backups', () => {
   it('that were due while nothing ran are made at the start', async () => {
     const { backups } = await start(10, () => new Date(Date.now() - 3 * 86_400_000))
     await backups.create()
-    const schedule = startSchedule({ pattern: '@daily', backups, log: silentLog })
+    const schedule = startSchedule({ pattern: '@daily', backups, ...told })
     await schedule.close()
     expect(await backups.list()).toHaveLength(2)
   })
 
   it('follow the clock', async () => {
     const { backups } = await start()
-    const schedule = startSchedule({ pattern: '* * * * * *', backups, log: silentLog })
+    const schedule = startSchedule({ pattern: '* * * * * *', backups, ...told })
     expect(schedule.next()!.getTime()).toBeLessThanOrEqual(Date.now() + 1000)
     while ((await backups.list()).length < 2) await new Promise((resolve) => setTimeout(resolve, 100))
     await schedule.close()
+  })
+})
+
+describe('a backup that cannot be made', () => {
+  async function makeBlocked(): Promise<string> {
+    const root = await mkdtemp(join(tmpdir(), 'madsci-backup-'))
+    cleanups.push(() => rm(root, { recursive: true }))
+    await writeFile(join(root, 'file'), '')
+    return join(root, 'file', 'nope')
+  }
+
+  it('is told by the routes, the metrics and the health', async () => {
+    const receiver = await startTestReceiver({
+      flags: { backup_enabled: 'true', backup_schedule: '@monthly', backup_dir: await makeBlocked() },
+    })
+    cleanups.push(() => receiver.close())
+    const get = async (path: string) => (await fetch(`${receiver.url}${path}`)).json()
+    const post = await fetch(`${receiver.url}backup`, { method: 'POST' })
+    expect(post.status).toBe(500)
+    expect(((await post.json()) as { detail: string }).detail).toMatch(/^Failed to create backup: .*nope/)
+    expect(await get('backup/status')).toEqual({ detail: expect.stringMatching(/ENOTDIR.*nope/) })
+    expect(await get('health')).toMatchObject({
+      backup: { last_success: null, last_failure: { reason: expect.stringContaining('nope') } },
+    })
+    const metrics = await (await fetch(`${receiver.url}metrics`)).text()
+    expect(metrics).toMatch(/^madsci_backup_failures_total [1-9]/m)
+    expect(metrics).not.toContain('madsci_backup_last_success_timestamp_seconds ')
+  })
+
+  it('by the schedule, is an event at the level of an error', async () => {
+    const { store } = await start()
+    const options = { store, log: silentLog, databaseName: 'madsci_events', maxCount: 2 }
+    const backups = createBackups({ ...options, folder: await makeBlocked() })
+    const events: Event[] = []
+    const report = async (event: Event) => void events.push(event)
+    const schedule = startSchedule({ pattern: '* * * * * *', backups, ...told, report })
+    await waitUntil(async () => events.length > 0, 'an event of the failure')
+    await schedule.close()
+    expect(events[0]).toMatchObject({
+      event_type: 'manager_error',
+      log_level: 40,
+      source: { manager_id: told.managerId },
+      event_data: { message: expect.stringMatching(/^a scheduled backup failed: .*nope/) },
+    })
+  })
+
+  it('says when the newest was made, also after a new start', async () => {
+    const { store, folder, backups } = await start()
+    expect(backups.health()).toEqual({ last_success: null, last_failure: null })
+    await backups.create()
+    const { last_success } = backups.health()
+    expect(last_success).not.toBeNull()
+    const metric = createMetric()
+    const options = { store, log: silentLog, metric, folder, databaseName: 'madsci_events', maxCount: 2 }
+    expect(createBackups(options).health()).toEqual({ last_success, last_failure: null })
+    expect(metric.readGauges()).toContainEqual({
+      name: 'backup_last_success_timestamp_seconds',
+      label: '',
+      value: Date.parse(last_success!) / 1000,
+    })
   })
 })
