@@ -1,6 +1,7 @@
-import { readFile, rename, stat, writeFile } from 'node:fs/promises'
+import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { createEventId, isUlid } from '@madsci-events/sdk/event'
 import { findMadsciFolder } from './folder.ts'
 import type { Log } from './log.ts'
@@ -14,6 +15,8 @@ export interface ResolveManagerIdOptions {
   log: Log
 }
 
+const triesBeforeDead = 100
+
 interface Registry {
   entries: { [name: string]: { id: string } }
   [key: string]: unknown
@@ -21,7 +24,8 @@ interface Registry {
 
 /**
  * The id under which this manager is known, the same at each start: from MADSci's registry (`.madsci/registry.json` of the laboratory,
- * else of the home folder), where it is entered at the first start. No lock is taken: receivers that share a database share their name.
+ * else of the home folder), where it is entered at the first start: of receivers that start together, by one for all. MADSci's own lock
+ * does not count: receivers that share a database share their name.
  * A registry that cannot be read or written costs a warning, and the id is a new one.
  */
 export async function resolveManagerId({ name, start, log }: ResolveManagerIdOptions): Promise<string> {
@@ -32,9 +36,7 @@ export async function resolveManagerId({ name, start, log }: ResolveManagerIdOpt
       const id = (await read(join(path, 'registry.json')))?.entries[name]?.id
       if (id !== undefined && isUlid(id)) return id
     }
-    const id = createEventId()
-    await enter(join(paths[0]!, 'registry.json'), name, id)
-    return id
+    return await enterOnce(join(paths[0]!, 'registry.json'), name)
   } catch (error) {
     log.warn({ err: error }, 'the registry of names cannot be used; manager_id is a new one')
     return createEventId()
@@ -55,6 +57,35 @@ async function read(path: string): Promise<Registry | undefined> {
   return registry
 }
 
+/** The id of that name, which another receiver may have entered meanwhile. */
+async function enterOnce(path: string, name: string): Promise<string> {
+  makePrivateFolder(dirname(path))
+  const lock = `${path}.entering`
+  await take(lock)
+  try {
+    const known = (await read(path))?.entries[name]?.id
+    if (known !== undefined && isUlid(known)) return known
+    const id = createEventId()
+    await enter(path, name, id)
+    return id
+  } finally {
+    await rm(lock, { force: true })
+  }
+}
+
+/** Makes the file, once nobody else has it: who had it for seconds has died. */
+async function take(lock: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await writeFile(lock, '', { flag: 'wx', mode: privateFileMode })
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    await sleep(20)
+    if (tries % triesBeforeDead === 0) await rm(lock, { force: true })
+  }
+}
+
 /** In MADSci's form, which its other programs read; one that they made stays as readable as it was. */
 async function enter(path: string, name: string, id: string): Promise<void> {
   const now = new Date().toISOString()
@@ -62,7 +93,6 @@ async function enter(path: string, name: string, id: string): Promise<void> {
   registry.updated_at = now
   const entry = { component_type: 'manager', created_at: now, last_seen: now, metadata: {}, lock: null }
   registry.entries[name] = { id, ...entry }
-  makePrivateFolder(dirname(path))
   const mode = await stat(path).then(
     (found) => found.mode & 0o777,
     () => privateFileMode,

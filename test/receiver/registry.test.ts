@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readFile, realpath, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, realpath, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { isUlid } from '@madsci-events/sdk/event'
@@ -43,6 +43,17 @@ describe('the manager id', () => {
       version: 1,
       entries: { EventManager: { id, component_type: 'manager' } },
     })
+  })
+
+  it('is one for all receivers that start together, whatever the registry was, and one that died in it', async () => {
+    const together = async (name: string) =>
+      new Set(await Promise.all(Array.from({ length: 12 }, () => resolve(name))))
+    await mkdir(join(root, '.madsci'))
+    expect((await together('EventManager')).size).toBe(1)
+    expect((await together('Other')).size).toBe(1)
+    await writeFile(join(root, '.madsci/registry.json.entering'), '')
+    expect((await together('Third')).size).toBe(1)
+    expect(await readdir(join(root, '.madsci'))).toEqual(['registry.json'])
   })
 
   it("is the one that MADSci's own manager had, also from a folder below, and its lock does not matter", async () => {

@@ -3,6 +3,7 @@ import { createThrottle, type Log } from '../log.ts'
 import type { Metric } from '../metric.ts'
 import type { AlertAction, AlertRecord, AlertStore, DeliveryCounts } from '../store/alert-store.ts'
 import type { EventStore } from '../store/event-store.ts'
+import { shareCall } from '../store/shared-call.ts'
 import { workerUrl } from '../store/worker-url.ts'
 import type { Channel, SendOutcome } from './channel.ts'
 import type { Notification } from './group.ts'
@@ -117,6 +118,7 @@ export function startAlerts(options: AlertsOptions): Alerts {
   let running: Promise<void> | undefined
   let counts: DeliveryCounts = { pending: 0, retrying: 0, failed: 0 }
   let stall: { sinceMs: number; since: string; reason: string } | undefined
+  const askCounts = shareCall(() => alerts.counts())
   const names = ruleSet.rules.map(({ name }) => name)
   for (const counter of ['alert_events', 'alerts_raised', 'alert_timeouts'] as const)
     metric.expect(counter, names)
@@ -203,7 +205,7 @@ export function startAlerts(options: AlertsOptions): Alerts {
       return outcomes
     },
     async health() {
-      counts = await alerts.counts()
+      counts = await askCounts()
       const stalled = stall ? { since: stall.since, reason: stall.reason } : null
       return { channels: [...channels.keys()], ...counts, stalled }
     },

@@ -83,7 +83,7 @@ export const managerSettings = {
     schema: orNull('string'),
   }),
   enable_registry_resolution: flag(
-    'takes `manager_id` from `.madsci/registry.json`, or writes a new one there; `false`: a new one at each start',
+    'takes `manager_id` from `.madsci/registry.json`, or writes a new one there, one for all receivers that start together; `false`: a new one at each start',
     true,
   ),
   registry_lock_timeout: setting({

@@ -132,6 +132,7 @@ function countSince(times: readonly number[], first: number, since: number): num
 const unlimited = new Set([
   'POST /event',
   'POST /v1/logs',
+  'GET /health',
   'GET /health/live',
   'GET /health/ready',
   'GET /metrics',

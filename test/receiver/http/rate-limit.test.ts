@@ -104,7 +104,8 @@ describe('rate limit', () => {
         const answer = await post()
         expect(answer.status).toBe(200)
         expect(answer.headers.get('x-ratelimit-limit')).toBeNull()
-        expect((await fetch(`${receiver.url}health/live`)).status).toBe(200)
+        for (const probe of ['health', 'health/live', 'health/ready', 'metrics'])
+          expect((await fetch(receiver.url + probe)).status, probe).toBe(200)
       }
       expect((await fetch(`${receiver.url}events`)).headers.get('x-ratelimit-remaining')).toBe('2')
       expect((await fetch(`${receiver.url}settings`)).headers.get('x-ratelimit-remaining')).toBe('1')
