@@ -28,5 +28,6 @@ export async function showEffective({ options, flags }: CommandCall, terminal: T
     for (const one of toFit(line, width + 2, terminal.stdout)) terminal.stdout.line(one)
   }
   if (unknown.length > 0) terminal.stdout.line(ignored)
+  for (const text of config.warnings) terminal.stderr.line(text)
   return 0
 }

@@ -4,7 +4,7 @@ import { type Config, describeUnknown } from '../config/config.ts'
 import { askAddress } from '../doctor/port.ts'
 import { toInertText } from '../inert.ts'
 import type { Log } from '../log.ts'
-import { isExporting, type Receiver, startReceiver } from '../receiver.ts'
+import { type Receiver, startReceiver } from '../receiver.ts'
 import { showUrl, showUrlsInJson } from '../url.ts'
 import { version } from '../version.ts'
 import { findExposure } from './exposure.ts'
@@ -45,11 +45,6 @@ export async function openReceiver(config: Config, log: Log, terminal: Terminal)
   const { workingDirectory, environment } = terminal
   for (const name of config.unknown) log.warn({ name }, `${describeUnknown(name)}; it is ignored`)
   for (const text of config.warnings) log.warn({}, text)
-  if (config.otelEnabled && config.otelExporter === 'otlp' && !isExporting(config))
-    log.warn(
-      {},
-      'otel_enabled has no effect: otel_exporter=otlp needs an otel_endpoint like http://collector:4317',
-    )
   const receiver = await startReceiver(config, { log, workingDirectory, environment }).catch(
     async (error: unknown) => {
       throw await explainOwner(error, config)

@@ -129,6 +129,7 @@ export function readConfig(options: ReadConfigOptions): Config {
     }
   }
   problems.push(...findSamePort(values as unknown as SettingValues, given))
+  warnings.push(...findIneffective(values as Partial<SettingValues>))
   const config: Config = { ...(values as unknown as SettingValues), given, settingsFolder, unknown, warnings }
   for (const { settings: asked, find } of checks) {
     if (!asked.every((name) => Object.hasOwn(values, toCamel(name)))) continue
@@ -137,6 +138,23 @@ export function readConfig(options: ReadConfigOptions): Config {
   if (problems.length > 0) problems.push(...unknown.map(describeUnknown))
   if (problems.length > 0) throw new EventError('EVT_CONFIG', problems.join('\n'), { detail: problems })
   return config
+}
+
+/** What is set and does nothing. */
+function findIneffective({
+  emailAlerts,
+  otelEnabled,
+  otelExporter,
+  otelEndpoint,
+}: Partial<SettingValues>): string[] {
+  const found: string[] = []
+  if (emailAlerts?.smtpServer === 'smtp.example.com')
+    found.push("mails go to smtp.example.com, which is nobody's: set smtp_server of email_alerts")
+  if (otelEnabled && otelExporter === 'otlp' && !/^https?:/i.test(otelEndpoint ?? ''))
+    found.push(
+      'otel_enabled has no effect: otel_exporter=otlp needs an otel_endpoint like http://collector:4317',
+    )
+  return found
 }
 
 /** One door has one port; 0 is any that is free. */

@@ -25,7 +25,7 @@ const settingsFiles = (ending: string) =>
 const kinds: Kind[] = [
   { names: ['.env', 'event.env', 'events.env'], parse: parseDotenv },
   { names: settingsFiles('.json'), parse: parseJsonFile },
-  { names: settingsFiles('.toml'), parse: (text) => parseToml(text) },
+  { names: settingsFiles('.toml'), parse: parseTomlFile },
   { names: settingsFiles('.yaml'), parse: parseYamlText },
 ]
 
@@ -119,6 +119,15 @@ function judgeOwner(path: string): { refusal?: string; warning?: string } {
   if (!isOfForeignGroup) return {}
   return {
     warning: `${path} can be written by the group ${file.gid}: whoever is in it decides where events go (chmod g-w)`,
+  }
+}
+
+function parseTomlFile(text: string): unknown {
+  try {
+    return parseToml(text)
+  } catch (error) {
+    const { line, column } = error as { line?: number; column?: number }
+    throw new Error(`it is no TOML${line === undefined ? '' : ` (line ${line} column ${column})`}`)
   }
 }
 

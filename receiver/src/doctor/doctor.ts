@@ -44,7 +44,7 @@ export async function* examine(options: ExamineOptions): AsyncGenerator<Finding>
     yield warning('settings', describeUnknown(name), 'correct its name, or remove it')
   }
   for (const text of config.warnings) {
-    yield warning('settings', text, 'correct that file')
+    yield warning('settings', text, 'correct that setting or file')
   }
   const startMs = performance.timeOrigin + performance.now() - Date.now()
 

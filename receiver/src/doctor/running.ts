@@ -21,7 +21,7 @@ export async function examineRunning(
   const findings = [good('settings', countOf(config.given.size, 'is set', 'are set'))]
   for (const name of config.unknown)
     findings.push(warning('settings', describeUnknown(name), 'correct its name, or remove it'))
-  for (const text of config.warnings) findings.push(warning('settings', text, 'correct that file'))
+  for (const text of config.warnings) findings.push(warning('settings', text, 'correct that setting or file'))
   const { documentDbUrl: url } = config
   if (url.startsWith('sqlite:')) {
     const folder = dirname(resolve(workingDirectory, url.slice('sqlite:'.length)))

@@ -157,6 +157,27 @@ describe('what an operator writes', () => {
       }
   })
 
+  it('what does nothing is told before the start, and where TOML breaks off', async () => {
+    const environment = {
+      EVENT_EMAIL_ALERTS__EMAIL_ADDRESSES: 'lab@example.org',
+      EVENT_OTEL_ENABLED: 'true',
+      EVENT_OTEL_EXPORTER: 'otlp',
+      EVENT_OTEL_ENDPOINT: 'collector:4317',
+    }
+    const { stderr } = await runLine(['config', '--given'], { workingDirectory: folder, environment })
+    expect(stderr).toContain('mails go to smtp.example.com')
+    expect(stderr).toContain('otel_enabled has no effect')
+    expect(read({ ...environment, EVENT_EMAIL_ALERTS__SMTP_SERVER: 'smtp.lab.local' }).warnings).toHaveLength(
+      1,
+    )
+
+    const file = join(folder, 'event.settings.toml')
+    await writeFile(file, 'backup_enabled = true\nlog_level = debug\n')
+    const broken = await runLine(['config'], { workingDirectory: folder })
+    await rm(file)
+    expect(broken.stderr).toContain(`${file} cannot be read: it is no TOML (line 2 column`)
+  })
+
   it('what is wrong in a list is named', () => {
     const faultOf = (rule: object) => fault({ EVENT_RETENTION_RULES: JSON.stringify([rule]) })
     expect(faultOf({ event_type: ['node_eror'], soft_delete_after_days: 7 })).toContain(
