@@ -20,6 +20,8 @@ interface Alert {
   why: string
   count: number
   opened_at: string
+  acknowledged_by: string | null
+  silenced_until: string | null
   last_event_id: string | null
   first_event_ids: string[]
   deliveries: { channel: string; target: string; state: string; attempts: number; error: string | null }[]
@@ -201,11 +203,17 @@ async function showAlerts(alerts: readonly Alert[], base: URL, { stdout }: Termi
   const telling = createTelling(names, stdout)
   for (const alert of alerts) {
     const { alert_id, rule, state, why, count, opened_at, deliveries } = alert
+    const { acknowledged_by: by, silenced_until: silencedUntil } = alert
     const head = `${toLocalTime(opened_at, true)} ${state} ${rule}`
     stdout.line(telling.line(head, valuesOf(alert), count, events.get(eventOf(alert))))
     const delivered = deliveries.filter((one) => one.state === 'delivered').length
     const told = delivered === 0 ? 'nobody was told' : `${countOf(delivered, 'message')} delivered`
-    stdout.line(`    ${alert_id}  ${told}; ${why}`)
+    const silence =
+      silencedUntil !== null && Date.parse(silencedUntil) > Date.now()
+        ? `; silenced until ${toLocalTime(silencedUntil, true)}`
+        : ''
+    const acknowledgement = by === null ? '' : `; acknowledged by ${by}`
+    stdout.line(`    ${alert_id}  ${told}; ${why}${acknowledgement}${silence}`)
     for (const { channel, target, state: fate, attempts, error } of deliveries)
       if (fate !== 'delivered' && (error !== null || attempts > 0))
         stdout.line(

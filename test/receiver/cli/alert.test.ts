@@ -60,7 +60,10 @@ describe('madsci-events alerts', () => {
     const [alert] = JSON.parse((await run('--json')).stdout) as { alert_id: string }[]
     expect(JSON.parse((await run('show', alert!.alert_id)).stdout)).toMatchObject(alert!)
     expect((await run('silence', alert!.alert_id, '--minutes=5')).stdout).toContain('silenced')
-    expect((await run('acknowledge', alert!.alert_id, '--by=me')).stdout).toContain('acknowledged')
+    const acknowledged = (await run('acknowledge', alert!.alert_id, '--by=me')).stdout
+    expect(acknowledged).toMatch(
+      / acknowledged alert_level .*\n.*; acknowledged by me; silenced until \d{4}-/,
+    )
     expect((await run('resolve', alert!.alert_id)).stdout).toContain('resolved')
     expect(await run('test', 'hook')).toMatchObject({ code: 0, stdout: 'hook  delivered\n' })
     expect(await run('test', 'gone')).toMatchObject({ code: 1, stdout: 'gone  refused  status 410\n' })
