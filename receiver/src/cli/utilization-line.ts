@@ -78,7 +78,10 @@ type Columns = readonly (readonly [title: string, width: number])[]
 const toRow = (columns: Columns, cells: readonly string[]) =>
   columns.map(([, width], index) => ` ${cells[index]!.padStart(width)}`).join('')
 
+export const nothingHeard = 'no event in this time speaks of such a thing'
+
 export function summaryLines(answer: Tree, layout: Layout): string[] {
+  if (listOf(answer.items).length === 0) return [nothingHeard]
   const hasFailures = isStanding(answer.by)
   const more: Columns = hasFailures ? failureFigures : waitFigures
   const columns: Columns = [...shares, ...(layout.isNarrow ? [] : more), ...runCounts]

@@ -10,6 +10,7 @@ import {
   compareLines,
   createLayout,
   type Layout,
+  nothingHeard,
   periodLines,
   sessionLines,
   summaryLines,
@@ -93,7 +94,7 @@ export async function utilization(call: CommandCall, terminal: Terminal): Promis
   const lines = await (report === 'timeline'
     ? drawTimeline(url, layout, terminal)
     : drawPicture(report, url, { layout, leastMs: toLeastMs(options) }))
-  for (const line of lines) terminal.stdout.line(line)
+  for (const line of lines.length > 0 ? lines : [nothingHeard]) terminal.stdout.line(line)
   if (!isExact) terminal.stdout.line("counted as in MADSci's own report; 'utilization summary' is exact")
   return 0
 }
@@ -237,7 +238,7 @@ async function drawTimeline(url: URL, layout: Layout, { stderr }: Terminal): Pro
       )
     return lines
   })
-  return [`${pad(String(zone), labelWidth)} ${head}`, ...rows, legend]
+  return rows.length > 0 ? [`${pad(String(zone), labelWidth)} ${head}`, ...rows, legend] : []
 }
 
 const microsOf = (text: Value | undefined) => Date.parse(String(text)) * 1000

@@ -44,6 +44,7 @@ export interface PreviewRoom {
 
 const maxPage = 1000
 const defaultSilenceMinutes = 60
+const listedRules = 20
 const defaultPreviewMs = 7 * 86_400_000
 
 /** Alerts: what fired and why, who was told, and what people do about it. */
@@ -125,9 +126,10 @@ export function registerAlerts(app: FastifyInstance, options: AlertDoorOptions):
       const { run, ruleSet, alertLevel, channels } = options.previews
       if (!isObject(body)) throw invalid([missing(['body'])])
       const given = body.rule ?? null
+      const ruleNames = ruleSet.rules.map(({ name }) => name).slice(0, listedRules)
       const byName = typeof given === 'string' ? ruleSet.rules.find(({ name }) => name === given) : undefined
       if (typeof given === 'string' && !byName)
-        throw refuseField('body', 'rule', 'the name of a rule, or a rule', given)
+        throw refuseField('body', 'rule', `the name of a rule (${ruleNames.join(', ')}), or a rule`, given)
       const rule = byName ?? parseRule(given, { alertLevel, channels })
       const endTime = timeOf(body, 'end_time') ?? toTimestamp(BigInt(Date.now()) * 1_000_000n)
       const startTime =

@@ -72,6 +72,7 @@ describe('madsci-events alerts', () => {
     const grouped = '{"selector": {"event_type": "node_error"}, "group_by": ["source.node_id"]}'
     expect((await run('preview', grouped)).stdout).toMatch(/:\d\d firing robot-arm, 1 event: no tip\n$/)
     expect((await run('preview', 'alert_level')).code).toBe(0)
+    expect((await run('preview', 'pump')).stderr).toContain('the name of a rule (alert_level')
     expect((await run('preview', '{selector: {event_type: node_error}}')).stdout).toBe(
       (await run('preview', '{"selector": {"event_type": "node_error"}}')).stdout,
     )

@@ -126,6 +126,14 @@ describe('reports of utilization by the SDK and the command line', () => {
     expect(all.stderr).toBe('')
   })
 
+  it('where nothing was heard, it says so', async () => {
+    const empty = ['--start_time=2020-01-01', '--end_time=2020-01-02']
+    for (const report of ['summary --by=experiment', 'timeline --kind=workflow', 'user'])
+      expect((await run(...report.split(' '), ...empty)).stdout, report).toMatch(
+        /^no event in this time speaks of such a thing\n/,
+      )
+  })
+
   it('the command line draws every report, and gives it as it comes', async () => {
     const timeline = await run('timeline', ...window)
     expect(timeline.code).toBe(0)
