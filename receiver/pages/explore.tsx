@@ -58,7 +58,8 @@ export function ExplorePage() {
     try {
       const check = await checkLine(wanted().line)
       if (number !== asked) return
-      late.value = check.late_names
+      // What stands in the list already was found with the names that were known.
+      if (cursor === '') late.value = check.late_names
       place.value = check.problem ?? undefined
       if (place.value) {
         problem.value = `Column ${place.value.column}: ${place.value.message}`

@@ -16,6 +16,7 @@ export interface ResolveManagerIdOptions {
 }
 
 const triesBeforeDead = 100
+const deadMs = 1500
 
 interface Registry {
   entries: { [name: string]: { id: string } }
@@ -82,9 +83,16 @@ async function take(lock: string): Promise<void> {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
     await sleep(20)
-    if (tries % triesBeforeDead === 0) await rm(lock, { force: true })
+    // Not one that another has taken meanwhile.
+    if (tries % triesBeforeDead === 0 && (await isOld(lock))) await rm(lock, { force: true })
   }
 }
+
+const isOld = (lock: string): Promise<boolean> =>
+  stat(lock).then(
+    ({ mtimeMs }) => Date.now() - mtimeMs > deadMs,
+    () => false,
+  )
 
 /** In MADSci's form, which its other programs read; one that they made stays as readable as it was. */
 async function enter(path: string, name: string, id: string): Promise<void> {

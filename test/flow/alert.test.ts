@@ -463,7 +463,7 @@ describe('webhooks', () => {
       flags: {
         alert_channels: '{"a": {"kind": "webhook", "secret": "hush"}, "b": {"kind": "pigeon"}}',
         alert_rules:
-          '[{"name": "x", "kind": "silent"}, {"name": "x", "selector": {"event_type": "node_eror"}, "channels": ["z"]}, {"name": "w", "selector": {"$or": [{"event_typ": "node_error"}, {"source.node_id": "x"}]}}, {"name": "v", "selector": {"even_data.code": 3}, "recovery": {"sorce.node_id": "x"}}, {"name": "u", "selector": {"source.nod_id": "x"}, "group_by": ["source.nod_id"]}, {"name": "t", "kind": "silnt", "minutes": 5}, {"name": "y", "selector": {"a": {"$regex": "(a++)"}}}]',
+          '[{"name": "x", "kind": "silent"}, {"name": "x", "selector": {"event_type": "node_eror"}, "channels": ["z"]}, {"name": "w", "selector": {"$and": [{"event_typ": "node_error"}, {"source.node_id": "x"}]}}, {"name": "v", "selector": {"even_data.code": 3}, "recovery": {"sorce.node_id": "x"}}, {"name": "u", "selector": {"source.nod_id": "x"}, "group_by": ["source.nod_id"]}, {"name": "t", "kind": "silnt", "minutes": 5}, {"name": "y", "selector": {"a": {"$regex": "(a++)"}}}]',
         alert_quiet_hours: '[{"from": "25:00", "to": "06:00", "zone": "Mars/Base"}]',
       },
     })

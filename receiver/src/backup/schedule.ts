@@ -26,13 +26,22 @@ export interface Schedule {
  */
 export function startSchedule({ pattern, backups, log, managerId, report }: ScheduleOptions): Schedule {
   let making: Promise<void> = Promise.resolve()
+  let toldReason: string | undefined
+  let toldMs = 0
   const make = () => {
     making = backups.create('scheduled').then(
       () => {},
       async ({ message: reason }: Error) => {
         log.error({ reason }, 'a scheduled backup failed')
-        await report(toFailureEvent(reason, managerId)).catch((error: Error) =>
-          log.error({ reason: error.message }, 'the event of a failed backup could not be stored'),
+        // A schedule of minutes fills nothing: the counter has each failure.
+        if (reason === toldReason && performance.now() - toldMs < againMs) return
+        await report(toFailureEvent(reason, managerId)).then(
+          () => {
+            toldReason = reason
+            toldMs = performance.now()
+          },
+          (error: Error) =>
+            log.error({ reason: error.message }, 'the event of a failed backup could not be stored'),
         )
       },
     )
@@ -74,6 +83,8 @@ function named(pattern: string, make: () => Cron): Cron {
 function createJob(pattern: string, make: () => Promise<void>): Cron {
   return named(pattern, () => new Cron(pattern, { protect: true, unref: true }, make))
 }
+
+const againMs = 3_600_000
 
 const toFailureEvent = (reason: string, managerId: string): Event =>
   fromDocument({

@@ -5,9 +5,9 @@ import type { Terminal } from './terminal.ts'
 
 /** What is wrong with backup_schedule beyond its form. */
 const scheduleCheck: ConfigCheck = {
-  settings: ['backup_schedule'],
-  find: ({ backupSchedule: pattern }) => {
-    if (pattern === undefined) return []
+  settings: ['backup_schedule', 'backup_enabled'],
+  find: ({ backupSchedule: pattern, backupEnabled }) => {
+    if (pattern === undefined || !backupEnabled) return []
     try {
       return nextBackup(pattern) ? [] : [`backup_schedule names a time that never comes: '${pattern}'`]
     } catch (error) {

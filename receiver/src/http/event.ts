@@ -75,8 +75,8 @@ export function registerEvents(app: FastifyInstance, options: EventDoorOptions):
       timeoutMs,
     } as const
     const toText = inNamesOf(request, toWholeJson)
-    // A search; what MADSci itself asks for has no selector. Events that were passed over are in no cursor.
-    if (query.selector === undefined || offset > 0)
+    // Only who names a time limit knows of answers that are a part. Events that were passed over are in no cursor.
+    if (query.selector === undefined || offset > 0 || parameters.text('timeout_ms') === undefined)
       return sendEvents(reply, store.find(query, options), { toText })
     return sendPageOf(request, reply, await readFirst({ store, query, options }, number), toText)
   })

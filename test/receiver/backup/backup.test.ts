@@ -163,13 +163,19 @@ describe('a backup that cannot be made', () => {
 
   it('by the schedule, is an event at the level of an error', async () => {
     const { store } = await start()
-    const options = { store, log: silentLog, databaseName: 'madsci_events', maxCount: 2 }
+    const metric = createMetric()
+    const options = { store, log: silentLog, metric, databaseName: 'madsci_events', maxCount: 2 }
     const backups = createBackups({ ...options, folder: await makeBlocked() })
     const events: Event[] = []
     const report = async (event: Event) => void events.push(event)
     const schedule = startSchedule({ pattern: '* * * * * *', backups, ...told, report })
     await waitUntil(async () => events.length > 0, 'an event of the failure')
+    const failures = () => metric.total('backup_failures')
+    const before = failures()
+    await waitUntil(async () => failures() > before + 1, 'two further failures')
     await schedule.close()
+    // A failure that goes on is told again after an hour, and counted each time.
+    expect(events).toHaveLength(1)
     expect(events[0]).toMatchObject({
       event_type: 'manager_error',
       log_level: 40,

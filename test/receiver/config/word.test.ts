@@ -103,10 +103,13 @@ describe('what an operator writes', () => {
       ['0 0 31 2 *', 'backup_schedule names a time that never comes'],
     ]) {
       const flag = `--backup_schedule=${schedule}`
-      const { code, stderr } = await runLine(['config', flag], { workingDirectory: folder })
+      expect((await runLine(['config', flag], { workingDirectory: folder })).code).toBe(0)
+      const environment = { EVENT_BACKUP_ENABLED: 'true' }
+      const { code, stderr } = await runLine(['config', flag], { workingDirectory: folder, environment })
       expect([code, stderr]).toEqual([1, expect.stringContaining(`${why}: '${schedule}'`)])
       const doctor = await runLine(['doctor', flag, '--otlp_port=none', '--grpc_port=none'], {
         workingDirectory: folder,
+        environment,
       })
       expect(doctor.stdout + doctor.stderr).toContain(why)
     }

@@ -87,8 +87,18 @@ const noCanary = {
 export function toWindows(query: FindQuery): ScanWindows | undefined {
   const { order, archived, selector } = query
   if (order === 'none' || !selector || (archived === 'only' && order === 'newest')) return undefined
+  if (namesIndexed(selector.source)) return undefined
   const { $gte: least, $lte: most } = toTimeRange(query)
   return { order, ...(least !== undefined && { least }), ...(most !== undefined && { most }) }
+}
+
+const indexed = ['_id', 'log_level', 'event_timestamp']
+
+/** Whether MongoDB's own index of a member leads to the events, of which windows of time would read more. */
+function namesIndexed(source: Document): boolean {
+  return Object.entries(source).some(([path, value]) =>
+    path === '$and' ? (value as Document[]).some(namesIndexed) : indexed.includes(path),
+  )
 }
 
 interface TimeRange {
