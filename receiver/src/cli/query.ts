@@ -20,9 +20,6 @@ export async function query(call: CommandCall, terminal: Terminal): Promise<numb
   if (options.json) {
     const answer = await ask(toUrl('events', base, filter))
     terminal.stdout.write(`${await answer.text()}\n`)
-    const scannedTo = scannedToOf(answer)
-    if (scannedTo !== undefined)
-      terminal.stderr.line(`the time limit ended the search at ${scannedTo}: --end_time=${scannedTo} goes on`)
     return 0
   }
   const events: EventDocument[] = []
