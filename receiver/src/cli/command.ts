@@ -49,7 +49,7 @@ export async function runCommand(args: string[], process: Process): Promise<numb
   const rest = parsed.positionals.slice(1)
   const fault = command
     ? findFault(command, rest, values)
-    : `'${name}' is no command here${meant(name!, Object.keys(commands))}`
+    : `'${name}' is no command here${otherWords[name!] ?? meant(name!, Object.keys(commands))}`
   if (!command || fault !== undefined) {
     terminal.stderr.line(showUrlsIn(String(fault)))
     terminal.stderr.line(`madsci-events ${command ? `${name} ` : ''}--help tells what there is.`)
@@ -109,6 +109,14 @@ function findFault(command: Command, rest: readonly string[], values: Values): s
 }
 
 /** The end of a sentence about a word that is not known. */
+/** What people look for under other names. */
+const otherWords: { [word: string]: string } = Object.assign(Object.create(null), {
+  health: ': did you mean doctor?',
+  status: ': did you mean doctor?',
+  logs: ': did you mean tail?',
+  start: ': did you mean serve?',
+})
+
 function meant(word: string, names: Iterable<string>, prefix = ''): string {
   const name = closestTo(word, names)
   return name === undefined ? '.' : `: did you mean ${prefix}${name}?`

@@ -42,6 +42,8 @@ describe('a word that is not known', () => {
     expect((await run('query', '--level')).stderr).toMatch(/^--level takes a value: --level=VALUE\.\n/)
     expect((await run('query', '--json=yes')).stderr).toMatch(/^--json takes no value\.\n/)
     expect((await run('query', '-q')).stderr).toMatch(/^-q is no option here\.\n/)
+    expect((await run('status')).stderr).toMatch(/^'status' is no command here: did you mean doctor\?\n/)
+    expect((await run('constructor')).stderr).toMatch(/^'constructor' is no command here\.\n/)
     expect((await run('qurey')).stderr).toMatch(/^'qurey' is no command here: did you mean query\?\n/)
     expect((await run('query', '--minutes=5')).stderr).toMatch(/^--minutes is no option of this command\./)
   })

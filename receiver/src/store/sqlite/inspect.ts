@@ -95,7 +95,10 @@ function inspectSchema(database: DatabaseSync, path: string): Finding[] {
     if (statSync(path).size > checkedBytes) return findings
     const verdict = Object.values(database.prepare('PRAGMA quick_check(1)').get()!)[0]
     if (verdict === 'ok') return findings
-    return [...findings, problem('database', `${path} is damaged: ${verdict}`, adviceForDamage)]
+    return [
+      ...findings,
+      problem('database', `${path} is damaged: ${String(verdict).replaceAll('\n', '; ')}`, adviceForDamage),
+    ]
   } finally {
     expected.close()
   }
