@@ -49,7 +49,9 @@ export async function inspectSpace(check: Finding['check'], folder: string, labe
   const share = bavail / blocks
   const text = `${where}: ${(freeBytes / gigabyte).toFixed(1)} GB free (${Math.round(share * 100)} %)`
   const advice = 'make room, or archive and delete old events: retention_enabled'
-  if (freeBytes < 0.1 * gigabyte) return problem(check, text, advice)
+  // To archive is to write, too.
+  if (freeBytes < 0.1 * gigabyte)
+    return problem(check, text, 'make room on that disk, by what is not ours first')
   if (freeBytes < gigabyte || share < 0.03) return warning(check, text, advice)
   return good(check, text)
 }
