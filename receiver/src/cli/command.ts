@@ -108,7 +108,6 @@ function findFault(command: Command, rest: readonly string[], values: Values): s
   )
 }
 
-/** The end of a sentence about a word that is not known. */
 /** What people look for under other names. */
 const otherWords: { [word: string]: string } = Object.assign(Object.create(null), {
   health: ': did you mean doctor?',
@@ -117,6 +116,7 @@ const otherWords: { [word: string]: string } = Object.assign(Object.create(null)
   start: ': did you mean serve?',
 })
 
+/** The end of a sentence about a word that is not known. */
 function meant(word: string, names: Iterable<string>, prefix = ''): string {
   const name = closestTo(word, names)
   return name === undefined ? '.' : `: did you mean ${prefix}${name}?`
