@@ -34,6 +34,14 @@ export function parseDotenv(
 ): { [name: string]: string } {
   const values = new Map<string, string | undefined>()
   let position = 0
+  let line = 1
+  let counted = 0
+
+  /** Of a place that is not before the last one asked for. */
+  function lineOf(place: number): number {
+    for (; counted < place; counted++) if (text[counted] === '\n') line++
+    return line
+  }
 
   function take(pattern: RegExp): RegExpExecArray | undefined {
     pattern.lastIndex = position
@@ -74,7 +82,7 @@ export function parseDotenv(
     const isSound = isKey && (value !== undefined || !isAssigned) && take(lineEnd) !== undefined
     if (!isSound) {
       take(restOfLine)
-      onPassedOver(text.slice(0, from).split('\n').length, text.slice(from, position))
+      onPassedOver(lineOf(from), text.slice(from, position))
     } else if (key !== undefined)
       values.set(key, value === undefined ? undefined : expand(value, values, environment))
   }

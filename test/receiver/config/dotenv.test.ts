@@ -35,7 +35,7 @@ it('reads what MADSci writes', () => {
 })
 // biome-ignore-end lint/suspicious/noTemplateCurlyInString: the grammar of these files
 
-it.each(["A='\\'", 'A="\\"', 'A=# ', 'A=${', ' #', "'", '\n', 'A=x\n', 'A = ', 'export '])(
+it.each(["A='\\'", 'A="\\"', 'A=# ', 'A=${', ' #', "'", '\n', 'A=x\n', 'A = ', 'A b\n', 'export '])(
   'takes time in proportion to the text: %j again and again',
   async (part) => {
     expect(
