@@ -3,10 +3,6 @@ import { networkInterfaces } from 'node:os'
 import { loadExporters, pathOf } from './telemetry-exporter.ts'
 import type { Telemetry, TelemetryOptions } from './telemetry-sdk.ts'
 
-/** Whether an endpoint is one to which telemetry can be sent. */
-export const isHttpEndpoint = (text: string | undefined): text is string =>
-  text !== undefined && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)
-
 /** Loads OpenTelemetry's SDK, which nobody pays for who has it off. */
 export async function startTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { createTelemetry } = await import('./telemetry-sdk.ts')

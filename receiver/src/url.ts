@@ -90,3 +90,7 @@ function decode(text: string): string {
     return text
   }
 }
+
+/** Whether it is an HTTP URL, as one to which telemetry can be sent. */
+export const isHttpEndpoint = (text: string | undefined): text is string =>
+  text !== undefined && URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)

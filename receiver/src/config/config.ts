@@ -1,5 +1,6 @@
 import { EventError } from '@madsci-events/sdk/event'
 import { closestTo } from '../closest.ts'
+import { isHttpEndpoint } from '../url.ts'
 import { alertSettings } from './alert.ts'
 import { backupSettings } from './backup.ts'
 import { fanoutSettings } from './fanout.ts'
@@ -150,7 +151,7 @@ function findIneffective({
   const found: string[] = []
   if (emailAlerts?.smtpServer === 'smtp.example.com')
     found.push("mails go to smtp.example.com, which is nobody's: set smtp_server of email_alerts")
-  if (otelEnabled && otelExporter === 'otlp' && !/^https?:/i.test(otelEndpoint ?? ''))
+  if (otelEnabled && otelExporter === 'otlp' && !isHttpEndpoint(otelEndpoint))
     found.push(
       'otel_enabled has no effect: otel_exporter=otlp needs an otel_endpoint like http://collector:4317',
     )
