@@ -1,4 +1,13 @@
-import { type Event, isObject, type Source, type SourceInput, sourceKeys, type Value } from './event/event.ts'
+import {
+  type Event,
+  givenKeys,
+  isObject,
+  receivedKeys,
+  type Source,
+  type SourceInput,
+  sourceKeys,
+  type Value,
+} from './event/event.ts'
 import { createEventId, isUlid } from './event/id.ts'
 import { type EventLevel, type LevelName, parseLevel } from './event/level.ts'
 import { logType } from './event/record.ts'
@@ -48,20 +57,9 @@ const maxUnixNano = 2n ** 64n
 const traceIdPattern = /^(?!0+$)[0-9a-f]{32}$/
 const spanIdPattern = /^(?!0+$)[0-9a-f]{16}$/
 
-const inputKeys = [
-  'event_id',
-  '_id',
-  'event_type',
-  'log_level',
-  'alert',
-  'event_timestamp',
-  'source',
-  'event_data',
-  'trace_id',
-  'span_id',
-]
-// What an event that came from a receiver has besides; a receiver gives it anew.
-const otherKeys = ['archived', 'archived_at', 'otel']
+const inputKeys: readonly string[] = givenKeys
+// A receiver gives it anew.
+const otherKeys: readonly string[] = receivedKeys
 
 /**
  * What a program hands to a method: an event; else a text and data for its `event_data`. An object without any of an

@@ -1,8 +1,10 @@
 import {
   EventError,
   eventTypes,
+  givenKeys,
   isObject,
   parseEventType,
+  receivedKeys,
   sourceKeys,
   type Value,
 } from '@madsci-events/sdk/event'
@@ -215,21 +217,7 @@ function readSelector(reader: Reader, name: string): Selector | undefined {
   }
 }
 
-const eventMembers = [
-  '_id',
-  'event_id',
-  'event_type',
-  'log_level',
-  'alert',
-  'event_timestamp',
-  'source',
-  'event_data',
-  'trace_id',
-  'span_id',
-  'archived',
-  'archived_at',
-  'otel',
-]
+const eventMembers: readonly string[] = [...givenKeys, ...receivedKeys]
 
 /** The id of a source that was meant by a path that is none. */
 function findMeant(path: string): string | undefined {

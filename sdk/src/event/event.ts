@@ -15,6 +15,21 @@ export type Value =
   | Value[]
   | { [key: string]: Value }
 
+/** The members of an event: what a program may give, then what a receiver has besides. */
+export const givenKeys = [
+  'event_id',
+  '_id',
+  'event_type',
+  'log_level',
+  'alert',
+  'event_timestamp',
+  'source',
+  'event_data',
+  'trace_id',
+  'span_id',
+] as const
+export const receivedKeys = ['archived', 'archived_at', 'otel'] as const
+
 /** The ids that say who speaks and on whose behalf. Each is a ULID, upper case (MADSci `OwnershipInfo`). */
 export const sourceKeys = [
   'user_id',
