@@ -16,6 +16,7 @@ export interface ResolveManagerIdOptions {
 }
 
 const triesBeforeDead = 100
+const mostTries = 1000
 const deadMs = 1500
 
 interface Registry {
@@ -83,8 +84,23 @@ async function take(lock: string): Promise<void> {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
     }
     await sleep(20)
-    // Not one that another has taken meanwhile.
-    if (tries % triesBeforeDead === 0 && (await isOld(lock))) await rm(lock, { force: true })
+    if (tries % triesBeforeDead === 0) await removeDead(lock)
+    if (tries === mostTries) throw new Error(`${lock} does not go away: remove it`)
+  }
+}
+
+/** One at a time, so that nobody removes what another has taken since it was looked at. */
+async function removeDead(lock: string): Promise<void> {
+  const removing = `${lock}.removing`
+  try {
+    await writeFile(removing, '', { flag: 'wx', mode: privateFileMode })
+  } catch {
+    return
+  }
+  try {
+    if (await isOld(lock)) await rm(lock, { force: true })
+  } finally {
+    await rm(removing, { force: true })
   }
 }
 
